@@ -1,0 +1,106 @@
+/**
+ * Keys as text: what is a valid key, their order, and the ranges over them.
+ * A key is well-formed text, so it maps one to one to UTF-8 bytes; nothing here needs the bytes.
+ */
+
+import { KvError } from "./errors.ts";
+import { LIMITS } from "./limits.ts";
+
+/**
+ * Which keys: one key, all keys that begin with `prefix`, or `start` <= key < `end` in byte order
+ * (either may be left out). `{}` is every key.
+ */
+export type Range =
+  | { readonly key: string; readonly prefix?: never; readonly start?: never; readonly end?: never }
+  | { readonly prefix: string; readonly key?: never; readonly start?: never; readonly end?: never }
+  | {
+      readonly start?: string;
+      readonly end?: string;
+      readonly key?: never;
+      readonly prefix?: never;
+    };
+
+/** Bytes of `text` in UTF-8. */
+export function utf8Bytes(text: string): number {
+  return Buffer.byteLength(text, "utf8");
+}
+
+/**
+ * Throws `invalid_argument` (`too_large` past 1,024 bytes) unless `key` is a valid key: 1 to 1,024
+ * bytes of well-formed UTF-8 and no `/`-separated segment `.` or `..`, which no URL can carry.
+ */
+export function checkKey(key: string, name = "key"): void {
+  if (key === "")
+    throw new KvError("invalid_argument", `the ${name} is empty; it has 1 to 1024 bytes`);
+  checkBound(key, name);
+  if (/(^|\/)\.\.?(\/|$)/.test(key)) {
+    throw new KvError(
+      "invalid_argument",
+      `the ${name} has "." or ".." as a whole segment, which no URL can carry; rename that segment`,
+    );
+  }
+}
+
+/** As `checkKey`, for a prefix or the bound of a range: these may be empty and have dot segments. */
+export function checkBound(text: string, name: string): void {
+  if (!text.isWellFormed()) {
+    throw new KvError(
+      "invalid_argument",
+      `the ${name} is not well-formed Unicode (lone surrogate)`,
+    );
+  }
+  // A UTF-16 unit is at most 3 bytes of UTF-8: short keys need no counting.
+  if (text.length * 3 > LIMITS.keyBytesMax && utf8Bytes(text) > LIMITS.keyBytesMax) {
+    throw new KvError(
+      "too_large",
+      `the ${name} has ${utf8Bytes(text)} bytes; at most ${LIMITS.keyBytesMax} are allowed`,
+      { limit: LIMITS.keyBytesMax },
+    );
+  }
+}
+
+/**
+ * Order of two well-formed texts by their UTF-8 bytes: negative, 0 or positive.
+ * JavaScript compares UTF-16 units, which differs only where a surrogate (U+10000 and up) meets
+ * U+E000 to U+FFFF: there the surrogate is the larger one.
+ */
+export function compareKeys(a: string, b: string): number {
+  if (a === b) return 0;
+  const length = Math.min(a.length, b.length);
+  for (let at = 0; at < length; at++) {
+    const x = a.charCodeAt(at);
+    const y = b.charCodeAt(at);
+    if (x === y) continue;
+    if (x >= 0xd800 && y >= 0xd800) return rank(x) - rank(y);
+    return x - y;
+  }
+  return a.length - b.length;
+}
+
+/** Does `range` hold `key`? */
+export function inRange(range: Range, key: string): boolean {
+  if (range.key !== undefined) return key === range.key;
+  if (range.prefix !== undefined) return key.startsWith(range.prefix);
+  if (range.start !== undefined && compareKeys(key, range.start) < 0) return false;
+  return range.end === undefined || compareKeys(key, range.end) < 0;
+}
+
+/** The smallest text a key of the range can be; a scan begins there and ends at the first key out of it. */
+export function rangeStart(range: Range): string {
+  return range.key ?? range.prefix ?? range.start ?? "";
+}
+
+/** Throws as `checkKey` and `checkBound` unless every text of the range is valid. */
+export function checkRange(range: Range): void {
+  if (range.key !== undefined) checkKey(range.key);
+  if (range.prefix !== undefined) checkBound(range.prefix, "prefix");
+  if (range.start !== undefined) checkBound(range.start, "start");
+  if (range.end !== undefined) checkBound(range.end, "end");
+}
+
+// --- internal ---
+
+/** Puts surrogates (0xD800 to 0xDFFF) above 0xE000 to 0xFFFF, the order of their UTF-8 bytes. */
+function rank(unit: number): number {
+  return unit >= 0xe000 ? unit - 0x800 : unit + 0x2000;
+}

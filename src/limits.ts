@@ -1,0 +1,93 @@
+/**
+ * Every bound of kv, each named with its unit. What a user can meet is answered by `GET /v1/status`
+ * as `limits` (the `Limits` of a store), so that clients and the conformance suite need no constants.
+ */
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Bounds that a store promises to its callers; an engine may have lower ones. */
+export interface Limits {
+  /** Bytes of a key in UTF-8; the smallest is 1. */
+  readonly keyBytesMax: number;
+  /** Bytes of one value; the smallest is 0. */
+  readonly valueBytesMax: number;
+  /** Characters of a content type, all visible ASCII or space. */
+  readonly contentTypeCharsMax: number;
+  /** Checks in one transaction. */
+  readonly txnChecksMax: number;
+  /** Operations in each list of one transaction. */
+  readonly txnOperationsMax: number;
+  /** Events in one commit. */
+  readonly commitEventsMax: number;
+  /** Bytes of keys and values in one commit. */
+  readonly commitBytesMax: number;
+  /** Entries in one page of a list, at most. */
+  readonly pageEntriesMax: number;
+  /** Bytes of values after which a page ends (the entry that passes it is still in). */
+  readonly pageBytesMax: number;
+}
+
+export const LIMITS: Limits = {
+  keyBytesMax: 1024,
+  valueBytesMax: 16 * MIB,
+  contentTypeCharsMax: 255,
+  txnChecksMax: 10_000,
+  txnOperationsMax: 10_000,
+  commitEventsMax: 10_000,
+  commitBytesMax: 32 * MIB,
+  pageEntriesMax: 10_000,
+  pageBytesMax: 4 * MIB,
+};
+
+/** Entries in a page of a list when the caller names no limit. */
+export const PAGE_ENTRIES_DEFAULT = 1_000;
+
+// HTTP and WebSocket
+
+/** Bytes of a JSON request body: a commit of the largest size as base64, and the JSON around it. */
+export const JSON_BODY_BYTES_MAX = Math.ceil((LIMITS.commitBytesMax * 4) / 3) + 4 * MIB;
+/** Bytes of one WebSocket message from a client: the same as a JSON body. */
+export const SOCKET_MESSAGE_BYTES_MAX = JSON_BODY_BYTES_MAX;
+/** Bytes of answers unsent on a connection above which no further request is read from it. */
+export const SOCKET_ANSWER_BYTES_MAX = 1 * MIB;
+/** Requests of one connection that are read and not answered yet. */
+export const SOCKET_REQUESTS_MAX = 1_024;
+/** Characters of a request id that is a string. */
+export const SOCKET_ID_CHARS_MAX = 64;
+/** Watches of one connection. */
+export const SOCKET_WATCHES_MAX = 5_000;
+/** Bytes unsent on a connection above which the platform closes it: the last resort. */
+export const SOCKET_BACKPRESSURE_BYTES_MAX = 16 * MIB;
+/** Seconds between pings, at most. */
+export const SOCKET_PING_SECONDS = 20;
+
+// Watching
+
+/** Bytes unsent on a connection above which a live watcher goes over to catching up. */
+export const WATCHER_UNSENT_BYTES_MAX = 1 * MIB;
+/** Bytes published on a topic between two looks at what its connections have unsent. */
+export const TOPIC_CHECK_BYTES = 256 * KIB;
+/** Bytes of one frame of a watch; a larger commit is sent in several frames. */
+export const FRAME_BYTES_MAX = 256 * KIB;
+/** Milliseconds between two frames of a watch when the store moves and its filter is silent. */
+export const PROGRESS_MS = 10_000;
+
+// The log engine
+
+/** Bytes after which a segment is sealed and the next one begun. */
+export const SEGMENT_BYTES_MAX = 128 * MIB;
+/** Bytes of keys and values that one batch of commits takes on. */
+export const BATCH_BYTES_MAX = 32 * MIB;
+/** Bytes of keys and values waiting to be written above which a write is refused as `unavailable`. */
+export const QUEUE_BYTES_MAX = 256 * MIB;
+/** Transactions waiting to be written above which one more is refused as `unavailable`. */
+export const QUEUE_TXNS_MAX = 100_000;
+/** Bytes of values kept in memory for reads. */
+export const VALUE_CACHE_BYTES_MAX = 64 * MIB;
+/** Bytes of the newest commits kept in memory for watchers that are caught up. */
+export const RECENT_BYTES_MAX = 4 * MIB;
+/** Bytes of log between two marks of a segment's table of revisions. */
+export const MARK_BYTES = 16 * KIB;
+/** Bytes of log that one pull of `changes` reads at most before it answers. */
+export const CHANGES_SCAN_BYTES = 1 * MIB;

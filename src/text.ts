@@ -1,0 +1,61 @@
+/** Small helpers on text that several floors need: strict UTF-8, and the nearest known name for a typo. */
+
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
+
+/** The text of UTF-8 bytes, or `undefined` when they are no well-formed UTF-8. A BOM stays. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+/** UTF-8 bytes of well-formed text. */
+export function encodeUtf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** The name of `known` that `name` was most likely meant to be, when there is one close enough. */
+export function nearest(name: string, known: Iterable<string>): string | undefined {
+  let best: string | undefined;
+  let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
+  for (const candidate of known) {
+    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    if (distance < bestDistance) {
+      best = candidate;
+      bestDistance = distance;
+    }
+  }
+  return best;
+}
+
+/** `; did you mean "limit"?`, or what else is known when nothing is near. */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const near = nearest(name.slice(0, 64), known);
+  if (near !== undefined) return `; did you mean "${near}"?`;
+  return known.length === 0 ? "; there are none here" : `; known are ${known.join(", ")}`;
+}
+
+/** `text` fit for a message of one line: cut to 80 characters, control characters escaped, quoted. */
+export function quote(text: string): string {
+  const cut = text.length > 80 ? `${text.slice(0, 79)}…` : text;
+  return JSON.stringify(cut).replaceAll("\u007f", "\\u007f");
+}
+
+// --- internal ---
+
+/** Levenshtein's distance: insertions, deletions and replacements that turn `a` into `b`. */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
