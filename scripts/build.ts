@@ -3,8 +3,8 @@
  * With `--if-stale` only when a source is newer than the executable.
  */
 
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 
 const root = join(import.meta.dir, "..");
@@ -12,25 +12,52 @@ const root = join(import.meta.dir, "..");
 /** The executable that `build` makes by default. */
 export const executable = join(root, "kv");
 
-/** Is a source, the manifest or a lock newer than the executable, or is there none? */
+/**
+ * Is a source, the manifest or the lock newer than the executable, or is there none? Folders count
+ * too: a file that was removed or renamed shows in the time of its folder only.
+ */
 export function isStale(outfile = executable): boolean {
   const built = statSync(outfile, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" });
   const inputs = [
+    "src",
     ...sources.map((name) => join("src", name)),
     "scripts/build.ts",
     "package.json",
     "bun.lock",
   ];
-  return inputs.some((name) => statSync(join(root, name)).mtimeMs > built);
+  return inputs.some((name) => {
+    const input = statSync(join(root, name), { throwIfNoEntry: false });
+    return input === undefined || input.mtimeMs > built;
+  });
 }
 
 /**
- * Compiles `src/main.ts`. The two no-autoload flags keep a `.env` or a `bunfig.toml` in the directory
- * that kv is started in from changing what it does; `--format=esm` keeps paths of this machine out.
+ * Compiles `src/main.ts` under another name and renames it: a running kv keeps its file, and of builds
+ * at the same time each leaves a whole one. The executable bears the time at which the build began, so
+ * a source that changes meanwhile makes it stale.
  * @throws when the compiler fails, with what it printed.
  */
 export function build(outfile = executable): void {
+  const target = resolve(outfile);
+  const unfinished = join(dirname(target), `.${basename(target)}.${process.pid}`);
+  const began = new Date();
+  try {
+    compile(unfinished);
+    utimesSync(unfinished, began, began);
+    renameSync(unfinished, target);
+  } finally {
+    rmSync(unfinished, { force: true });
+  }
+}
+
+// --- internal ---
+
+/**
+ * The two no-autoload flags keep a `.env` or a `bunfig.toml` in the directory that kv is started in
+ * from changing what it does; `--format=esm` keeps paths of this machine out.
+ */
+function compile(outfile: string): void {
   const { exitCode, stdout, stderr } = Bun.spawnSync(
     [
       process.execPath,
@@ -53,8 +80,19 @@ export function build(outfile = executable): void {
   if (exitCode !== 0) throw new Error(`compiling kv failed:\n${stdout}${stderr}`);
 }
 
+function main(flags: readonly string[]): void {
+  const at = flags.indexOf("--outfile");
+  const outfile = at === -1 ? executable : flags[at + 1];
+  if (outfile === undefined) throw new Error("--outfile needs a path");
+  if (!flags.includes("--if-stale") || isStale(outfile)) build(outfile);
+}
+
 if (import.meta.main) {
-  const at = process.argv.indexOf("--outfile");
-  const outfile = at === -1 ? executable : process.argv[at + 1]!;
-  if (!process.argv.includes("--if-stale") || isStale(outfile)) build(outfile);
+  try {
+    main(process.argv.slice(2));
+  } catch (error) {
+    // The compiler's own words say what is wrong; a stack trace of this script would not.
+    console.error((error as Error).message);
+    process.exitCode = 1;
+  }
 }

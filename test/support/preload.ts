@@ -1,0 +1,10 @@
+/**
+ * Runs before the tests of every `bun test`: compiles `./kv` when a source is newer, so that tests of
+ * the executable never meet an old one.
+ */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { build, isStale } from "../../scripts/build.ts";
+
+if (existsSync(join(import.meta.dir, "../../src/main.ts")) && isStale()) build();

@@ -1,0 +1,14 @@
+/** How long the random tests go on: `KV_TEST_ROUNDS` multiplies their rounds, 1 when it is not set. */
+
+const factor = Number(process.env["KV_TEST_ROUNDS"] || 1);
+
+if (!Number.isSafeInteger(factor) || factor < 1) {
+  throw new Error(
+    `KV_TEST_ROUNDS is ${process.env["KV_TEST_ROUNDS"]}; it must be a whole number from 1`,
+  );
+}
+
+/** `count` rounds for a quick run, more where the environment asks for more. */
+export function rounds(count: number): number {
+  return count * factor;
+}
