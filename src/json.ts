@@ -5,6 +5,7 @@
  * A value stands as `"value": "text"` when it is UTF-8, else as `"base64": "…"`; requests may use either.
  */
 
+import { fromBase64, toBase64 } from "./base64.ts";
 import { KvError, isErrorCode, type ErrorDetails } from "./errors.ts";
 import { checkKey } from "./keys.ts";
 import type {
@@ -241,7 +242,7 @@ export function commitFromJson(json: JsonCommit): Commit {
 /** `{value}` when the bytes are UTF-8, else `{base64}`. */
 export function valueToJson(value: Uint8Array): { value: string } | { base64: string } {
   const text = decodeUtf8(value);
-  return text === undefined ? { base64: Buffer.from(value).toString("base64") } : { value: text };
+  return text === undefined ? { base64: toBase64(value) } : { value: text };
 }
 
 /**
@@ -256,9 +257,8 @@ export function valueFromJson(json: { value?: string; base64?: string }, path: s
     );
   }
   if (json.value !== undefined) return encodeUtf8(json.value);
-  const bytes = Buffer.from(json.base64!, "base64");
-  // Buffer skips what is no base64, so only bytes that encode to the same text were well-formed.
-  if (bytes.toString("base64") !== json.base64) {
+  const bytes = fromBase64(json.base64!);
+  if (bytes === undefined) {
     throw new KvError("invalid_argument", `${path}.base64 is not padded standard base64`);
   }
   return bytes;

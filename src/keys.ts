@@ -5,6 +5,7 @@
 
 import { KvError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
+import { encodeUtf8 } from "./text.ts";
 
 /**
  * Which keys: one key, all keys that begin with `prefix`, or `start` <= key < `end` in byte order
@@ -22,7 +23,7 @@ export type Range =
 
 /** Bytes of `text` in UTF-8. */
 export function utf8Bytes(text: string): number {
-  return Buffer.byteLength(text, "utf8");
+  return encodeUtf8(text).length;
 }
 
 /**

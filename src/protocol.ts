@@ -3,6 +3,7 @@
  * content type of a value that came without one. Knows no server and no client.
  */
 
+import { fromBase64, toBase64 } from "./base64.ts";
 import { KvError } from "./errors.ts";
 import type { Range } from "./keys.ts";
 import { decodeUtf8, encodeUtf8, quote } from "./text.ts";
@@ -78,7 +79,8 @@ export interface Cursor {
 }
 
 export function encodeCursor(cursor: Cursor): string {
-  return Buffer.from(JSON.stringify(cursor)).toString("base64url");
+  const base64 = toBase64(encodeUtf8(JSON.stringify(cursor)));
+  return base64.replace(/=+$/, "").replaceAll("+", "-").replaceAll("/", "_");
 }
 
 /** @throws `invalid_argument` for anything that `encodeCursor` did not make. */
@@ -108,7 +110,9 @@ function percentEncode(text: string, plain: RegExp): string {
 
 function parseCursor(text: string): Cursor | undefined {
   try {
-    const cursor = JSON.parse(Buffer.from(text, "base64url").toString("utf8")) as Cursor;
+    const base64 = text.replaceAll("-", "+").replaceAll("_", "/");
+    const bytes = fromBase64(base64.padEnd(Math.ceil(text.length / 4) * 4, "="));
+    const cursor = JSON.parse(decodeUtf8(bytes!)!) as Cursor;
     const { range, after, revision } = cursor;
     if (typeof after !== "string" || typeof range !== "object" || range === null) return undefined;
     if (revision !== undefined && !Number.isSafeInteger(revision)) return undefined;
