@@ -1,0 +1,86 @@
+/** From a request to its answer: guard, path, method, parameters, handler, and what went wrong in any. */
+
+import { KvError } from "../errors.ts";
+import { failure } from "./answers.ts";
+import { addCors, type Guard } from "./guard.ts";
+import { readParameters } from "./parameters.ts";
+import { findResource, type Resource } from "./routes.ts";
+import type { Context, HttpServer } from "./route.ts";
+import { KEY_PATH_START, keyOfPath, movedOut, readTarget } from "./target.ts";
+
+type Handled = Response | undefined | Promise<Response | undefined>;
+
+export interface HandlerOptions {
+  readonly context: Context;
+  readonly guard: Guard;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Answers requests. `sentToKey` says that the platform saw the raw target begin with `/v1/kv/`; the
+ * URL it hands over may have been led elsewhere by dot segments.
+ */
+export type Handler = (request: Request, server: HttpServer, sentToKey: boolean) => Handled;
+
+export function makeHandler({ context, guard, onError }: HandlerOptions): Handler {
+  return (request, server, sentToKey) => {
+    let origin: string | undefined;
+    const finish = (response: Response | undefined) => {
+      if (origin !== undefined && response !== undefined) addCors(response, origin);
+      return response;
+    };
+    const fail = (error: unknown) => finish(failure(error, onError));
+    try {
+      const { path, query } = readTarget(request.url);
+      origin = guard.check(request.headers, path);
+      if (sentToKey && !path.startsWith(KEY_PATH_START)) throw movedOut();
+      const answer = dispatch(context, request, server, path, query);
+      if (!(answer instanceof Promise)) return finish(answer);
+      return answer.then(finish, fail);
+    } catch (error) {
+      return fail(error);
+    }
+  };
+}
+
+// --- internal ---
+
+function dispatch(
+  context: Context,
+  request: Request,
+  server: HttpServer,
+  path: string,
+  query: string,
+): Handled {
+  const resource = findResource(path);
+  const { method } = request;
+  const route = resource.routes.get(method);
+  if (route === undefined) return otherMethod(resource, request);
+  const key = path.startsWith(KEY_PATH_START) ? keyOfPath(path) : "";
+  const parameters = readParameters(route.parameters, query, `${method} ${route.path}`);
+  return route.handle({ context, request, server, key }, parameters);
+}
+
+function otherMethod(resource: Resource, request: Request): Response {
+  if (request.method === "OPTIONS") return options(resource, request.headers);
+  const response = failure(
+    new KvError(
+      "method_not_allowed",
+      `${resource.path} does not take ${request.method}; it takes ${resource.allow}`,
+    ),
+    () => {},
+  );
+  response.headers.set("Allow", resource.allow);
+  return response;
+}
+
+/** What can be done here; to a browser that asks before it sends, also what it may send. */
+function options(resource: Resource, asked: Headers): Response {
+  const headers: Record<string, string> = { Allow: resource.allow };
+  if (asked.has("origin") && asked.has("access-control-request-method")) {
+    headers["Access-Control-Allow-Methods"] = resource.allow;
+    headers["Access-Control-Allow-Headers"] = "Content-Type, If-Match, If-None-Match";
+    headers["Access-Control-Max-Age"] = "600";
+  }
+  return new Response(null, { status: 204, headers });
+}

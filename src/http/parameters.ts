@@ -1,0 +1,128 @@
+/**
+ * Query parameters: each is described once, for the strict reading here and for the API description.
+ * Unknown, repeated and malformed ones are refused with the nearest known name.
+ */
+
+import { KvError } from "../errors.ts";
+import { checkBound } from "../keys.ts";
+import { percentDecode } from "../protocol.ts";
+import type { Schema } from "../schema.ts";
+import { didYouMean, quote } from "../text.ts";
+
+export interface Parameter<T> {
+  readonly description: string;
+  readonly schema: Schema;
+  /** Its value; `text` is undefined for a bare name without `=`. Throws `invalid_argument`. */
+  readonly parse: (text: string | undefined, name: string) => T;
+}
+
+export type Parameters = Readonly<Record<string, Parameter<unknown>>>;
+
+/** What `readParameters` gives for a description: every parameter may be missing. */
+export type ParameterValues<P extends Parameters> = {
+  readonly [N in keyof P]?: P[N] extends Parameter<infer T> ? T : never;
+};
+
+/** A boolean: `true`, `false`, or the bare name for true. */
+export function flag(description: string): Parameter<boolean> {
+  return {
+    description,
+    schema: { type: "boolean" },
+    parse(text, name) {
+      if (text === undefined || text === "true") return true;
+      if (text === "false") return false;
+      return refuse(name, `must be true or false, not ${quote(text)}`);
+    },
+  };
+}
+
+/** A decimal integer without sign and leading zeros, within `minimum` and `maximum`. */
+export function integer(
+  description: string,
+  minimum: number,
+  maximum: number = Number.MAX_SAFE_INTEGER,
+): Parameter<number> {
+  return {
+    description,
+    schema: { type: "integer", minimum, maximum },
+    parse(text, name) {
+      if (text === undefined || !/^(0|[1-9][0-9]*)$/.test(text)) {
+        return refuse(
+          name,
+          `must be a decimal integer${text === undefined ? "" : `, not ${quote(text)}`}`,
+        );
+      }
+      const value = Number(text);
+      if (value < minimum) return refuse(name, `is ${text}; the smallest allowed is ${minimum}`);
+      if (value > maximum)
+        return refuse(name, `is ${quote(text)}; the largest allowed is ${maximum}`, maximum);
+      return value;
+    },
+  };
+}
+
+/** The prefix or a bound of a range of keys. */
+export function bound(description: string): Parameter<string> {
+  return {
+    description,
+    schema: { type: "string", maxLength: 1024 },
+    parse(text, name) {
+      if (text === undefined) return refuse(name, `needs a value: ${name}=…`);
+      checkBound(text, name);
+      return text;
+    },
+  };
+}
+
+/** Text that only the handler understands. */
+export function opaque(description: string): Parameter<string> {
+  return {
+    description,
+    schema: { type: "string", minLength: 1 },
+    parse(text, name) {
+      if (text === undefined || text === "") return refuse(name, `needs a value: ${name}=…`);
+      return text;
+    },
+  };
+}
+
+/**
+ * Reads a query (what follows the `?`) by its description.
+ * @throws `invalid_argument` for a name that is not described or stands twice, and for what `parse` refuses.
+ */
+export function readParameters<P extends Parameters>(
+  parameters: P,
+  query: string,
+  operation: string,
+): ParameterValues<P> {
+  const values: Record<string, unknown> = {};
+  if (query === "") return values as ParameterValues<P>;
+  for (const part of query.split("&")) {
+    if (part === "") continue;
+    const equals = part.indexOf("=");
+    const name = decode(equals < 0 ? part : part.slice(0, equals), "the name of a parameter");
+    if (!Object.hasOwn(parameters, name)) {
+      const hint = didYouMean(name, Object.keys(parameters));
+      throw new KvError("invalid_argument", `${operation} has no parameter ${quote(name)}${hint}`);
+    }
+    if (Object.hasOwn(values, name)) refuse(name, "is given twice");
+    const text = equals < 0 ? undefined : decode(part.slice(equals + 1), `the parameter ${name}`);
+    values[name] = parameters[name]!.parse(text, name);
+  }
+  return values as ParameterValues<P>;
+}
+
+// --- internal ---
+
+/** As forms and `URLSearchParams` write it: `+` is a space. */
+function decode(text: string, what: string): string {
+  return percentDecode(text.replaceAll("+", " "), what);
+}
+
+function refuse(name: string, what: string, limit?: number): never {
+  throw new KvError(
+    "invalid_argument",
+    `the parameter ${name} ${what}`,
+    limit === undefined ? {} : { limit },
+  );
+}

@@ -1,0 +1,79 @@
+/**
+ * What a route is. One table of them drives routing, the strict reading of parameters, 405 and OPTIONS,
+ * and the API description, so that none of these can disagree.
+ */
+
+import type { ErrorCode } from "../errors.ts";
+import type { MaybePromise, Store } from "../kv.ts";
+import type { Schema } from "../schema.ts";
+import type { Parameters, ParameterValues } from "./parameters.ts";
+
+export type Method = "GET" | "PUT" | "DELETE" | "POST";
+
+/** What the handlers share: everything that outlives a request. */
+export interface Context {
+  readonly store: Store;
+  /** Version of the server, as `/` and `/v1/status` answer it. */
+  readonly version: string;
+  /** When the server started, in milliseconds since 1970. */
+  readonly startedAt: number;
+  /** Watches that are open now. */
+  readonly watchers: () => number;
+  /** Switches a checked request over to WebSocket; a response when it does not. */
+  readonly upgrade: (request: Request, server: HttpServer) => Response | undefined;
+  /** The server has begun to stop. */
+  readonly stopping: () => boolean;
+}
+
+/** The platform's server; what a socket carries is no matter of the routes. */
+export type HttpServer = Bun.Server<unknown>;
+
+/** One request on its way to a handler. */
+export interface Call {
+  readonly context: Context;
+  readonly request: Request;
+  readonly server: HttpServer;
+  /** The key in the path; empty where the path has none. */
+  readonly key: string;
+}
+
+/** A body of a request or an answer: JSON of a schema, or bytes and text as they are. */
+export interface Body {
+  readonly description: string;
+  readonly type: string;
+  readonly schema?: Schema | (() => Schema);
+}
+
+export interface Answer {
+  readonly description: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Body;
+}
+
+export interface Route<P extends Parameters = Parameters> {
+  readonly method: Method;
+  /** `{key}` stands for the rest of the path, slashes included. */
+  readonly path: string;
+  /** Name of the operation in the API description. */
+  readonly id: string;
+  readonly summary: string;
+  readonly description?: string;
+  readonly parameters: P;
+  /** Headers that the handler reads, and what they say. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: Body;
+  /** By status. A GET answers HEAD too, with the same headers and no body. */
+  readonly answers: Readonly<Record<number, Answer>>;
+  /** What it may fail with beyond what any request may. */
+  readonly errors: readonly ErrorCode[];
+  /** The platform's `Response`, or nothing once the connection was handed to a socket. */
+  readonly handle: (
+    call: Call,
+    parameters: ParameterValues<P>,
+  ) => MaybePromise<Response | undefined>;
+}
+
+/** Ties the handler's parameters to their descriptions, then forgets the types. */
+export function defineRoute<P extends Parameters>(route: Route<P>): Route {
+  return route as unknown as Route;
+}

@@ -1,0 +1,54 @@
+/** The table of all routes, and the way through it: path, then method. */
+
+import { KvError } from "../errors.ts";
+import { PATHS } from "../protocol.ts";
+import { didYouMean, quote } from "../text.ts";
+import { keyRoutes } from "./key-routes.ts";
+import { listRoute } from "./list-route.ts";
+import type { Route } from "./route.ts";
+import { systemRoutes } from "./system-routes.ts";
+import { KEY_PATH_START } from "./target.ts";
+import { txnRoute } from "./txn-route.ts";
+
+export const ROUTES: readonly Route[] = [...keyRoutes, listRoute, txnRoute, ...systemRoutes];
+
+/** What can be done at one path. */
+export interface Resource {
+  readonly path: string;
+  /** By method; HEAD is the route of GET. */
+  readonly routes: ReadonlyMap<string, Route>;
+  /** The value of an `Allow` header. */
+  readonly allow: string;
+}
+
+/** The resource at a path as it stands in the URL. Throws `unknown_path`. */
+export function findResource(path: string): Resource {
+  if (path.startsWith(KEY_PATH_START)) return keyResource;
+  const resource = resources.get(path);
+  if (resource !== undefined) return resource;
+  throw new KvError(
+    "unknown_path",
+    `there is nothing at ${quote(path)}${didYouMean(path, [...resources.keys()])}`,
+  );
+}
+
+// --- internal ---
+
+const KEY_PATH = `${KEY_PATH_START}{key}`;
+
+const resources = new Map<string, Resource>(
+  [...new Set(ROUTES.map((route) => route.path))].map((path) => [path, makeResource(path)]),
+);
+
+const keyResource = resources.get(KEY_PATH)!;
+
+function makeResource(path: string): Resource {
+  const routes = new Map<string, Route>();
+  for (const route of ROUTES) {
+    if (route.path !== path) continue;
+    routes.set(route.method, route);
+    // A socket has no representation that HEAD could describe.
+    if (route.method === "GET" && path !== PATHS.socket) routes.set("HEAD", route);
+  }
+  return { path, routes, allow: [...routes.keys(), "OPTIONS"].join(", ") };
+}

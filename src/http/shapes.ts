@@ -1,0 +1,108 @@
+/** Schemas of what the API answers; what it is asked is described beside the JSON shapes. */
+
+import { ERROR_CODES } from "../errors.ts";
+import { schemas } from "../json.ts";
+import { LIMITS } from "../limits.ts";
+import type { ObjectSchema, Schema, UnionSchema } from "../schema.ts";
+
+const count = { type: "integer", minimum: 0 } as const;
+/** JSON's null, which only answers have. */
+const nothing = { type: "null" } as unknown as Schema;
+const text = { type: "string" } as const;
+
+function object(
+  properties: Record<string, Schema>,
+  optional: readonly string[] = [],
+  description?: string,
+): ObjectSchema {
+  return {
+    type: "object",
+    ...(description === undefined ? undefined : { description }),
+    properties,
+    required: Object.keys(properties).filter((name) => !optional.includes(name)),
+    additionalProperties: false,
+  };
+}
+
+const putFields = {
+  key: schemas.key,
+  revision: count,
+  createRevision: count,
+  version: count,
+} satisfies Record<string, Schema>;
+
+function tag(name: string): Schema {
+  return { type: "string", enum: [name] };
+}
+
+/** The answer to a put. */
+export const putShape = object(putFields);
+
+/** The answer to a delete. */
+export const deleteShape = object({ deleted: count, revision: count });
+
+/** A page of a listing. */
+export const listShape = object(
+  {
+    revision: { ...count, description: "The revision at which every page of the listing is read." },
+    entries: { type: "array", items: schemas.entry },
+    cursor: { type: "string", description: "Gets the next page; absent on the last one." },
+  },
+  ["cursor"],
+);
+
+const resultShape: UnionSchema = {
+  discriminator: { propertyName: "op" },
+  oneOf: [
+    object({ op: tag("put"), ...putFields }),
+    object({ op: tag("delete"), deleted: count }),
+    object({ op: tag("get"), entry: { anyOf: [schemas.entry, nothing] } }),
+  ],
+};
+
+/** The answer to a transaction. */
+export const txnShape = object(
+  {
+    succeeded: { type: "boolean", description: "Did every check hold?" },
+    revision: { ...count, description: "Of the commit; the store's where nothing changed." },
+    results: { type: "array", items: resultShape },
+    failed: {
+      type: "array",
+      items: count,
+      description: "The checks that failed, counted from 0; only when not succeeded.",
+    },
+  },
+  ["failed"],
+);
+
+/** The answer of `/v1/status`. */
+export const statusShape = object({
+  store: { ...text, description: "The id of the store; another one means another store." },
+  revision: count,
+  oldest: { ...count, description: "The smallest revision that can be read." },
+  keys: count,
+  bytes: { ...count, description: "What the store takes on disk." },
+  engine: text,
+  durability: { ...text, description: "sync = a write is answered once it is on disk." },
+  version: { ...text, description: "Of the server." },
+  uptimeSeconds: count,
+  watchers: count,
+  limits: object(Object.fromEntries(Object.keys(LIMITS).map((name) => [name, count]))),
+  capabilities: object({ history: { type: "boolean" } }),
+});
+
+/** Every answer that is an error. */
+export const errorShape = object({
+  error: object(
+    {
+      code: { type: "string", enum: ERROR_CODES },
+      message: text,
+      limit: { ...count, description: "The bound that was passed." },
+      oldest: { ...count, description: "The smallest value that would have been accepted." },
+      revision: { ...count, description: "The key's revision now, 0 when it is absent." },
+      storeRevision: { ...count, description: "The store's revision when the request failed." },
+      index: { ...count, description: "The operation that failed, counted from 0." },
+    },
+    ["limit", "oldest", "revision", "storeRevision", "index"],
+  ),
+});

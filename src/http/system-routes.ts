@@ -1,0 +1,115 @@
+/** The routes about the server itself: `/`, health, status, and the way to the WebSocket. */
+
+import { KvError } from "../errors.ts";
+import type { JsonStatus } from "../json.ts";
+import type { Status } from "../kv.ts";
+import { PATHS } from "../protocol.ts";
+import { json } from "./answers.ts";
+import { defineRoute, type Call, type Route } from "./route.ts";
+import { statusShape } from "./shapes.ts";
+
+const PLAIN_TYPE = "text/plain; charset=utf-8";
+
+const ok = { description: "It is.", body: { description: "ok", type: PLAIN_TYPE } };
+
+const root = defineRoute({
+  method: "GET",
+  path: PATHS.root,
+  id: "getWelcome",
+  summary: "Name, version, revision, and three lines to try",
+  parameters: {},
+  answers: {
+    200: {
+      description: "A few lines of text.",
+      body: { description: "For people.", type: PLAIN_TYPE },
+    },
+  },
+  errors: [],
+  async handle(call) {
+    const { revision } = await call.context.store.status();
+    return plain(welcome(call, revision));
+  },
+});
+
+const live = defineRoute({
+  method: "GET",
+  path: PATHS.live,
+  id: "getLive",
+  summary: "Is the process alive?",
+  parameters: {},
+  answers: { 200: ok },
+  errors: [],
+  handle: () => plain("ok\n"),
+});
+
+const ready = defineRoute({
+  method: "GET",
+  path: PATHS.ready,
+  id: "getReady",
+  summary: "Does the store answer?",
+  parameters: {},
+  answers: { 200: ok },
+  errors: [],
+  async handle(call) {
+    if (call.context.stopping()) throw new KvError("unavailable", "the server is stopping");
+    await call.context.store.status();
+    return plain("ok\n");
+  },
+});
+
+const status = defineRoute({
+  method: "GET",
+  path: PATHS.status,
+  id: "getStatus",
+  summary: "The state of the store and the limits of the server",
+  parameters: {},
+  answers: {
+    200: {
+      description: "The state now.",
+      body: { description: "The state.", type: "application/json", schema: statusShape },
+    },
+  },
+  errors: [],
+  async handle(call) {
+    return json(200, statusToJson(call, await call.context.store.status()));
+  },
+});
+
+export const systemRoutes: readonly Route[] = [root, live, ready, status];
+
+// --- internal ---
+
+function plain(text: string): Response {
+  return new Response(text, { headers: { "Content-Type": PLAIN_TYPE } });
+}
+
+function welcome({ context, request, server }: Call, revision: number): string {
+  const host = request.headers.get("host") || `${server.hostname}:${server.port}`;
+  const url = `http://${host}${PATHS.kv}`;
+  return [
+    `kv ${context.version}, revision ${revision}`,
+    "",
+    `curl -X PUT ${url}/greeting -d hello`,
+    `curl ${url}/greeting`,
+    `curl ${url}`,
+    "",
+  ].join("\n");
+}
+
+function statusToJson({ context }: Call, status: Status): JsonStatus {
+  const { store, revision, oldest, keys, bytes, engine, durability } = status;
+  return {
+    store,
+    revision,
+    oldest,
+    keys,
+    bytes,
+    engine,
+    durability,
+    version: context.version,
+    uptimeSeconds: Math.floor((Date.now() - context.startedAt) / 1000),
+    watchers: context.watchers(),
+    limits: context.store.limits,
+    capabilities: context.store.capabilities,
+  };
+}

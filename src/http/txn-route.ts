@@ -1,0 +1,43 @@
+/** `POST /v1/txn`: checks, and operations that take effect all or not at all. */
+
+import { KvError } from "../errors.ts";
+import { commitResultToJson, schemas, txnFromJson, type JsonTxn } from "../json.ts";
+import { PATHS } from "../protocol.ts";
+import { validate } from "../schema.ts";
+import { json } from "./answers.ts";
+import { readJson } from "./body.ts";
+import { defineRoute, type Route } from "./route.ts";
+import { txnShape } from "./shapes.ts";
+
+export const txnRoute: Route = defineRoute({
+  method: "POST",
+  path: PATHS.txn,
+  id: "commitTransaction",
+  summary: "Run a transaction",
+  description:
+    "If every check holds, the operations of then take effect, else those of else, at one " +
+    "revision. A failed check is an answer like any other: succeeded is false.",
+  parameters: {},
+  body: { description: "The transaction.", type: "application/json", schema: schemas.txn },
+  answers: {
+    200: {
+      description: "The transaction ran.",
+      body: { description: "What it did.", type: "application/json", schema: txnShape },
+    },
+  },
+  errors: ["too_large", "unsupported", "outcome_unknown", "storage_full"],
+  async handle(call) {
+    const { headers } = call.request;
+    // To ignore a condition that somebody relies on would be worse than to refuse it.
+    if (headers.has("if-match") || headers.has("if-none-match")) {
+      throw new KvError(
+        "invalid_argument",
+        'a transaction has its conditions in the body, as "checks"; leave If-Match and If-None-Match out',
+      );
+    }
+    const body = await readJson(call);
+    validate(schemas.txn, body);
+    const result = await call.context.store.commit(txnFromJson(body as JsonTxn));
+    return json(200, commitResultToJson(result));
+  },
+});
