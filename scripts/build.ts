@@ -33,9 +33,9 @@ export function isStale(outfile = executable): boolean {
 }
 
 /**
- * Compiles `src/main.ts` under another name and renames it: a running kv keeps its file, and of builds
- * at the same time each leaves a whole one. The executable bears the time at which the build began, so
- * a source that changes meanwhile makes it stale.
+ * Compiles `src/main.ts` under another name and renames it: a running kv keeps its file, and of
+ * builds at the same time each leaves a whole one. The executable bears the time at which the build
+ * began, so a source that changes meanwhile makes it stale.
  * @throws when the compiler fails, with what it printed.
  */
 export function build(outfile = executable): void {
