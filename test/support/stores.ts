@@ -1,0 +1,128 @@
+/**
+ * What tests of stores share: short ways to write operations, to expect errors, and to read the change
+ * stream. Knows only the `Store` interface.
+ */
+
+import { expect } from "bun:test";
+import { KvError, type ErrorCode } from "../../src/errors.ts";
+import type {
+  ChangesOptions,
+  Commit,
+  CommitResult,
+  Event,
+  ListedEntry,
+  ListOptions,
+  Operation,
+  Range,
+  Store,
+} from "../../src/kv.ts";
+
+export const TEXT = "text/plain; charset=utf-8";
+
+export function bytes(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+export function put(key: string, value: string | Uint8Array = "", contentType = TEXT): Operation {
+  return {
+    op: "put",
+    key,
+    value: typeof value === "string" ? bytes(value) : value,
+    contentType,
+  };
+}
+
+export function del(key: string): Operation {
+  return { op: "delete", key };
+}
+
+/** Commits operations without checks. */
+export function write(store: Store, ...then: Operation[]): Promise<CommitResult> {
+  return store.commit({ checks: [], then });
+}
+
+/** The text of a key's value, `undefined` when it is absent. */
+export async function textOf(
+  store: Store,
+  key: string,
+  revision?: number,
+): Promise<string | undefined> {
+  const { entry } = await store.get(key, revision === undefined ? {} : { revision });
+  return entry === undefined ? undefined : Buffer.from(entry.value).toString();
+}
+
+/** The error that `action` throws or rejects with, which must have the code, or one of the codes. */
+export async function failure(
+  action: () => unknown,
+  ...codes: [ErrorCode, ...ErrorCode[]]
+): Promise<KvError> {
+  let outcome: unknown;
+  try {
+    outcome = await action();
+  } catch (error) {
+    if (!(error instanceof KvError)) throw error;
+    expect(codes).toContain(error.code);
+    return error;
+  }
+  throw new Error(`expected ${codes.join(" or ")}, got ${JSON.stringify(outcome)}`);
+}
+
+/** An entry or event in a form that compares well and reads well in a failure: the value as text. */
+export function shown(item: ListedEntry | Event): Record<string, unknown> {
+  const plain: Record<string, unknown> = { ...item };
+  if ("value" in item && item.value !== undefined) {
+    plain["value"] = Buffer.from(item.value).toString("latin1");
+  }
+  if (plain["expiresAt"] === undefined) delete plain["expiresAt"];
+  return plain;
+}
+
+export function shownCommits(commits: readonly Commit[]) {
+  return commits.map(({ revision, events }) => ({ revision, events: events.map(shown) }));
+}
+
+/** All entries of a range at one revision, page by page. */
+export async function listAll(
+  store: Store,
+  range: Range,
+  options: ListOptions = {},
+): Promise<ListedEntry[]> {
+  const entries: ListedEntry[] = [];
+  let page = await store.list(range, options);
+  entries.push(...page.entries);
+  while (page.more) {
+    const after = entries.at(-1)!.key;
+    page = await store.list(range, { ...options, after, revision: page.revision });
+    entries.push(...page.entries);
+  }
+  return entries;
+}
+
+/**
+ * The commits of the change stream from `from` to `through`, pulled until the stream has got there.
+ * Checks on the way that each chunk keeps to its promise.
+ */
+export async function changesBetween(
+  store: Store,
+  from: number,
+  through: number,
+  options: ChangesOptions = {},
+): Promise<Commit[]> {
+  const commits: Commit[] = [];
+  let reached = from - 1;
+  if (reached >= through) return commits;
+  for await (const chunk of store.changes(from, options)) {
+    let last = reached;
+    for (const commit of chunk.commits) {
+      expect(commit.revision).toBeGreaterThan(last);
+      expect(commit.events.length).toBeGreaterThan(0);
+      last = commit.revision;
+    }
+    expect(chunk.through).toBeGreaterThanOrEqual(last);
+    reached = chunk.through;
+    commits.push(...chunk.commits);
+    if (reached >= through) break;
+  }
+  expect(reached).toBeGreaterThanOrEqual(through);
+  return commits;
+}
