@@ -53,6 +53,10 @@ export const SOCKET_MESSAGE_BYTES_MAX = JSON_BODY_BYTES_MAX;
 export const SOCKET_ANSWER_BYTES_MAX = 1 * MIB;
 /** Requests of one connection that are read and not answered yet. */
 export const SOCKET_REQUESTS_MAX = 1_024;
+/** Bytes of the requests of one connection that are read and not answered yet. */
+export const SOCKET_REQUEST_BYTES_MAX = 64 * MIB;
+/** Reads of one connection that run at the same time. */
+export const SOCKET_READS_MAX = 16;
 /** Characters of a request id that is a string. */
 export const SOCKET_ID_CHARS_MAX = 64;
 /** Watches of one connection. */
@@ -61,6 +65,10 @@ export const SOCKET_WATCHES_MAX = 5_000;
 export const SOCKET_BACKPRESSURE_BYTES_MAX = 16 * MIB;
 /** Seconds between pings, at most. */
 export const SOCKET_PING_SECONDS = 20;
+/** Seconds without a sign of life, or without taking any of what waits for it, before a connection is cut. */
+export const SOCKET_IDLE_SECONDS = 120;
+/** Milliseconds that a stop waits for connections to take their last frames. */
+export const SOCKET_CLOSE_MS = 2_000;
 
 // Watching
 
@@ -68,6 +76,10 @@ export const SOCKET_PING_SECONDS = 20;
 export const WATCHER_UNSENT_BYTES_MAX = 1 * MIB;
 /** Bytes published on a topic between two looks at what its connections have unsent. */
 export const TOPIC_CHECK_BYTES = 256 * KIB;
+/** Bytes published on all topics together between two looks at every connection that watches. */
+export const PUBLISHED_CHECK_BYTES = 4 * MIB;
+/** Watchers that read history at the same time; the others take turns with them. */
+export const WATCHER_PULLS_MAX = 4;
 /** Bytes of one frame of a watch; a larger commit is sent in several frames. */
 export const FRAME_BYTES_MAX = 256 * KIB;
 /** Milliseconds between two frames of a watch when the store moves and its filter is silent. */

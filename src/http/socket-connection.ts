@@ -1,0 +1,295 @@
+/**
+ * One WebSocket connection: which of its requests may run, when it is read from, and what waits to be
+ * sent. Requests take effect in the order sent.
+ *
+ * Writes are handed to the store one behind the other without waiting, and the store keeps their order;
+ * reads may overlap each other. A read behind unanswered writes waits for them, and a write behind
+ * unanswered reads too, so that neither shows what the other's place in the order forbids.
+ */
+
+import { KvError } from "../errors.ts";
+import { errorToJson } from "../json.ts";
+import type { MaybePromise, Store } from "../kv.ts";
+import {
+  SOCKET_ANSWER_BYTES_MAX,
+  SOCKET_IDLE_SECONDS,
+  SOCKET_PING_SECONDS,
+  SOCKET_READS_MAX,
+  SOCKET_REQUEST_BYTES_MAX,
+  SOCKET_REQUESTS_MAX,
+  WATCHER_UNSENT_BYTES_MAX,
+} from "../limits.ts";
+import type { RequestId, SocketRequest } from "../messages.ts";
+import type { CreatedWatch, Hub, WatchSession } from "../watch/hub.ts";
+import type { Subscriber } from "../watch/subscriber.ts";
+import { Queue } from "./queue.ts";
+import {
+  isWrite,
+  parseRequest,
+  RequestError,
+  runRequest,
+  type RequestContext,
+  type RequestResult,
+} from "./socket-requests.ts";
+
+/** What a connection needs of the platform's socket. */
+export interface Socket {
+  send(text: string): unknown;
+  ping(): unknown;
+  close(code: number, reason: string): void;
+  terminate(): void;
+  getBufferedAmount(): number;
+  subscribe(topic: string): unknown;
+  unsubscribe(topic: string): unknown;
+  pause(): void;
+  resume(): void;
+}
+
+export interface ConnectionOptions {
+  readonly store: Store;
+  readonly hub: Hub;
+  /** Gets what is a fault of the server and not of a request. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Bytes unsent above which nothing more is given to the platform, which closes past its own limit. */
+const HOLD_BYTES = WATCHER_UNSENT_BYTES_MAX;
+
+interface Begun {
+  readonly request: SocketRequest;
+  readonly bytes: number;
+}
+
+export class Connection implements Subscriber {
+  readonly #socket: Socket;
+  readonly #onError: (error: unknown) => void;
+  readonly #session: WatchSession;
+  readonly #context: RequestContext;
+  /** Messages that were read and not looked at; `undefined` for a binary one. */
+  readonly #messages = new Queue<string | undefined>();
+  /** The request whose turn is next, while it has to wait. */
+  #next: Begun | undefined;
+  /** Requests begun and not answered, all of one kind, and the bytes of their messages. */
+  #running = 0;
+  #runningBytes = 0;
+  #writing = false;
+  /** What was to be sent while too much was unsent. */
+  readonly #held = new Queue<string>();
+  #paused = false;
+  /** Pings since the peer was last heard. */
+  #silentPings = 0;
+  #stopping = false;
+  #closed = false;
+  readonly #quiet = Promise.withResolvers<void>();
+  readonly #gone = Promise.withResolvers<void>();
+
+  constructor(socket: Socket, { store, hub, onError }: ConnectionOptions) {
+    this.#socket = socket;
+    this.#onError = onError;
+    this.#session = hub.connect(this);
+    const created = (id: RequestId, watch: CreatedWatch): void => {
+      this.send(JSON.stringify({ id, type: "created", ...watch }));
+    };
+    this.#context = { store, session: this.#session, created };
+  }
+
+  /** A message has come in. */
+  receive(message: string | Uint8Array): void {
+    this.heard();
+    if (typeof message === "string") this.#messages.push(message, message.length);
+    else this.#messages.push(undefined, 0);
+    this.#run();
+  }
+
+  /** The socket has taken some of what was unsent. */
+  drained(): void {
+    while (this.#held.size > 0 && this.#socket.getBufferedAmount() <= HOLD_BYTES) {
+      this.#socket.send(this.#held.shift()!);
+    }
+    this.#session.drained();
+    this.#run();
+  }
+
+  /** The peer has shown that it is there. */
+  heard(): void {
+    this.#silentPings = 0;
+  }
+
+  /**
+   * Keeps the connection open on its way, and cuts it when the peer has been silent for too long. Where
+   * something is unsent no ping is needed: the platform cuts a socket that takes nothing.
+   */
+  ping(): void {
+    if (this.#closed || this.#paused || this.#socket.getBufferedAmount() > 0) return;
+    if (this.#silentPings * SOCKET_PING_SECONDS >= SOCKET_IDLE_SECONDS) this.#socket.terminate();
+    else {
+      this.#silentPings++;
+      this.#socket.ping();
+    }
+  }
+
+  /** The socket is closed, by whichever side. */
+  closed(): void {
+    this.#closed = true;
+    this.#session.close();
+    this.#quiet.resolve();
+    this.#gone.resolve();
+  }
+
+  /** Answers what has begun, refuses the rest, and closes; resolves when the socket is closed. */
+  async stop(code: number, reason: string): Promise<void> {
+    this.#stopping = true;
+    this.#run();
+    await this.#quiet.promise;
+    if (!this.#closed) this.#socket.close(code, reason);
+    await this.#gone.promise;
+  }
+
+  /** Breaks the connection, sent or not. */
+  terminate(): void {
+    if (!this.#closed) this.#socket.terminate();
+  }
+
+  // Subscriber
+
+  send(text: string): void {
+    if (this.#closed) return;
+    if (this.#held.size > 0 || this.#socket.getBufferedAmount() > HOLD_BYTES) {
+      this.#held.push(text, text.length);
+      return;
+    }
+    this.#socket.send(text);
+    // Publishing to this socket must not go on behind something large.
+    if (this.#socket.getBufferedAmount() > HOLD_BYTES) this.#session.sent();
+  }
+
+  unsentBytes(): number {
+    return this.#socket.getBufferedAmount() + this.#held.bytes;
+  }
+
+  subscribe(topic: string): void {
+    this.#socket.subscribe(topic);
+  }
+
+  unsubscribe(topic: string): void {
+    this.#socket.unsubscribe(topic);
+  }
+
+  fail(error: unknown): void {
+    this.#onError(error);
+    if (!this.#closed) this.#socket.close(1011, "internal error");
+  }
+
+  // Requests
+
+  /** Begins every request that may begin now. */
+  #run(): void {
+    while (!this.#closed && (this.#stopping || this.unsentBytes() <= SOCKET_ANSWER_BYTES_MAX)) {
+      this.#next ??= this.#parseNext();
+      if (this.#next === undefined) break;
+      if (!this.#stopping && !this.#mayBegin(this.#next)) break;
+      const next = this.#next;
+      this.#next = undefined;
+      if (this.#stopping) this.#fails(next.request.id, stoppingError());
+      else this.#begin(next);
+    }
+    this.#regulate();
+    if (this.#isQuiet()) this.#quiet.resolve();
+  }
+
+  /** The next request among the messages; those that are none get their error here. */
+  #parseNext(): Begun | undefined {
+    while (this.#messages.size > 0) {
+      const text = this.#messages.shift();
+      try {
+        if (text === undefined) throw new RequestError(null, binaryError());
+        return { request: parseRequest(text), bytes: text.length };
+      } catch (error) {
+        const { id, cause } = error instanceof RequestError ? error : { id: null, cause: error };
+        this.#fails(id, cause);
+      }
+    }
+    return undefined;
+  }
+
+  #mayBegin({ request, bytes }: Begun): boolean {
+    if (this.#running === 0) return true;
+    if (isWrite(request) !== this.#writing) return false;
+    if (this.#runningBytes + bytes > SOCKET_REQUEST_BYTES_MAX) return false;
+    return this.#running < (this.#writing ? SOCKET_REQUESTS_MAX : SOCKET_READS_MAX);
+  }
+
+  #begin({ request, bytes }: Begun): void {
+    const { id } = request;
+    let result: MaybePromise<RequestResult>;
+    try {
+      result = runRequest(this.#context, request);
+    } catch (error) {
+      this.#fails(id, error);
+      return;
+    }
+    if (!(result instanceof Promise)) {
+      this.#succeeds(id, result);
+      return;
+    }
+    this.#writing = isWrite(request);
+    this.#running++;
+    this.#runningBytes += bytes;
+    void result
+      .then(
+        (result) => this.#succeeds(id, result),
+        (error: unknown) => this.#fails(id, error),
+      )
+      .finally(() => {
+        this.#running--;
+        this.#runningBytes -= bytes;
+        this.#run();
+      });
+  }
+
+  #succeeds(id: RequestId, result: RequestResult): void {
+    if (result !== undefined) this.send(JSON.stringify({ id, type: "result", ...result }));
+  }
+
+  #fails(id: RequestId | null, error: unknown): void {
+    const known = error instanceof KvError ? error : undefined;
+    if (known === undefined || known.code === "internal") this.#onError(error);
+    const answer = known ?? new KvError("internal", "an unexpected error; see the server's log");
+    this.send(JSON.stringify({ id, type: "error", ...errorToJson(answer) }));
+  }
+
+  // Reading
+
+  /** Reads from the socket only while what was read can be worked on. */
+  #regulate(): void {
+    const full = !this.#stopping && this.#isFull();
+    if (this.#closed || full === this.#paused) return;
+    this.#paused = full;
+    if (full) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #isFull(): boolean {
+    const requests = this.#running + this.#messages.size + (this.#next === undefined ? 0 : 1);
+    const bytes = this.#runningBytes + this.#messages.bytes + (this.#next?.bytes ?? 0);
+    return (
+      requests >= SOCKET_REQUESTS_MAX ||
+      bytes >= SOCKET_REQUEST_BYTES_MAX ||
+      this.unsentBytes() > SOCKET_ANSWER_BYTES_MAX
+    );
+  }
+
+  #isQuiet(): boolean {
+    return this.#stopping && this.#running === 0 && this.#held.size === 0;
+  }
+}
+
+// --- internal ---
+
+function binaryError(): KvError {
+  return new KvError("unsupported", "binary messages are not understood; send JSON as text");
+}
+
+function stoppingError(): KvError {
+  return new KvError("unavailable", "the server is stopping and has not done this; connect again");
+}
