@@ -3,7 +3,7 @@
  * With `--if-stale` only when a source is newer than the executable.
  */
 
-import { readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
+import { mkdtempSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 
@@ -33,21 +33,23 @@ export function isStale(outfile = executable): boolean {
 }
 
 /**
- * Compiles `src/main.ts` under another name and renames it: a running kv keeps its file, and of
- * builds at the same time each leaves a whole one. The executable bears the time at which the build
- * began, so a source that changes meanwhile makes it stale.
+ * Compiles `src/main.ts` in a folder of its own and moves the result into place: a running kv keeps
+ * its file, and of builds at the same time each leaves a whole one. The name stays the same, since
+ * it becomes a part of the executable. The executable bears the time at which the build began, so a
+ * source that changes meanwhile makes it stale.
  * @throws when the compiler fails, with what it printed.
  */
 export function build(outfile = executable): void {
   const target = resolve(outfile);
-  const unfinished = join(dirname(target), `.${basename(target)}.${process.pid}`);
   const began = new Date();
+  const workshop = mkdtempSync(join(dirname(target), ".kv."));
   try {
-    compile(unfinished);
-    utimesSync(unfinished, began, began);
-    renameSync(unfinished, target);
+    const made = join(workshop, basename(target));
+    compile(made);
+    utimesSync(made, began, began);
+    renameSync(made, target);
   } finally {
-    rmSync(unfinished, { force: true });
+    rmSync(workshop, { recursive: true, force: true });
   }
 }
 
