@@ -45,6 +45,9 @@ export interface ModelOptions {
 }
 
 export interface ModelStore extends Store {
+  get(key: string, options?: ReadOptions): GetResult;
+  list(range: Range, options?: ListOptions): ListResult;
+  status(): Status;
   /** Makes `revision` the oldest that can be read. */
   compact(revision: number): void;
 }
