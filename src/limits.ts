@@ -47,6 +47,14 @@ export const PAGE_ENTRIES_DEFAULT = 1_000;
 
 /** Bytes of a JSON request body: a commit of the largest size as base64, and the JSON around it. */
 export const JSON_BODY_BYTES_MAX = Math.ceil((LIMITS.commitBytesMax * 4) / 3) + 4 * MIB;
+/** Bytes of a request body up to which it is read in one piece, as it has arrived already most times. */
+export const BODY_PIECE_BYTES_MAX = 64 * KIB;
+/** Bytes of larger bodies that are being read, on all connections together; one more is turned away. */
+export const BODIES_BYTES_MAX = 256 * MIB;
+/** Seconds without a further piece of a body after which its connection is cut. */
+export const BODY_IDLE_SECONDS = 30;
+/** Milliseconds that a stop of the server waits for requests to be answered. */
+export const STOP_MS = 10_000;
 /** Bytes of one WebSocket message from a client: the same as a JSON body. */
 export const SOCKET_MESSAGE_BYTES_MAX = JSON_BODY_BYTES_MAX;
 /** Bytes of answers unsent on a connection above which no further request is read from it. */

@@ -7,13 +7,6 @@ import { KvError } from "../errors.ts";
 import { HEADERS, PATHS } from "../protocol.ts";
 import { quote } from "../text.ts";
 
-export interface GuardOptions {
-  /** Names, each with or without a port, that `Host` may have besides the local ones. */
-  readonly allowedHosts: readonly string[];
-  /** Origins as browsers send them (`https://app.example.com`) that may use the API. */
-  readonly allowedOrigins: readonly string[];
-}
-
 export interface Guard {
   /**
    * Checks a request to `path`. Answers its origin when that is one of the allowed foreign ones and
@@ -22,10 +15,17 @@ export interface Guard {
   check(headers: Headers, path: string): string | undefined;
 }
 
-/** @throws `invalid_argument` for an allowed host or origin that could never match. */
-export function makeGuard(options: GuardOptions): Guard {
-  const hosts = new Set(options.allowedHosts.map(normaliseHost));
-  const origins = new Set(options.allowedOrigins.map(normaliseOrigin));
+/**
+ * `allowedHosts` are names, each with or without a port, that `Host` may have besides the local ones;
+ * `allowedOrigins` are origins as browsers send them (`https://app.example.com`).
+ * @throws `invalid_argument` for one that could never match.
+ */
+export function makeGuard(
+  allowedHosts: readonly string[],
+  allowedOrigins: readonly string[],
+): Guard {
+  const hosts = new Set(allowedHosts.map(normaliseHost));
+  const origins = new Set(allowedOrigins.map(normaliseOrigin));
   let lastHost: string | undefined;
   return {
     check(headers, path) {
@@ -109,9 +109,15 @@ function normaliseHost(host: string): string {
 }
 
 function normaliseOrigin(origin: string): string {
-  if (origin === "null" || /^[a-z][a-z0-9+.-]*:\/\/[^/*\s]+$/i.test(origin)) {
-    return origin.toLowerCase();
+  if (origin === "null") return origin;
+  // Browsers leave a default port out.
+  const parts = /^(https?:\/\/[^/*\s]+?)(:80|:443)?$/i.exec(origin);
+  if (parts !== null) {
+    const [, start, port = ""] = parts;
+    const isDefault = port === (/^https:/i.test(origin) ? ":443" : ":80");
+    return (isDefault ? start! : start! + port).toLowerCase();
   }
+  if (/^[a-z][a-z0-9+.-]*:\/\/[^/*\s]+$/i.test(origin)) return origin.toLowerCase();
   throw new KvError(
     "invalid_argument",
     `an allowed origin looks like https://app.example.com; not ${quote(origin)}`,

@@ -79,7 +79,7 @@ function options(resource: Resource, asked: Headers): Response {
   const headers: Record<string, string> = { Allow: resource.allow };
   if (asked.has("origin") && asked.has("access-control-request-method")) {
     headers["Access-Control-Allow-Methods"] = resource.allow;
-    headers["Access-Control-Allow-Headers"] = "Content-Type, If-Match, If-None-Match";
+    headers["Access-Control-Allow-Headers"] = resource.allowHeaders;
     headers["Access-Control-Max-Age"] = "600";
   }
   return new Response(null, { status: 204, headers });

@@ -16,10 +16,10 @@ export interface Parameter<T> {
   readonly parse: (text: string | undefined, name: string) => T;
 }
 
-export type Parameters = Readonly<Record<string, Parameter<unknown>>>;
+export type QueryParameters = Readonly<Record<string, Parameter<unknown>>>;
 
 /** What `readParameters` gives for a description: every parameter may be missing. */
-export type ParameterValues<P extends Parameters> = {
+export type ParameterValues<P extends QueryParameters> = {
   readonly [N in keyof P]?: P[N] extends Parameter<infer T> ? T : never;
 };
 
@@ -90,7 +90,7 @@ export function opaque(description: string): Parameter<string> {
  * Reads a query (what follows the `?`) by its description.
  * @throws `invalid_argument` for a name that is not described or stands twice, and for what `parse` refuses.
  */
-export function readParameters<P extends Parameters>(
+export function readParameters<P extends QueryParameters>(
   parameters: P,
   query: string,
   operation: string,

@@ -6,7 +6,9 @@
 import type { ErrorCode } from "../errors.ts";
 import type { MaybePromise, Store } from "../kv.ts";
 import type { Schema } from "../schema.ts";
-import type { Parameters, ParameterValues } from "./parameters.ts";
+import type { BodyBudget } from "./body.ts";
+import type { QueryParameters, ParameterValues } from "./parameters.ts";
+import type { SocketEndpoint } from "./socket.ts";
 
 export type Method = "GET" | "PUT" | "DELETE" | "POST";
 
@@ -17,16 +19,17 @@ export interface Context {
   readonly version: string;
   /** When the server started, in milliseconds since 1970. */
   readonly startedAt: number;
+  readonly bodies: BodyBudget;
   /** Watches that are open now. */
   readonly watchers: () => number;
   /** Switches a checked request over to WebSocket; a response when it does not. */
-  readonly upgrade: (request: Request, server: HttpServer) => Response | undefined;
+  readonly upgrade: SocketEndpoint["upgrade"];
   /** The server has begun to stop. */
   readonly stopping: () => boolean;
 }
 
-/** The platform's server; what a socket carries is no matter of the routes. */
-export type HttpServer = Bun.Server<unknown>;
+/** The platform's server. */
+export type HttpServer = Parameters<SocketEndpoint["upgrade"]>[1];
 
 /** One request on its way to a handler. */
 export interface Call {
@@ -50,7 +53,7 @@ export interface Answer {
   readonly body?: Body;
 }
 
-export interface Route<P extends Parameters = Parameters> {
+export interface Route<P extends QueryParameters = QueryParameters> {
   readonly method: Method;
   /** `{key}` stands for the rest of the path, slashes included. */
   readonly path: string;
@@ -74,6 +77,6 @@ export interface Route<P extends Parameters = Parameters> {
 }
 
 /** Ties the handler's parameters to their descriptions, then forgets the types. */
-export function defineRoute<P extends Parameters>(route: Route<P>): Route {
+export function defineRoute<P extends QueryParameters>(route: Route<P>): Route {
   return route as unknown as Route;
 }

@@ -19,6 +19,8 @@ export interface Resource {
   readonly routes: ReadonlyMap<string, Route>;
   /** The value of an `Allow` header. */
   readonly allow: string;
+  /** The value of an `Access-Control-Allow-Headers` header. */
+  readonly allowHeaders: string;
 }
 
 /** The resource at a path as it stands in the URL. Throws `unknown_path`. */
@@ -44,11 +46,18 @@ const keyResource = resources.get(KEY_PATH)!;
 
 function makeResource(path: string): Resource {
   const routes = new Map<string, Route>();
+  const headers = new Set(["Content-Type"]);
   for (const route of ROUTES) {
     if (route.path !== path) continue;
     routes.set(route.method, route);
+    for (const name of Object.keys(route.headers ?? {})) headers.add(name);
     // A socket has no representation that HEAD could describe.
     if (route.method === "GET" && path !== PATHS.socket) routes.set("HEAD", route);
   }
-  return { path, routes, allow: [...routes.keys(), "OPTIONS"].join(", ") };
+  return {
+    path,
+    routes,
+    allow: [...routes.keys(), "OPTIONS"].join(", "),
+    allowHeaders: [...headers].join(", "),
+  };
 }

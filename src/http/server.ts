@@ -1,12 +1,14 @@
-/** Starts and stops the HTTP server over a store. */
+/** Starts and stops the HTTP server over a store, and the WebSocket endpoint with its hub in it. */
 
 import { KvError } from "../errors.ts";
 import type { Store } from "../kv.ts";
-import { JSON_BODY_BYTES_MAX } from "../limits.ts";
+import { STOP_MS } from "../limits.ts";
 import { VERSION } from "../version.ts";
+import { Hub } from "../watch/hub.ts";
 import { makeGuard } from "./guard.ts";
 import { makeHandler, type Handler } from "./handler.ts";
 import type { HttpServer } from "./route.ts";
+import { createSocketEndpoint, type SocketEndpoint } from "./socket.ts";
 
 export interface ServerOptions {
   readonly store: Store;
@@ -14,71 +16,70 @@ export interface ServerOptions {
   readonly host: string;
   /** 0 = the system picks one. */
   readonly port: number;
+  /** Names that `Host` may have besides addresses and local names. */
   readonly allowedHosts?: readonly string[];
+  /** Origins (`https://app.example.com`) whose pages may use the API. */
   readonly allowedOrigins?: readonly string[];
   readonly version?: string;
-  /** Gets what no client is told: errors that are bugs or faults of the server. */
+  /** Gets what no client is told: bugs, and faults of the server. By default they go to stderr. */
   readonly onError?: (error: unknown) => void;
 }
 
 export interface RunningServer {
   readonly host: string;
+  /** The one that the system picked, when it was asked to. */
   readonly port: number;
   readonly url: string;
-  /** Finishes what is in flight, ends watches, closes connections. Does not close the store. */
+  /**
+   * Ends watches with reason `shutdown`, finishes what is in flight, for ten seconds at most, and closes
+   * every connection. Does not close the store.
+   */
   stop(): Promise<void>;
 }
 
 /** @throws `invalid_argument` for a bad option, `unavailable` when the port cannot be had. */
 export function startServer(options: ServerOptions): RunningServer {
-  const { store, host, onError = () => {} } = options;
-  let stopping = false;
-  const handler = makeHandler({
-    context: {
-      store,
-      version: options.version ?? VERSION,
-      startedAt: Date.now(),
-      watchers: () => 0,
-      upgrade: () => undefined,
-      stopping: () => stopping,
-    },
-    guard: makeGuard({
-      allowedHosts: options.allowedHosts ?? [],
-      allowedOrigins: options.allowedOrigins ?? [],
-    }),
-    onError,
-  });
-  const server = listen(options, handler, onError);
+  const { store, host, version = VERSION, onError = console.error } = options;
+  const guard = makeGuard(options.allowedHosts ?? [], options.allowedOrigins ?? []);
+  const hub = new Hub({ store });
+  const endpoint = createSocketEndpoint({ store, hub, onError });
+  let stopped: Promise<void> | undefined;
+  const context = {
+    store,
+    version,
+    startedAt: Date.now(),
+    bodies: { bytes: 0 },
+    watchers: () => hub.watchers,
+    upgrade: endpoint.upgrade,
+    stopping: () => stopped !== undefined,
+  };
+  const server = listen(options, makeHandler({ context, guard, onError }), endpoint);
   return {
     host,
     port: server.port!,
     url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
-    async stop() {
-      stopping = true;
-      await server.stop();
-    },
+    stop: () => (stopped ??= stop(server, endpoint)),
   };
 }
 
 // --- internal ---
 
-function listen(
-  { host, port }: ServerOptions,
-  handler: Handler,
-  onError: (error: unknown) => void,
-): Bun.Server<unknown> {
+function listen(options: ServerOptions, handler: Handler, endpoint: SocketEndpoint): HttpServer {
+  const { host, port, onError = console.error } = options;
   try {
-    return Bun.serve<unknown>({
+    return Bun.serve({
       hostname: host,
       port,
       development: false,
-      maxRequestBodySize: JSON_BODY_BYTES_MAX,
+      // Bodies have their bounds where they are read, with an answer that says so.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // The platform matches routes on the raw path, before dot segments are resolved.
       routes: {
         "/v1/kv/*": (request: Request, server: HttpServer) =>
           handler(request, server, true) as Response,
       },
       fetch: (request, server) => handler(request, server, false) as Response,
+      websocket: endpoint.websocket,
       error(error) {
         onError(error);
         return new Response(null, { status: 500 });
@@ -87,6 +88,17 @@ function listen(
   } catch (error) {
     throw cannotListen(error, host, port);
   }
+}
+
+async function stop(server: HttpServer, endpoint: SocketEndpoint): Promise<void> {
+  const finished = server.stop();
+  await endpoint.stop();
+  // A request whose body never ends would hold the stop for ever.
+  const late = Promise.withResolvers<void>();
+  const timer = setTimeout(late.resolve, STOP_MS);
+  await Promise.race([finished, late.promise]);
+  clearTimeout(timer);
+  await server.stop(true);
 }
 
 function cannotListen(error: unknown, host: string, port: number): KvError {

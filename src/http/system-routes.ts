@@ -3,7 +3,7 @@
 import { KvError } from "../errors.ts";
 import type { JsonStatus } from "../json.ts";
 import type { Status } from "../kv.ts";
-import { PATHS } from "../protocol.ts";
+import { PATHS, SUBPROTOCOL } from "../protocol.ts";
 import { json } from "./answers.ts";
 import { defineRoute, type Call, type Route } from "./route.ts";
 import { statusShape } from "./shapes.ts";
@@ -75,7 +75,21 @@ const status = defineRoute({
   },
 });
 
-export const systemRoutes: readonly Route[] = [root, live, ready, status];
+const socket = defineRoute({
+  method: "GET",
+  path: PATHS.socket,
+  id: "openSocket",
+  summary: "Every operation and any number of watches on one WebSocket",
+  parameters: {},
+  headers: {
+    "Sec-WebSocket-Protocol": `${SUBPROTOCOL} is selected when it is offered.`,
+  },
+  answers: { 101: { description: "The connection is a WebSocket now." } },
+  errors: ["invalid_argument"],
+  handle: ({ context, request, server }) => context.upgrade(request, server),
+});
+
+export const systemRoutes: readonly Route[] = [root, live, ready, status, socket];
 
 // --- internal ---
 
