@@ -26,7 +26,7 @@ export type ParameterValues<P extends QueryParameters> = {
 /** A boolean: `true`, `false`, or the bare name for true. */
 export function flag(description: string): Parameter<boolean> {
   return {
-    description,
+    description: `${description} The bare name is true.`,
     schema: { type: "boolean" },
     parse(text, name) {
       if (text === undefined || text === "true") return true;

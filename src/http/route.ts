@@ -44,7 +44,7 @@ export interface Call {
 export interface Body {
   readonly description: string;
   readonly type: string;
-  readonly schema?: Schema | (() => Schema);
+  readonly schema?: Schema;
 }
 
 export interface Answer {

@@ -1,16 +1,22 @@
 /** The table of all routes, and the way through it: path, then method. */
 
 import { KvError } from "../errors.ts";
-import { PATHS } from "../protocol.ts";
 import { didYouMean, quote } from "../text.ts";
 import { keyRoutes } from "./key-routes.ts";
 import { listRoute } from "./list-route.ts";
+import { answersHead, openapiRoute } from "./openapi.ts";
 import type { Route } from "./route.ts";
 import { systemRoutes } from "./system-routes.ts";
 import { KEY_PATH_START } from "./target.ts";
 import { txnRoute } from "./txn-route.ts";
 
-export const ROUTES: readonly Route[] = [...keyRoutes, listRoute, txnRoute, ...systemRoutes];
+export const ROUTES: readonly Route[] = [
+  ...keyRoutes,
+  listRoute,
+  txnRoute,
+  ...systemRoutes,
+  openapiRoute(() => ROUTES),
+];
 
 /** What can be done at one path. */
 export interface Resource {
@@ -51,8 +57,7 @@ function makeResource(path: string): Resource {
     if (route.path !== path) continue;
     routes.set(route.method, route);
     for (const name of Object.keys(route.headers ?? {})) headers.add(name);
-    // A socket has no representation that HEAD could describe.
-    if (route.method === "GET" && path !== PATHS.socket) routes.set("HEAD", route);
+    if (answersHead(route)) routes.set("HEAD", route);
   }
   return {
     path,

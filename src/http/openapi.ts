@@ -1,0 +1,197 @@
+/**
+ * The description of the API (OpenAPI 3.1), made from the table of routes that the server itself goes by.
+ */
+
+import type { ErrorCode } from "../errors.ts";
+import { schemas } from "../json.ts";
+import { PATHS } from "../protocol.ts";
+import type { Schema } from "../schema.ts";
+import { JSON_TYPE, STATUSES, json } from "./answers.ts";
+import type { QueryParameters } from "./parameters.ts";
+import { defineRoute, type Answer, type Body, type Route } from "./route.ts";
+import { deleteShape, errorShape, listShape, putShape, statusShape, txnShape } from "./shapes.ts";
+
+type Json = Record<string, unknown>;
+
+/** `GET /v1/openapi.json`; `routes` gives the whole table, this route included. */
+export function openapiRoute(routes: () => readonly Route[]): Route {
+  return defineRoute({
+    method: "GET",
+    path: PATHS.openapi,
+    id: "getDescription",
+    summary: "This description",
+    parameters: {},
+    answers: {
+      200: {
+        description: "OpenAPI 3.1.",
+        body: { description: "The description.", type: JSON_TYPE },
+      },
+    },
+    errors: [],
+    handle: ({ context }) => json(200, describe(routes(), context.version)),
+  });
+}
+
+export function describe(routes: readonly Route[], version: string): Json {
+  const paths: Record<string, Json> = {};
+  for (const route of routes) {
+    const path = (paths[route.path] ??= route.path.includes("{key}")
+      ? { parameters: [KEY_PARAMETER] }
+      : {});
+    path[route.method.toLowerCase()] = operation(route);
+    if (answersHead(route)) path["head"] = headOperation(route);
+  }
+  return {
+    openapi: "3.1.0",
+    info: { title: "kv", version, description: INTRODUCTION, license: { name: "MIT" } },
+    servers: [{ url: "/" }],
+    paths,
+    components: {
+      schemas: Object.fromEntries(
+        [...NAMES].map(([schema, name]) => [name, referring(schema, true)]),
+      ),
+    },
+  };
+}
+
+/** A GET answers HEAD too, but for a socket, which has nothing that HEAD could describe. */
+export function answersHead(route: Route): boolean {
+  return route.method === "GET" && !(101 in route.answers);
+}
+
+// --- internal ---
+
+const INTRODUCTION =
+  "A key-value store with revisions and transactions. Values are raw bytes both ways; everything " +
+  "else is JSON that ends in a newline. The WebSocket at /v1/ws is described in docs/websocket.md.";
+
+/** Schemas that stand once, under a name, wherever they are used. */
+const NAMES: ReadonlyMap<Schema, string> = new Map<Schema, string>([
+  [schemas.entry, "Entry"],
+  [schemas.check, "Check"],
+  [schemas.operation, "Operation"],
+  [schemas.txn, "Transaction"],
+  [txnShape, "TransactionResult"],
+  [putShape, "PutResult"],
+  [deleteShape, "DeleteResult"],
+  [listShape, "Page"],
+  [statusShape, "Status"],
+  [errorShape, "Error"],
+]);
+
+const KEY_PARAMETER = {
+  name: "key",
+  in: "path",
+  required: true,
+  description:
+    "The rest of the path, slashes included: a/b and a%2Fb are the same key. Every byte outside " +
+    "A-Za-z0-9-_.~/ is percent-encoded; no segment is . or .. as URLs resolve these.",
+  schema: schemas.key,
+};
+
+/** What any request can fail with. */
+const COMMON: readonly ErrorCode[] = [
+  "invalid_argument",
+  "permission_denied",
+  "internal",
+  "unavailable",
+];
+
+function operation(route: Route): Json {
+  const { id, summary, description, body } = route;
+  return {
+    operationId: id,
+    summary,
+    description,
+    parameters: [...queryParameters(route.parameters), ...headerParameters(route)],
+    requestBody: body && { description: body.description, required: true, content: content(body) },
+    responses: responses(route, content),
+  };
+}
+
+function headOperation(route: Route): Json {
+  return {
+    ...operation(route),
+    operationId: route.id.replace(/^[a-z]+/, "head"),
+    summary: `${route.summary}: the headers only`,
+    responses: responses(route, () => undefined),
+  };
+}
+
+function queryParameters(parameters: QueryParameters): Json[] {
+  return Object.entries(parameters).map(([name, { description, schema }]) => ({
+    name,
+    in: "query",
+    description,
+    schema,
+  }));
+}
+
+function headerParameters({ headers = {} }: Route): Json[] {
+  return (
+    Object.entries(headers)
+      // OpenAPI describes the content type beside the body.
+      .filter(([name]) => name !== "Content-Type")
+      .map(([name, description]) => ({
+        name,
+        in: "header",
+        description,
+        schema: { type: "string" },
+      }))
+  );
+}
+
+type Content = (body: Body) => Json | undefined;
+
+function responses(route: Route, content: Content): Json {
+  const described: Json = {};
+  for (const [status, answer] of Object.entries(route.answers)) {
+    described[status] = response(answer, content);
+  }
+  const codes = [...new Set([...COMMON, ...route.errors])];
+  for (const status of new Set(codes.map((code) => STATUSES[code]))) {
+    const same = codes.filter((code) => STATUSES[code] === status);
+    described[status] = response(errorAnswer(same), content);
+  }
+  return described;
+}
+
+function response({ description, headers, body }: Answer, content: Content): Json {
+  return {
+    description,
+    headers: headers && headerObjects(headers),
+    content: body && content(body),
+  };
+}
+
+function errorAnswer(codes: readonly ErrorCode[]): Answer {
+  return {
+    description: codes.join(" or "),
+    headers: codes.includes("unavailable")
+      ? { "Retry-After": "Seconds after which to try again." }
+      : undefined,
+    body: { description: "What is wrong.", type: JSON_TYPE, schema: errorShape },
+  };
+}
+
+function headerObjects(headers: Readonly<Record<string, string>>): Json {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, description]) => [
+      name,
+      { description, schema: { type: "string" } },
+    ]),
+  );
+}
+
+function content({ type, schema }: Body): Json {
+  return { [type]: schema === undefined ? {} : { schema: referring(schema) } };
+}
+
+/** A schema with every named one in it as a reference; itself too, unless it is being defined. */
+function referring(schema: unknown, defining = false): unknown {
+  if (typeof schema !== "object" || schema === null) return schema;
+  const name = NAMES.get(schema as Schema);
+  if (name !== undefined && !defining) return { $ref: `#/components/schemas/${name}` };
+  if (Array.isArray(schema)) return schema.map((item) => referring(item));
+  return Object.fromEntries(Object.entries(schema).map(([key, value]) => [key, referring(value)]));
+}
