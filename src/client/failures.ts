@@ -1,0 +1,103 @@
+/**
+ * What a failed request means for the caller. The line that matters: a write that surely was not sent is
+ * `unavailable`, one that may have been is `outcome_unknown`. In doubt it may have been.
+ */
+
+import { KvError } from "../errors.ts";
+import { quote } from "../text.ts";
+
+/** What a failure is told about. */
+export interface Attempt {
+  /** The server's address. */
+  readonly url: string;
+  /** Does the request change anything? */
+  readonly write: boolean;
+}
+
+/** `fetch` rejected, or the answer's body broke off. */
+export function connectionFailed(attempt: Attempt, cause: unknown): KvError {
+  const { url, write } = attempt;
+  const code = codeOf(cause);
+  if (code === "ECONNREFUSED") {
+    const hint = "is it running, and is this its address?";
+    return new KvError("unavailable", `no server listens at ${url}; ${hint}`, {}, cause);
+  }
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN") {
+    const host = quote(new URL(url).hostname);
+    return new KvError("unavailable", `the host ${host} of ${url} is not known`, {}, cause);
+  }
+  if (isNotHttp(code)) return notKv(attempt, "it does not speak HTTP", cause);
+  const reason = `${code ?? messageOf(cause)}`;
+  if (wasNotSent(cause, code)) {
+    return new KvError("unavailable", `cannot connect to ${url} (${reason})`, {}, cause);
+  }
+  return lost(write, `the connection to ${url} broke before the answer came (${reason})`, cause);
+}
+
+/** The time for the request ran out. */
+export function timedOut(attempt: Attempt, timeoutMs: number): KvError {
+  return lost(attempt.write, `no answer from ${attempt.url} within ${timeoutMs / 1000} s`);
+}
+
+/**
+ * Something answered that is not kv. A gateway's own 5xx may hide that the server behind it took the
+ * write; any other answer shows that no kv was reached.
+ */
+export function answeredByOther(
+  attempt: Attempt,
+  status: number,
+  contentType: string | null,
+): KvError {
+  const what = `status ${status}, ${contentType ?? "no content type"}`;
+  if (attempt.write && status >= 500) {
+    return lost(true, `a gateway answered for the server at ${attempt.url} (${what})`);
+  }
+  return notKv(attempt, what);
+}
+
+/** A redirect is not followed: a write must go where the caller said. */
+export function redirected(attempt: Attempt, status: number, location: string | null): KvError {
+  const where = location === null ? "elsewhere" : `to ${quote(location)}`;
+  const message = `the server at ${attempt.url} redirects ${where} (status ${status}); use that address`;
+  return new KvError("unavailable", message);
+}
+
+/** The client was closed. */
+export function closed(): KvError {
+  return new KvError("unavailable", "the client is closed");
+}
+
+// --- internal ---
+
+function notKv(attempt: Attempt, what: string, cause?: unknown): KvError {
+  const message = `the server at ${attempt.url} does not answer like kv (${what}); is this its address?`;
+  return new KvError("unavailable", message, {}, cause);
+}
+
+function lost(write: boolean, message: string, cause?: unknown): KvError {
+  if (!write) return new KvError("unavailable", message, {}, cause);
+  return new KvError("outcome_unknown", `${message}; the write may have been applied`, {}, cause);
+}
+
+/** Bun has the code on the error, Node on its cause; browsers have none. */
+function codeOf(error: unknown): string | undefined {
+  const { code, cause } = (error ?? {}) as { code?: unknown; cause?: { code?: unknown } };
+  if (typeof code === "string") return code;
+  return typeof cause?.code === "string" ? cause.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function isNotHttp(code: string | undefined): boolean {
+  return code === "Malformed_HTTP_Response" || (code?.startsWith("HPE_") ?? false);
+}
+
+/** Only what can happen before the first byte of the request leaves. */
+function wasNotSent(error: unknown, code: string | undefined): boolean {
+  const { cause } = (error ?? {}) as { cause?: { syscall?: unknown } };
+  if (cause?.syscall === "connect" || code === "UND_ERR_CONNECT_TIMEOUT") return true;
+  if (code === "EPROTO" && messageOf(error).includes("handshake")) return true;
+  return /CERT|ERR_TLS|ERR_SSL_WRONG_VERSION|ERR_INVALID_URL/.test(code ?? "");
+}

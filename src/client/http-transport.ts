@@ -1,0 +1,192 @@
+/**
+ * One request over `fetch`: its timeout, its abort, and what its failure means. Knows status codes only as
+ * far as telling a redirect and an answer of kv from anything else; what an answer says is read above.
+ */
+
+import { KvError } from "../errors.ts";
+import { errorFromJson } from "../json.ts";
+import { decodeUtf8 } from "../text.ts";
+import {
+  answeredByOther,
+  closed,
+  connectionFailed,
+  redirected,
+  timedOut,
+  type Attempt,
+} from "./failures.ts";
+import type { ServerUrl } from "./url.ts";
+
+/** Milliseconds from the start of a request to the end of its answer, when the caller names none. */
+export const TIMEOUT_MS_DEFAULT = 10_000;
+
+export interface RequestOptions {
+  /** Gives up with the signal's reason; a write may still be applied then. */
+  readonly signal?: AbortSignal | undefined;
+  /** Milliseconds for the whole request, its answer included; `Infinity` = as long as it takes. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface HttpRequest extends RequestOptions {
+  readonly method: "GET" | "PUT" | "POST";
+  /** From its slash on, with the query: what follows the server's address. */
+  readonly path: string;
+  readonly headers?: Record<string, string>;
+  readonly body?: string | Uint8Array;
+}
+
+/** An answer with a status below 300. */
+export interface HttpAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly bytes: Uint8Array;
+}
+
+export interface TransportOptions {
+  /** For requests that name none; milliseconds. */
+  readonly timeoutMs?: number | undefined;
+  /** Ends every request, those in flight too, with its reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class HttpTransport {
+  readonly url: ServerUrl;
+  readonly #timeoutMs: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #running = new Set<Promise<unknown>>();
+  #closed = false;
+
+  constructor(url: ServerUrl, options: TransportOptions = {}) {
+    this.url = url;
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
+    this.#signal = options.signal;
+  }
+
+  /**
+   * Does a piece of work that makes requests; `close` waits for its end.
+   * @throws `unavailable` when the transport is closed.
+   */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#closed) throw closed();
+    const running = work();
+    this.#running.add(running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(running);
+    }
+  }
+
+  /**
+   * Sends a request once and reads the whole answer.
+   * @throws the error that kv answered; `unavailable` when no kv was reached; `outcome_unknown` when a
+   * write may have reached it; the reason of `signal`.
+   */
+  async request(request: HttpRequest): Promise<HttpAnswer> {
+    const attempt = { url: this.url.http, write: request.method !== "GET" };
+    const sources = [this.#signal, request.signal];
+    for (const source of sources) source?.throwIfAborted();
+    const timeoutMs = request.timeoutMs ?? this.#timeoutMs;
+    const stop = new Stop(timeoutMs, sources);
+    try {
+      const answer = await this.#fetch(request, stop.signal);
+      throwIfError(attempt, answer);
+      return answer;
+    } catch (error) {
+      if (error instanceof KvError) throw error;
+      if (stop.timedOut) throw timedOut(attempt, timeoutMs);
+      for (const source of sources) source?.throwIfAborted();
+      throw connectionFailed(attempt, error);
+    } finally {
+      stop.forget();
+    }
+  }
+
+  /** As `request`, for an answer in JSON that `isShape` accepts; anything else is not kv's. */
+  async json<T>(request: HttpRequest, isShape: (json: Partial<T>) => boolean): Promise<T> {
+    const answer = await this.request(request);
+    const json = parse(answer.bytes) as T;
+    if (typeof json === "object" && json !== null && isShape(json)) return json;
+    throw this.notKv(request, answer);
+  }
+
+  /** The error for an answer that is none of kv's. */
+  notKv(request: HttpRequest, answer: HttpAnswer): KvError {
+    const attempt = { url: this.url.http, write: request.method !== "GET" };
+    return answeredByOther(attempt, answer.status, answer.headers.get("Content-Type"));
+  }
+
+  /** Later work fails with `unavailable`; resolves when what runs has ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#running);
+  }
+
+  async #fetch(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
+    const response = await fetch(`${this.url.http}${request.path}`, {
+      method: request.method,
+      headers: request.headers ?? {},
+      ...(request.body === undefined ? undefined : { body: request.body }),
+      signal,
+      redirect: "manual",
+      // Bun sends a PUT again by itself when a reused connection breaks before the answer, which could
+      // apply it twice. A connection of its own keeps it from that; it never does so to a POST.
+      ...(request.method === "PUT" ? { keepalive: false } : undefined),
+      // Bun would send even this machine's own addresses through HTTP_PROXY.
+      ...(this.url.loopback ? { proxy: false } : undefined),
+    } as RequestInit);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    return { status: response.status, headers: response.headers, bytes };
+  }
+}
+
+// --- internal ---
+
+/** Joins the three reasons to give up on a request into one signal. */
+class Stop {
+  timedOut = false;
+  readonly #controller = new AbortController();
+  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #sources: readonly (AbortSignal | undefined)[];
+  readonly #abort = (): void => this.#controller.abort();
+
+  constructor(timeoutMs: number, sources: readonly (AbortSignal | undefined)[]) {
+    this.#sources = sources;
+    for (const source of sources) source?.addEventListener("abort", this.#abort);
+    // A timer beyond 2^31 ms would fire at once.
+    if (timeoutMs >= 2 ** 31) return;
+    this.#timer = setTimeout(() => {
+      this.timedOut = true;
+      this.#abort();
+    }, timeoutMs);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  forget(): void {
+    clearTimeout(this.#timer);
+    for (const source of this.#sources) source?.removeEventListener("abort", this.#abort);
+  }
+}
+
+function throwIfError(attempt: Attempt, answer: HttpAnswer): void {
+  const { status, headers, bytes } = answer;
+  // A browser shows a redirect as status 0.
+  if (status === 0 || (status >= 300 && status < 400)) {
+    throw redirected(attempt, status, headers.get("Location"));
+  }
+  if (status < 400) return;
+  throw (
+    errorFromJson(parse(bytes)) ?? answeredByOther(attempt, status, headers.get("Content-Type"))
+  );
+}
+
+/** The JSON of an answer; `undefined` when it is none. */
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(decodeUtf8(bytes) ?? "");
+  } catch {
+    return undefined;
+  }
+}

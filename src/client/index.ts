@@ -1,0 +1,30 @@
+/**
+ * The SDK of kv: `connect()` and what it hands out. Needs nothing but `fetch`, and `WebSocket` for
+ * watches, so it runs in browsers, Bun, Deno and Node.
+ */
+
+export { connect, KvClient } from "./client.ts";
+export type {
+  ConnectOptions,
+  KvDelete,
+  KvDeleteOptions,
+  KvGetOptions,
+  KvListOptions,
+  KvPut,
+  KvPutOptions,
+} from "./client.ts";
+export type { KvCommit, KvEntry, KvEvent, KvListedEntry, KvPutEvent, Readable } from "./entries.ts";
+export type { RequestOptions } from "./http-transport.ts";
+export type {
+  KvGetResult,
+  KvOperation,
+  KvOperationResult,
+  KvPutOperation,
+  KvTxn,
+  KvTxnResult,
+  KvValue,
+} from "./values.ts";
+export { DEFAULT_PORT, DEFAULT_URL } from "./url.ts";
+export { KvError, type ErrorCode, type ErrorDetails } from "../errors.ts";
+export type { JsonStatus } from "../json.ts";
+export type { Check, DeleteEvent, Range } from "../kv.ts";
