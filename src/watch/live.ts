@@ -143,7 +143,10 @@ export class Live {
     try {
       const { revision } = await this.#options.store.status();
       const away = error instanceof KvError && error.code === "unavailable";
-      if (!away && revision > this.#position) this.#skipTo(revision);
+      if (!away && revision > this.#position) {
+        this.#skipTo(revision);
+        return;
+      }
     } catch {
       // Still away.
     }
