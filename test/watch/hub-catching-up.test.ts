@@ -1,0 +1,188 @@
+import { describe, expect, test } from "bun:test";
+import { KvError } from "../../src/errors.ts";
+import { failure, put, write } from "../support/stores.ts";
+import { quiet, Rig } from "./rig.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+describe("catching up", () => {
+  test("a watcher that is ahead of the hub joins without a duplicate", async () => {
+    using rig = new Rig();
+    const connection = rig.connect();
+    await connection.watch({ key: "other" });
+    rig.feed.close();
+    for (let count = 0; count < 3; count++) await write(rig.store, put("a"));
+    await connection.watch({ prefix: "a" });
+    const behind = rig.connect();
+    await behind.watch({ prefix: "a" }, 1);
+    await quiet();
+    rig.feed.open();
+    await quiet();
+    await write(rig.store, put("a"));
+    await quiet();
+    expect(connection.revisions).toEqual([4]);
+    expect(behind.revisions).toEqual([1, 2, 3, 4]);
+  });
+
+  test("a watcher that is ahead when its connection stalls is not published to", async () => {
+    using rig = new Rig();
+    const connection = rig.connect();
+    await connection.watch({ key: "other" });
+    rig.feed.close();
+    await write(rig.store, put("a"));
+    await connection.watch({});
+    connection.unsent = 2 * MIB;
+    connection.session.sent();
+    rig.feed.open();
+    await write(rig.store, put("a"));
+    await quiet();
+    expect(connection.frames).toEqual([]);
+    connection.drain();
+    await quiet();
+    expect(connection.revisions).toEqual([2]);
+  });
+
+  test("a few watchers pull at the same time, and the others get their turn", async () => {
+    using rig = new Rig({ chunkCommitsMax: 5 });
+    for (let count = 0; count < 20; count++) await write(rig.store, put("a"));
+    const connections = Array.from({ length: 50 }, () => rig.connect());
+    for (const connection of connections) await connection.watch({ key: "a" }, 1);
+    await quiet(400);
+    expect(rig.pullsMost).toBeGreaterThan(1);
+    expect(rig.pullsMost).toBeLessThanOrEqual(4);
+    expect(connections.every(({ revisions }) => revisions.length === 20)).toBe(true);
+  });
+
+  test("ended while its pull is under way it gets nothing more", async () => {
+    using rig = new Rig();
+    await write(rig.store, put("a"));
+    const connection = rig.connect();
+    const closing = rig.connect();
+    rig.pulls.close();
+    const { watch } = await connection.watch({}, 1);
+    await closing.watch({}, 1);
+    await quiet();
+    connection.session.unwatch(watch);
+    closing.session.close();
+    // The same watch again, while the pull of the first one is still to come.
+    await connection.watch({}, 1);
+    rig.pulls.open();
+    await quiet();
+    expect(connection.revisions).toEqual([1]);
+    expect(closing.frames).toEqual([]);
+    expect(rig.hub.watchers).toBe(1);
+  });
+
+  test("a watcher whose history is forgotten meanwhile is told, and can begin again", async () => {
+    using rig = new Rig({ chunkCommitsMax: 1 });
+    const connection = rig.connect();
+    await connection.watch({ key: "b" });
+    for (let count = 0; count < 9; count++) await write(rig.store, put("a", "x".repeat(300 * KIB)));
+    connection.stalled = true;
+    const { watch } = await connection.watch({ prefix: "a" }, 1);
+    await quiet();
+    const before = connection.revisions;
+    rig.store.compact(9);
+    connection.drain();
+    await quiet();
+    expect(connection.revisions).toEqual(before);
+    expect(before.length).toBeLessThan(9);
+    expect(connection.frames.at(-1)).toMatchObject({ watch, type: "end", reason: "compacted" });
+    expect(await connection.watch({ prefix: "a" })).toMatchObject({ revision: 9 });
+  });
+
+  test("a store that is away for a moment is asked again", async () => {
+    using rig = new Rig();
+    await write(rig.store, put("a"));
+    const connection = rig.connect();
+    rig.pullErrors.push(new KvError("unavailable", "away"));
+    rig.feedErrors.push(new KvError("unavailable", "away"));
+    await connection.watch({}, 1);
+    await write(rig.store, put("a"));
+    await Bun.sleep(250);
+    expect(connection.revisions).toEqual([1, 2]);
+    expect(connection.failures).toEqual([]);
+  });
+
+  test("a feed that has lost its place loses nobody's events", async () => {
+    using rig = new Rig();
+    const connection = rig.connect();
+    await connection.watch({});
+    rig.feedErrors.push(new KvError("compacted", "forgotten", { oldest: 3 }));
+    for (let count = 0; count < 3; count++) await write(rig.store, put("a"));
+    await quiet();
+    await write(rig.store, put("a"));
+    await quiet();
+    expect(connection.revisions).toEqual([1, 2, 3, 4]);
+  });
+
+  test("a watch that cannot be served breaks its connection instead of going silent", async () => {
+    using rig = new Rig();
+    await write(rig.store, put("a"));
+    const connection = rig.connect();
+    const damage = new KvError("internal", "damaged");
+    rig.pullErrors.push(damage);
+    await connection.watch({}, 1);
+    await quiet();
+    expect(connection.failures).toEqual([damage]);
+  });
+});
+
+describe("progress", () => {
+  test("tells a silent watch how far the store has come, and only when it has", async () => {
+    using rig = new Rig({}, 5);
+    const connection = rig.connect();
+    const { watch } = await connection.watch({ key: "quiet" });
+    await Bun.sleep(20);
+    expect(connection.frames).toEqual([]);
+    await write(rig.store, put("a"));
+    await write(rig.store, put("a"));
+    await Bun.sleep(40);
+    expect(connection.frames).toEqual([{ way: "published", watch, type: "progress", revision: 2 }]);
+  });
+
+  test("reaches a watcher that searches a long history in silence", async () => {
+    using rig = new Rig({ chunkCommitsMax: 2 }, 1);
+    for (let count = 0; count < 200; count++) await write(rig.store, put("a"));
+    const connection = rig.connect();
+    const { watch } = await connection.watch({ key: "quiet" }, 1);
+    while (connection.frames.at(-1)?.type !== "progress") await Bun.sleep(1);
+    expect(connection.frames[0]).toMatchObject({ watch, type: "progress", way: "sent" });
+    const reached = () => (connection.frames.at(-1) as { revision: number }).revision;
+    while (reached() < 200) await Bun.sleep(1);
+  });
+});
+
+describe("the end", () => {
+  test("of the hub ends every watch with a reason, and refuses new ones", async () => {
+    using rig = new Rig();
+    await write(rig.store, put("a"));
+    const connection = rig.connect();
+    await connection.watch({});
+    rig.pulls.close();
+    await connection.watch({ prefix: "a" }, 1);
+    rig.hub.stop();
+    expect(connection.frames).toMatchObject([
+      { watch: 1, type: "end", reason: "shutdown" },
+      { watch: 2, type: "end", reason: "shutdown" },
+    ]);
+    await failure(() => connection.watch({}), "unavailable");
+    rig.pulls.open();
+    await write(rig.store, put("a"));
+    await quiet();
+    expect(connection.frames.length).toBe(2);
+  });
+
+  test("of a connection leaves nothing of it behind", async () => {
+    using rig = new Rig();
+    const connection = rig.connect();
+    await connection.watch({});
+    connection.session.close();
+    expect(rig.hub.watchers).toBe(0);
+    await write(rig.store, put("a"));
+    await quiet();
+    expect(rig.published).toEqual([]);
+    await failure(() => connection.watch({}), "unavailable");
+  });
+});

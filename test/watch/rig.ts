@@ -1,0 +1,176 @@
+/**
+ * A hub over a model store with connections that a test holds in its hand: what is unsent is a number,
+ * and the store answers the hub's feed and the pulls of watchers only while they are let through.
+ */
+
+import type { Range, Store } from "../../src/kv.ts";
+import type { SocketFrame } from "../../src/messages.ts";
+import { Hub, type CreatedWatch, type WatchSession } from "../../src/watch/hub.ts";
+import type { Publisher, Subscriber } from "../../src/watch/subscriber.ts";
+import { openModel, type ModelOptions, type ModelStore } from "../support/model-store.ts";
+
+export class Gate {
+  #open = Promise.resolve();
+  #release = (): void => {};
+
+  close(): void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#open = promise;
+    this.#release = resolve;
+  }
+
+  open(): void {
+    this.#release();
+  }
+
+  pass(): Promise<void> {
+    return this.#open;
+  }
+}
+
+export class RigConnection implements Subscriber {
+  /** Frames in the order they came, and how each did. */
+  readonly frames: (SocketFrame & { way: "sent" | "published" })[] = [];
+  readonly topics = new Set<string>();
+  readonly failures: unknown[] = [];
+  readonly session: WatchSession;
+  unsent = 0;
+  /** The peer takes nothing. */
+  stalled = false;
+
+  constructor(hub: Hub) {
+    this.session = hub.connect(this);
+  }
+
+  /** Watches and answers what `created` said. */
+  async watch(range: Range, from?: number): Promise<CreatedWatch> {
+    let answer: CreatedWatch | undefined;
+    const created = (watch: CreatedWatch): void => void (answer = watch);
+    await this.session.watch({ range, created, ...(from === undefined ? undefined : { from }) });
+    return answer!;
+  }
+
+  /** The peer takes everything but `left` bytes. */
+  drain(left = 0): void {
+    this.stalled = false;
+    this.unsent = left;
+    this.session.drained();
+  }
+
+  take(text: string, way: "sent" | "published"): void {
+    if (this.stalled) this.unsent += text.length;
+    this.frames.push({ ...(JSON.parse(text) as SocketFrame), way });
+  }
+
+  /** The revisions of the changes that came. */
+  get revisions(): number[] {
+    return this.frames.flatMap((frame) => (frame.type === "change" ? [frame.revision] : []));
+  }
+
+  send(frame: string): void {
+    this.take(frame, "sent");
+  }
+
+  unsentBytes(): number {
+    return this.unsent;
+  }
+
+  subscribe(topic: string): void {
+    this.topics.add(topic);
+  }
+
+  unsubscribe(topic: string): void {
+    this.topics.delete(topic);
+  }
+
+  fail(error: unknown): void {
+    this.failures.push(error);
+  }
+}
+
+export class Rig implements Publisher, Disposable {
+  readonly store: ModelStore;
+  readonly hub: Hub;
+  /** Chunks of the hub's own feed pass here. */
+  readonly feed = new Gate();
+  /** Chunks for watchers that catch up pass here. */
+  readonly pulls = new Gate();
+  /** Errors that the next pulls of each kind meet, first come. */
+  readonly feedErrors: unknown[] = [];
+  readonly pullErrors: unknown[] = [];
+  /** Texts given to the publisher. */
+  readonly published: string[] = [];
+  pullsRunning = 0;
+  pullsMost = 0;
+  readonly #connections: RigConnection[] = [];
+
+  constructor(options: ModelOptions = {}, progressMs = 1_000_000) {
+    this.store = openModel(options);
+    this.hub = new Hub({ store: this.#gated(), progressMs });
+    this.hub.publishThrough(this);
+  }
+
+  connect(): RigConnection {
+    const connection = new RigConnection(this.hub);
+    this.#connections.push(connection);
+    return connection;
+  }
+
+  publish(topic: string, frame: string): void {
+    this.published.push(frame);
+    for (const connection of this.#connections) {
+      if (connection.topics.has(topic)) connection.take(frame, "published");
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.hub.stop();
+  }
+
+  // --- internal ---
+
+  #gated(): Store {
+    const { store } = this;
+    const changes: Store["changes"] = (from, options) =>
+      options?.range === undefined
+        ? through(store.changes(from, options), this.feed, this.feedErrors)
+        : this.#counted(through(store.changes(from, options), this.pulls, this.pullErrors));
+    return {
+      limits: store.limits,
+      capabilities: store.capabilities,
+      get: (key, options) => store.get(key, options),
+      list: (range, options) => store.list(range, options),
+      commit: (txn) => store.commit(txn),
+      changes,
+      status: () => store.status(),
+      close: () => store.close(),
+    };
+  }
+
+  async *#counted<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
+    this.pullsRunning++;
+    this.pullsMost = Math.max(this.pullsMost, this.pullsRunning);
+    try {
+      yield* items;
+    } finally {
+      this.pullsRunning--;
+    }
+  }
+}
+
+/** Lets everything run that can run without time passing. */
+export async function quiet(turns = 20): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function* through<T>(
+  items: AsyncIterable<T>,
+  gate: Gate,
+  errors: unknown[],
+): AsyncGenerator<T> {
+  for await (const item of items) {
+    await gate.pass();
+    if (errors.length > 0) throw errors.shift();
+    yield item;
+  }
+}
