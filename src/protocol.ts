@@ -79,7 +79,11 @@ export interface Cursor {
 }
 
 export function encodeCursor(cursor: Cursor): string {
-  const base64 = toBase64(encodeUtf8(JSON.stringify(cursor)));
+  const { after, revision } = cursor;
+  const { key, prefix, start, end } = cursor.range;
+  // One order of the fields, and no others: a cursor has one spelling. Undefined ones are left out.
+  const json = JSON.stringify({ range: { key, prefix, start, end }, after, revision });
+  const base64 = toBase64(encodeUtf8(json));
   return base64.replace(/=+$/, "").replaceAll("+", "-").replaceAll("/", "_");
 }
 

@@ -23,7 +23,9 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < bestDistance) {
+    // As many edits as letters make any name out of any other.
+    const alike = distance < Math.max(name.length, candidate.length);
+    if (alike && distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
@@ -41,7 +43,10 @@ export function didYouMean(name: string, known: readonly string[]): string {
 /** `text` fit for a message of one line: cut to 80 characters, control characters escaped, quoted. */
 export function quote(text: string): string {
   const cut = text.length > 80 ? `${text.slice(0, 79)}…` : text;
-  return JSON.stringify(cut).replaceAll("\u007f", "\\u007f");
+  return JSON.stringify(cut).replace(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 // --- internal ---
