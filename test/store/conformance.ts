@@ -5,7 +5,6 @@
  */
 
 import { afterAll, beforeAll, describe } from "bun:test";
-import type { Store } from "../../src/kv.ts";
 import { changesSection } from "./sections/changes.ts";
 import { checksSection } from "./sections/checks.ts";
 import { concurrencySection } from "./sections/concurrency.ts";
@@ -15,24 +14,7 @@ import { lifecycleSection } from "./sections/lifecycle.ts";
 import { limitsSection } from "./sections/limits.ts";
 import { listsSection } from "./sections/lists.ts";
 import { transactionsSection } from "./sections/transactions.ts";
-
-/** A store under test, and how to get rid of it. */
-export interface Opened {
-  readonly store: Store;
-  /** Closes what is open (`store`, or what `reopen` answered last) and removes its data. */
-  close(): Promise<void>;
-  /** Closes the store and opens its data again; left out where there is nothing that stays. */
-  reopen?(): Promise<Store>;
-}
-
-export type Open = () => Promise<Opened>;
-
-/** What a section gets: one store for all of its tests, each of which keeps to its own keys. */
-export interface Subject {
-  readonly store: Store;
-  /** A new prefix, below which no test has keys. */
-  fresh(): string;
-}
+import type { Open, Opened, Subject } from "./subject.ts";
 
 export function conformance(name: string, open: Open): void {
   describe(`conformance of ${name}`, () => {

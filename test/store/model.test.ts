@@ -3,8 +3,9 @@
 import { test } from "bun:test";
 import { openModel, type ModelOptions } from "../support/model-store.ts";
 import { rounds } from "../support/rounds.ts";
-import { conformance, type Opened } from "./conformance.ts";
+import { conformance } from "./conformance.ts";
 import { sameAsModel } from "./same-as-model.ts";
+import type { Opened } from "./subject.ts";
 
 conformance("the model", () => open({}));
 conformance("the model with gaps and small chunks", () =>

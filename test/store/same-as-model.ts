@@ -9,7 +9,7 @@ import * as fc from "fast-check";
 import type { Check, CommitResult, Operation, Range, Store, Txn } from "../../src/kv.ts";
 import { openModel, type ModelStore } from "../support/model-store.ts";
 import { bytes, changesBetween, listAll, shown, shownCommits } from "../support/stores.ts";
-import type { Open, Opened } from "./conformance.ts";
+import type { Open, Opened } from "./subject.ts";
 
 /**
  * Throws with a seed that replays it unless the store does as the model does in `runs` random runs.

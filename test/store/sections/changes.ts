@@ -11,7 +11,7 @@ import {
   TEXT,
   write,
 } from "../../support/stores.ts";
-import type { Subject } from "../conformance.ts";
+import type { Subject } from "../subject.ts";
 
 export function changesSection(subject: Subject): void {
   const { fresh } = subject;

@@ -3,7 +3,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import type { Check } from "../../../src/kv.ts";
 import { del, failure, put, shown, textOf, write } from "../../support/stores.ts";
-import type { Subject } from "../conformance.ts";
+import type { Subject } from "../subject.ts";
 
 export function checksSection(subject: Subject): void {
   let here: string;

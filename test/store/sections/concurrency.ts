@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import type { Store } from "../../../src/kv.ts";
 import { changesBetween, put, textOf, write } from "../../support/stores.ts";
-import type { Subject } from "../conformance.ts";
+import type { Subject } from "../subject.ts";
 
 export function concurrencySection(subject: Subject): void {
   const { fresh } = subject;

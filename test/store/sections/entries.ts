@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { bytes, del, failure, put, shown, textOf, write } from "../../support/stores.ts";
-import type { Subject } from "../conformance.ts";
+import type { Subject } from "../subject.ts";
 
 export function entriesSection(subject: Subject): void {
   const { fresh } = subject;

@@ -3,7 +3,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import type { Range } from "../../../src/kv.ts";
 import { del, failure, listAll, put, textOf, write } from "../../support/stores.ts";
-import type { Subject } from "../conformance.ts";
+import type { Subject } from "../subject.ts";
 
 /** Each is valid, and each has been some store's undoing. */
 const HARD_KEYS = [

@@ -14,7 +14,7 @@ import {
   textOf,
   write,
 } from "../../support/stores.ts";
-import type { Open, Opened } from "../conformance.ts";
+import type { Open, Opened } from "../subject.ts";
 
 export function lifecycleSection(open: Open): void {
   let opened: Opened | undefined;

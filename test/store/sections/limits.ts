@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { utf8Bytes } from "../../../src/keys.ts";
 import { changesBetween, failure, put, write } from "../../support/stores.ts";
-import type { Subject } from "../conformance.ts";
+import type { Subject } from "../subject.ts";
 
 export function limitsSection(subject: Subject): void {
   const { fresh } = subject;

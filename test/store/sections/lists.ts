@@ -3,7 +3,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import type { ListOptions, Range } from "../../../src/kv.ts";
 import { del, failure, listAll, put, shown, TEXT, write } from "../../support/stores.ts";
-import type { Subject } from "../conformance.ts";
+import type { Subject } from "../subject.ts";
 
 export function listsSection(subject: Subject): void {
   const { fresh } = subject;

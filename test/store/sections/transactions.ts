@@ -13,7 +13,7 @@ import {
   textOf,
   write,
 } from "../../support/stores.ts";
-import type { Subject } from "../conformance.ts";
+import type { Subject } from "../subject.ts";
 
 const UNDONE = { revision: 0, createRevision: 0, version: 0 };
 
