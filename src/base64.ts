@@ -1,6 +1,7 @@
 /**
- * Standard base64 of bytes, strictly. Stands on what every platform of the client has: browsers, Deno,
- * Bun, and Node 20, which lacks the `Uint8Array` methods and gets the same results out of `atob`.
+ * Standard base64 of bytes, strictly. Stands on what every platform of the client has: browsers,
+ * Deno, Bun, and Node 20, which lacks the `Uint8Array` methods and gets the same results out of
+ * `atob`.
  */
 
 /** Padded standard base64. */

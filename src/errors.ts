@@ -1,6 +1,7 @@
 /**
- * The one error class and its stable codes. A code is part of the API: clients and scripts act on it,
- * so none is ever renamed. Only `http/` knows which status a code becomes, only `cli/` which exit code.
+ * The one error class and its stable codes. A code is part of the API: clients and scripts act on
+ * it, so none is ever renamed. Only `http/` knows which status a code becomes, only `cli/` which
+ * exit code.
  */
 
 /** Every code an answer can carry. */
@@ -25,7 +26,10 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
-/** What an error says beyond its message; each field stands in the JSON of the answer when it is set. */
+/**
+ * What an error says beyond its message; each field stands in the JSON of the answer when it is
+ * set.
+ */
 export interface ErrorDetails {
   /** The bound that was passed, in the unit that the message names. */
   readonly limit?: number;

@@ -1,8 +1,9 @@
 /**
- * The JSON shapes of the API, both ways: entries, events, transactions, results, errors. `schemas` describes
- * them once, for the strict check of requests and for the API description.
+ * The JSON shapes of the API, both ways: entries, events, transactions, results, errors. `schemas`
+ * describes them once, for the strict check of requests and for the API description.
  *
- * A value stands as `"value": "text"` when it is UTF-8, else as `"base64": "…"`; requests may use either.
+ * A value stands as `"value": "text"` when it is UTF-8, else as `"base64": "…"`; requests may use
+ * either.
  */
 
 import { fromBase64, toBase64 } from "./base64.ts";
@@ -169,7 +170,7 @@ const operations = { type: "array", items: operation, maxItems: LIMITS.txnOperat
 const txn: ObjectSchema = {
   type: "object",
   description:
-    "If every check holds, `then` takes effect, else `else`: all of it or nothing, at one revision.",
+    "If every check holds, `then` takes effect, else `else`: all or nothing, at one revision.",
   properties: {
     checks: { type: "array", items: check, maxItems: LIMITS.txnChecksMax },
     then: operations,
@@ -247,7 +248,8 @@ export function valueToJson(value: Uint8Array): { value: string } | { base64: st
 
 /**
  * The bytes of `{value}` or `{base64}`; `path` names the place in the message.
- * @throws `invalid_argument` unless there is exactly one of them, and base64 is standard and padded.
+ * @throws `invalid_argument` unless there is exactly one of them, and base64 is standard and
+ * padded.
  */
 export function valueFromJson(json: { value?: string; base64?: string }, path: string): Uint8Array {
   if ((json.value === undefined) === (json.base64 === undefined)) {

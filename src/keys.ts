@@ -42,7 +42,9 @@ export function checkKey(key: string, name = "key"): void {
   }
 }
 
-/** As `checkKey`, for a prefix or the bound of a range: these may be empty and have dot segments. */
+/**
+ * As `checkKey`, for a prefix or the bound of a range: these may be empty and have dot segments.
+ */
 export function checkBound(text: string, name: string): void {
   if (!text.isWellFormed()) {
     throw new KvError(
@@ -86,7 +88,10 @@ export function inRange(range: Range, key: string): boolean {
   return range.end === undefined || compareKeys(key, range.end) < 0;
 }
 
-/** The smallest text a key of the range can be; a scan begins there and ends at the first key out of it. */
+/**
+ * The smallest text a key of the range can be; a scan begins there and ends at the first key out of
+ * it.
+ */
 export function rangeStart(range: Range): string {
   return range.key ?? range.prefix ?? range.start ?? "";
 }

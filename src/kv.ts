@@ -3,7 +3,8 @@
  * HTTP, no disk, no etcd.
  *
  * One counter, the revision, orders all commits of a store. A commit is the unit of atomicity,
- * durability and delivery; it has at most one event per key. The state is a function of the revision.
+ * durability and delivery; it has at most one event per key. The state is a function of the
+ * revision.
  */
 
 import type { Range } from "./keys.ts";
@@ -58,8 +59,9 @@ export interface Commit {
 }
 
 /**
- * A condition on a key: its revision (0 when it is absent) is `revision`, or one of them; with `not`,
- * it is none of them. So `{revision: 0}` is "absent" and `{revision: 0, not: true}` is "present".
+ * A condition on a key: its revision (0 when it is absent) is `revision`, or one of them; with
+ * `not`, it is none of them. So `{revision: 0}` is "absent" and `{revision: 0, not: true}` is
+ * "present".
  */
 export interface Check {
   readonly key: string;
@@ -89,9 +91,9 @@ export interface GetOperation {
 export type Operation = PutOperation | DeleteOperation | GetOperation;
 
 /**
- * If every check holds, the operations of `then` take effect, else those of `else`; later operations
- * see earlier ones. What is committed is the net effect, at most one event per key: deleted and put
- * again is a put with version 1, created and deleted is nothing.
+ * If every check holds, the operations of `then` take effect, else those of `else`; later
+ * operations see earlier ones. What is committed is the net effect, at most one event per key:
+ * deleted and put again is a put with version 1, created and deleted is nothing.
  */
 export interface Txn {
   readonly checks: readonly Check[];
@@ -223,23 +225,25 @@ export interface Store {
   get(key: string, options?: ReadOptions): MaybePromise<GetResult>;
 
   /**
-   * One page of a range in key order. A page ends at `limit` entries or past `limits.pageBytesMax` of values.
+   * One page of a range in key order. A page ends at `limit` entries or past `limits.pageBytesMax`
+   * of values.
    * @throws `compacted` below `oldest`, `invalid_argument` above the store's revision.
    */
   list(range: Range, options?: ListOptions): MaybePromise<ListResult>;
 
   /**
-   * Runs a transaction: the only way to write. Resolves when the commit has reached the durability of the store.
-   * @throws `outcome_unknown` when it may have been applied or not, `unavailable` and `storage_full` when it was
-   * not, `too_large` past `limits.commitEventsMax` or `commitBytesMax`.
+   * Runs a transaction: the only way to write. Resolves when the commit has reached the durability
+   * of the store.
+   * @throws `outcome_unknown` when it may have been applied or not, `unavailable` and
+   * `storage_full` when it was not, `too_large` past `limits.commitEventsMax` or `commitBytesMax`.
    */
   commit(txn: Txn): Promise<CommitResult>;
 
   /**
-   * The stream of changes at `from` and later: history first, then new commits as they come, for ever.
-   * Pulled: nothing is read ahead of the consumer by more than a chunk. `from` may be at most one
-   * above the store's revision. Chunks follow each other without a hole. With nothing new a pull waits.
-   * Ends without an error when `signal` aborts.
+   * The stream of changes at `from` and later: history first, then new commits as they come, for
+   * ever. Pulled: nothing is read ahead of the consumer by more than a chunk. `from` may be at most
+   * one above the store's revision. Chunks follow each other without a hole. With nothing new a
+   * pull waits. Ends without an error when `signal` aborts.
    * @throws at a pull: `compacted` when `from` or the position reached is at or below `oldest`,
    * `invalid_argument` further above the store's revision, `unavailable` when the store closes.
    */

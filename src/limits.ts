@@ -1,6 +1,7 @@
 /**
  * Every bound of kv, each named with its unit. What a user can meet is answered by `GET /v1/status`
- * as `limits` (the `Limits` of a store), so that clients and the conformance suite need no constants.
+ * as `limits` (the `Limits` of a store), so that clients and the conformance suite need no
+ * constants.
  */
 
 const KIB = 1024;
@@ -47,9 +48,14 @@ export const PAGE_ENTRIES_DEFAULT = 1_000;
 
 /** Bytes of a JSON request body: a commit of the largest size as base64, and the JSON around it. */
 export const JSON_BODY_BYTES_MAX = Math.ceil((LIMITS.commitBytesMax * 4) / 3) + 4 * MIB;
-/** Bytes of a request body up to which it is read in one piece, as it has arrived already most times. */
+/**
+ * Bytes of a request body up to which it is read in one piece, as it has arrived already most
+ * times.
+ */
 export const BODY_PIECE_BYTES_MAX = 64 * KIB;
-/** Bytes of larger bodies that are being read, on all connections together; one more is turned away. */
+/**
+ * Bytes of larger bodies that are being read, on all connections together; one more is turned away.
+ */
 export const BODIES_BYTES_MAX = 256 * MIB;
 /** Seconds without a further piece of a body after which its connection is cut. */
 export const BODY_IDLE_SECONDS = 30;
@@ -73,7 +79,10 @@ export const SOCKET_WATCHES_MAX = 5_000;
 export const SOCKET_BACKPRESSURE_BYTES_MAX = 16 * MIB;
 /** Seconds between pings, at most. */
 export const SOCKET_PING_SECONDS = 20;
-/** Seconds without a sign of life, or without taking any of what waits for it, before a connection is cut. */
+/**
+ * Seconds without a sign of life, or without taking any of what waits for it, before a connection
+ * is cut.
+ */
 export const SOCKET_IDLE_SECONDS = 120;
 /** Milliseconds that a stop waits for connections to take their last frames. */
 export const SOCKET_CLOSE_MS = 2_000;
@@ -99,7 +108,9 @@ export const PROGRESS_MS = 10_000;
 export const SEGMENT_BYTES_MAX = 128 * MIB;
 /** Bytes of keys and values that one batch of commits takes on. */
 export const BATCH_BYTES_MAX = 32 * MIB;
-/** Bytes of keys and values waiting to be written above which a write is refused as `unavailable`. */
+/**
+ * Bytes of keys and values waiting to be written above which a write is refused as `unavailable`.
+ */
 export const QUEUE_BYTES_MAX = 256 * MIB;
 /** Transactions waiting to be written above which one more is refused as `unavailable`. */
 export const QUEUE_TXNS_MAX = 100_000;

@@ -1,7 +1,7 @@
 /**
- * The JSON messages of `/v1/ws`, both ways. The client chooses `id`; each id is answered once, by `result`,
- * `created` (a watch) or `error`. Frames of a watch carry its `watch` number, which names the filter:
- * the same filter has the same number on every connection.
+ * The JSON messages of `/v1/ws`, both ways. The client chooses `id`; each id is answered once, by
+ * `result`, `created` (a watch) or `error`. Frames of a watch carry its `watch` number, which names
+ * the filter: the same filter has the same number on every connection.
  */
 
 import type { JsonCommitResult, JsonEntry, JsonError, JsonEvent, JsonTxn } from "./json.ts";

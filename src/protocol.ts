@@ -1,6 +1,6 @@
 /**
- * What both ends of the wire share beyond JSON shapes: paths, header names, keys in URLs, cursors, the
- * content type of a value that came without one. Knows no server and no client.
+ * What both ends of the wire share beyond JSON shapes: paths, header names, keys in URLs, cursors,
+ * the content type of a value that came without one. Knows no server and no client.
  */
 
 import { fromBase64, toBase64 } from "./base64.ts";
@@ -94,7 +94,7 @@ export function decodeCursor(text: string): Cursor {
   if (cursor === undefined || encodeCursor(cursor) !== text) {
     throw new KvError(
       "invalid_argument",
-      "cursor is not one that a listing answered; pass it back unchanged, or leave it out to start over",
+      "cursor is not one that a listing answered; pass it back unchanged, or leave it out",
     );
   }
   return cursor;

@@ -66,8 +66,9 @@ export type Schema =
   | AnySchema;
 
 /**
- * Throws `invalid_argument` (`too_large` past a length) unless `value` (as `JSON.parse` gives it) is what `schema` describes. Strict:
- * unknown fields, lone surrogates, and integers beyond 2^53 are errors. `path` names the place in the message.
+ * Throws `invalid_argument` (`too_large` past a length) unless `value` (as `JSON.parse` gives it)
+ * is what `schema` describes. Strict: unknown fields, lone surrogates, and integers beyond 2^53 are
+ * errors. `path` names the place in the message.
  */
 export function validate(schema: Schema, value: unknown, path = ""): void {
   if ("oneOf" in schema) return validateUnion(schema, value, path);

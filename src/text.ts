@@ -1,4 +1,7 @@
-/** Small helpers on text that several floors need: strict UTF-8, and the nearest known name for a typo. */
+/**
+ * Small helpers on text that several floors need: strict UTF-8, and the nearest known name for a
+ * typo.
+ */
 
 const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -40,7 +43,9 @@ export function didYouMean(name: string, known: readonly string[]): string {
   return known.length === 0 ? "; there are none here" : `; known are ${known.join(", ")}`;
 }
 
-/** `text` fit for a message of one line: cut to 80 characters, control characters escaped, quoted. */
+/**
+ * `text` fit for a message of one line: cut to 80 characters, control characters escaped, quoted.
+ */
 export function quote(text: string): string {
   const cut = text.length > 80 ? `${text.slice(0, 79)}…` : text;
   return JSON.stringify(cut).replace(
