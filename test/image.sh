@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the image and lives with it as a user would: bash test/image.sh, as root, on Debian or Ubuntu.
-# Neither a daemon nor a registry of images is needed: buildah builds over bases that are made here
-# from Debian's packages and the local Bun and bear the real names; a container is a process in a
-# chroot with a mount and a process namespace of its own.
+# Builds the image and lives with it as a user would: bash test/image.sh, as root, on Debian or
+# Ubuntu. Neither a daemon nor a registry of images is needed: buildah builds over bases that are
+# made here from Debian's packages and the local Bun and bear the real names; a container is a
+# process in a chroot with a mount and a process namespace of its own.
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -78,14 +78,15 @@ check_life() {
   expect "SIGINT ends it with 0" "0" "$ended"
 }
 
-# What `docker exec -it ID /bin/sh` gives: a shell on a terminal, and commands as they are documented.
+# What `docker exec -it ID /bin/sh` gives: a shell on a terminal, and commands as documented.
 check_shell() {
   local screen
   enter_container
   screen=$(
     printf '%s\n' 'kv --help' 'echo "help $?"' 'kv put greeting hello' 'echo "put $?"' \
       'kv get greeting' 'echo "get $?"' 'kv get nothing' 'echo "absent $?"' 'exit' |
-      script --quiet --command "${entered[*]@Q} /bin/sh" /dev/null | tr --delete '\r' | sed 's/^\(\$ \)*//'
+      script --quiet --command "${entered[*]@Q} /bin/sh" /dev/null |
+      tr --delete '\r' | sed 's/^\(\$ \)*//'
   )
   expect_line "kv --help works in a shell" "help 0" "$screen"
   expect_line "kv put works in a shell" "put 0" "$screen"
@@ -105,10 +106,7 @@ check_watch() {
     kill -0 "$watch" 2>/dev/null || break
   done
   wait "$watch" || true
-  expect "kv watch shows a change" '["put","seen"]' "$(
-    "$bun" -p 'const { type, key } = JSON.parse(await Bun.stdin.text()); JSON.stringify([type, key])' \
-      <"$work/seen" 2>&1
-  )"
+  expect_part "kv watch shows a change" '"key":"seen"' "$(cat "$work/seen")"
   expect "kv watch has nothing to complain about" "" "$(cat "$work/complaints")"
 }
 
@@ -153,8 +151,8 @@ debian_tree() {
   echo "$cache/bookworm.tar"
 }
 
-# The packages of the build stage come from where this machine gets its own: its certificates and its
-# npm settings are there while the build runs, and stay in no layer.
+# The packages of the build stage come from where this machine gets its own: its certificates and
+# its npm settings are there while the build runs, and stay in no layer.
 build_image() {
   local mounts=(--volume /etc/ssl/certs:/etc/ssl/certs:ro)
   if [ -f "$HOME/.npmrc" ]; then mounts+=(--volume "$HOME/.npmrc:/root/.npmrc:ro"); fi
@@ -206,19 +204,19 @@ start() {
   fail_all "kv serve did not come up after $count looks: $(cat "$work/output")"
 }
 
-# Starts what the image starts, with the directory $1 as its volume; what it prints is in $work/output.
+# Starts what the image starts, with the directory $1 as its volume; it prints to $work/output.
 spawn() {
   run_image "$1" "${started[@]}" >"$work/output" 2>&1 </dev/null &
   outer=$!
   container=""
   while kill -0 "$outer" 2>/dev/null; do
     container=$(pgrep --parent "$outer" || true)
-    if [ -n "$container" ] && grep --quiet '^kv$' "/proc/$container/comm" 2>/dev/null; then return; fi
+    if [ "$(cat "/proc/${container:-none}/comm" 2>/dev/null)" = kv ]; then return; fi
     sleep 0.02
   done
 }
 
-# Becomes the first process of a container that has the directory $1 as its volume and runs the rest.
+# Becomes a container that has the directory $1 as its volume and runs the rest.
 run_image() {
   # shellcheck disable=SC2016 # The inner shell expands these.
   exec unshare --fork --pid --mount --kill-child sh -c '
