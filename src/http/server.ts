@@ -21,6 +21,8 @@ export interface ServerOptions {
   /** Origins (`https://app.example.com`) whose pages may use the API. */
   readonly allowedOrigins?: readonly string[];
   readonly version?: string;
+  /** Milliseconds between two looks at which watches were silent while the store moved. */
+  readonly progressMs?: number;
   /** Gets what no client is told: bugs, and faults of the server. By default they go to stderr. */
   readonly onError?: (error: unknown) => void;
 }
@@ -41,7 +43,8 @@ export interface RunningServer {
 export function startServer(options: ServerOptions): RunningServer {
   const { store, host, version = VERSION, onError = console.error } = options;
   const guard = makeGuard(options.allowedHosts ?? [], options.allowedOrigins ?? []);
-  const hub = new Hub({ store });
+  const { progressMs } = options;
+  const hub = new Hub({ store, ...(progressMs === undefined ? undefined : { progressMs }) });
   const endpoint = createSocketEndpoint({ store, hub, onError });
   let stopped: Promise<void> | undefined;
   const context = {
