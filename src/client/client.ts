@@ -16,13 +16,16 @@ import type {
   Range,
   Txn,
 } from "../kv.ts";
+import { LIMITS } from "../limits.ts";
 import { quote } from "../text.ts";
 import { readable, type KvEntry, type KvListedEntry } from "./entries.ts";
 import { HttpTransport, type RequestOptions } from "./http-transport.ts";
-import { largePutHeaders, putLarge, type PutOutcome } from "./large-put.ts";
+import { checkValueSize, largePutHeaders, putLarge, type PutOutcome } from "./large-put.ts";
 import { getEntry, getStatus, listPage, postTxn } from "./operations.ts";
+import { KvWatch } from "./kv-watch.ts";
 import { DEFAULT_URL, parseServerUrl } from "./url.ts";
 import { toPut, toTxn, toTxnResult, type KvTxn, type KvTxnResult, type KvValue } from "./values.ts";
+import { Watches } from "./watches.ts";
 
 export interface ConnectOptions {
   /** Milliseconds for each request, its answer included; 10,000 when left out, `Infinity` = no bound. */
@@ -59,6 +62,19 @@ export interface KvListOptions extends RequestOptions {
   readonly revision?: number | undefined;
 }
 
+export interface KvWatchOptions {
+  /** The first revision wanted: history first, then what comes. From now on when left out. */
+  readonly from?: number | undefined;
+  /** Ends the watch without an error. */
+  readonly signal?: AbortSignal | undefined;
+  /** Keep trying when not even the first connection can be had; false when left out. */
+  readonly waitForServer?: boolean | undefined;
+  /** The connection was lost and is being tried again, for ever. Called once for each loss. */
+  readonly onDisconnect?: ((error: KvError) => void) | undefined;
+  /** The watch goes on where it was. Called once after each loss. */
+  readonly onReconnect?: (() => void) | undefined;
+}
+
 export interface KvPut {
   readonly key: string;
   /** The revision of this put. */
@@ -84,9 +100,17 @@ export interface KvDelete {
  */
 export class KvClient {
   readonly #transport: HttpTransport;
+  readonly #watches: Watches;
 
   constructor(url: string, options: ConnectOptions = {}) {
+    const { timeoutMs, signal } = options;
     this.#transport = new HttpTransport(parseServerUrl(url), options);
+    this.#watches = new Watches(this.#transport.url, {
+      ...(timeoutMs === undefined ? undefined : { timeoutMs }),
+      probe: () => getStatus(this.#transport),
+    });
+    if (signal?.aborted === true) this.#watches.close();
+    signal?.addEventListener("abort", () => this.#watches.close(), { once: true });
   }
 
   /** The server's address: `http://127.0.0.1:5000`. */
@@ -204,6 +228,24 @@ export class KvClient {
   }
 
   /**
+   * The changes of a range, one commit after another, as an endless loop; see `KvWatch`. A commit has all
+   * its events of the range: what a transaction did together arrives together.
+   * @throws at the call `invalid_argument` for a bad range or `from`; in the loop `compacted` when that
+   * history is gone, `unsupported` where there is no `WebSocket` (Node.js before 22).
+   *
+   * @example
+   * for await (const { revision, events } of kv.watch({ prefix: "users/" })) {
+   *   for (const event of events) {
+   *     if (event.type === "put") console.log(revision, event.key, event.text());
+   *     else console.log(revision, event.key, "is gone");
+   *   }
+   * }
+   */
+  watch(range: Range = {}, options: KvWatchOptions = {}): KvWatch {
+    return new KvWatch(this.#watches.watch({ ...options, range }), options.signal);
+  }
+
+  /**
    * The state of the store and the limits of the server.
    *
    * @example
@@ -215,6 +257,7 @@ export class KvClient {
 
   /** Ends watches, waits for the requests in flight; later calls fail with `unavailable`. */
   async close(): Promise<void> {
+    this.#watches.close();
     await this.#transport.close();
   }
 
@@ -228,6 +271,10 @@ export class KvClient {
     checks: readonly Check[],
     options: RequestOptions,
   ): Promise<PutOutcome> {
+    // The server may allow more than is usual, so it is asked when that matters.
+    if (put.value.length > LIMITS.valueBytesMax) {
+      checkValueSize(put, (await getStatus(this.#transport, options)).limits);
+    }
     const headers = largePutHeaders(put, checks);
     if (headers !== undefined) return putLarge(this.#transport, put, headers, options);
     const result = await postTxn(this.#transport, singleTxn(put, checks), options);

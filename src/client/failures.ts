@@ -62,6 +62,11 @@ export function redirected(attempt: Attempt, status: number, location: string | 
   return new KvError("unavailable", message);
 }
 
+/** A message that is none of kv's. */
+export function unreadable(url: string, what = "an answer that is none of kv's"): KvError {
+  return notKv({ url, write: false }, what);
+}
+
 /** The client was closed. */
 export function closed(): KvError {
   return new KvError("unavailable", "the client is closed");

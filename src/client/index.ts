@@ -12,8 +12,11 @@ export type {
   KvListOptions,
   KvPut,
   KvPutOptions,
+  KvWatchOptions,
 } from "./client.ts";
 export type { KvCommit, KvEntry, KvEvent, KvListedEntry, KvPutEvent, Readable } from "./entries.ts";
+export { KvWatch } from "./kv-watch.ts";
+export type { WatchStart } from "./watcher.ts";
 export type { RequestOptions } from "./http-transport.ts";
 export type {
   KvGetResult,

@@ -6,7 +6,15 @@
 import { KvError } from "../errors.ts";
 import { schemas } from "../json.ts";
 import { checkKey } from "../keys.ts";
-import type { Check, CommitResult, PutOperation, PutResult, Txn } from "../kv.ts";
+import type {
+  Check,
+  CommitResult,
+  Limits,
+  Operation,
+  PutOperation,
+  PutResult,
+  Txn,
+} from "../kv.ts";
 import { keyPath } from "../protocol.ts";
 import type { HttpTransport, RequestOptions } from "./http-transport.ts";
 
@@ -68,6 +76,17 @@ export async function putLarge(
     const { revision = 0, storeRevision = 0 } = error.details;
     return { succeeded: false, revision, storeRevision };
   }
+}
+
+/**
+ * The server would refuse it too, but perhaps while it is still being sent, which looks like a loss.
+ * @throws `too_large`
+ */
+export function checkValueSize(operation: Operation, limits: Limits): void {
+  if (operation.op !== "put" || operation.value.length <= limits.valueBytesMax) return;
+  const limit = limits.valueBytesMax;
+  const size = `the value has ${operation.value.length} bytes`;
+  throw new KvError("too_large", `${size}; at most ${limit} are allowed`, { limit });
 }
 
 /** `txn` as one `PUT`, when it is one; `undefined` when it must be a transaction. */

@@ -13,7 +13,7 @@ import {
   type JsonStatus,
   type JsonTxn,
 } from "../json.ts";
-import { checkKey, checkRange, compareKeys } from "../keys.ts";
+import { checkKey, checkRange, compareKeys, inRange, rangeStart, utf8Bytes } from "../keys.ts";
 import type {
   CommitResult,
   Entry,
@@ -64,6 +64,9 @@ export async function listPage(
   checkRange(range);
   // The list of the API has no single key; a get says the same.
   if (range.key !== undefined) return listOfOne(transport, range.key, options);
+  if (options.after !== undefined && !inRange(range, options.after)) {
+    return listFromOutside(transport, range, options);
+  }
   const page = await transport.json<{ revision: number; entries: JsonEntry[]; cursor?: string }>(
     { method: "GET", path: `${PATHS.kv}${listQuery(range, options)}`, ...waiting(options) },
     (json) => Number.isSafeInteger(json.revision) && Array.isArray(json.entries),
@@ -158,6 +161,17 @@ async function listOfOne(
   return { revision, entries: [listed], more: false };
 }
 
+/** A cursor goes on inside its range. Outside, `after` leaves all of the range to list, or nothing. */
+async function listFromOutside(
+  transport: HttpTransport,
+  range: Range,
+  { after, ...options }: ListOptions & RequestOptions,
+): Promise<ListResult> {
+  if (compareKeys(after!, rangeStart(range)) < 0) return listPage(transport, range, options);
+  const { revision } = await listPage(transport, range, { ...options, limit: 1, keys: true });
+  return { revision, entries: [], more: false };
+}
+
 function listQuery(range: Range, options: ListOptions): string {
   const { limit, keys, after, revision } = options;
   const query: string[] = [];
@@ -176,11 +190,20 @@ function listQuery(range: Range, options: ListOptions): string {
   return query.length === 0 ? "" : `?${query.join("&")}`;
 }
 
+/** @throws `too_large` for what no server takes, before it is sent. */
 function txnBody(txn: Txn): string {
   const body = JSON.stringify(txnToJson(txn));
-  if (body.length <= JSON_BODY_BYTES_MAX) return body;
+  if (fits(body)) return body;
   // Text of many control characters grows sixfold as JSON, base64 by a third only.
-  return JSON.stringify(withoutText(txn));
+  const smaller = JSON.stringify(withoutText(txn));
+  if (fits(smaller)) return smaller;
+  const message = `the transaction is larger than ${JSON_BODY_BYTES_MAX} bytes of JSON`;
+  throw new KvError("too_large", message, { limit: JSON_BODY_BYTES_MAX });
+}
+
+function fits(body: string): boolean {
+  // A UTF-16 unit is at most 3 bytes of UTF-8: most bodies need no counting.
+  return body.length * 3 <= JSON_BODY_BYTES_MAX || utf8Bytes(body) <= JSON_BODY_BYTES_MAX;
 }
 
 function withoutText(txn: Txn): JsonTxn {

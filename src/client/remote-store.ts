@@ -1,0 +1,120 @@
+/** A `Store` that is a server somewhere: the same interface, over HTTP and WebSocket. */
+
+import { KvError } from "../errors.ts";
+import type {
+  Capabilities,
+  Changes,
+  ChangesOptions,
+  CommitResult,
+  GetResult,
+  Limits,
+  ListOptions,
+  ListResult,
+  Range,
+  ReadOptions,
+  Status,
+  Store,
+  Txn,
+} from "../kv.ts";
+import { closed } from "./failures.ts";
+import { HttpTransport, type TransportOptions } from "./http-transport.ts";
+import { checkValueSize, commitLargePut } from "./large-put.ts";
+import { getEntry, getStatus, listPage, postTxn } from "./operations.ts";
+import { parseServerUrl } from "./url.ts";
+import { Watches } from "./watches.ts";
+
+/**
+ * The store behind the server at `url`. `changes` goes on by itself when a connection is lost; what was
+ * delivered is not repeated, and nothing is left out.
+ * @throws `unavailable` when no kv answers there, `invalid_argument` when the address is none.
+ *
+ * @example
+ * const store = await openRemoteStore("http://127.0.0.1:5000");
+ * const { entry } = await store.get("greeting");
+ */
+export async function openRemoteStore(url: string, options: TransportOptions = {}): Promise<Store> {
+  const transport = new HttpTransport(parseServerUrl(url), options);
+  const { limits, capabilities } = await getStatus(transport);
+  return new RemoteStore(transport, limits, capabilities, options);
+}
+
+// --- internal ---
+
+class RemoteStore implements Store {
+  readonly limits: Limits;
+  readonly capabilities: Capabilities;
+  readonly #transport: HttpTransport;
+  readonly #watches: Watches;
+
+  constructor(
+    transport: HttpTransport,
+    limits: Limits,
+    capabilities: Capabilities,
+    { timeoutMs, signal }: TransportOptions,
+  ) {
+    this.limits = limits;
+    this.capabilities = capabilities;
+    this.#transport = transport;
+    this.#watches = new Watches(transport.url, {
+      ...(timeoutMs === undefined ? undefined : { timeoutMs }),
+      probe: () => getStatus(transport),
+    });
+    signal?.addEventListener("abort", () => this.#watches.close(signal.reason), { once: true });
+  }
+
+  get(key: string, options?: ReadOptions): Promise<GetResult> {
+    return this.#transport.run(() => getEntry(this.#transport, key, options));
+  }
+
+  list(range: Range, options?: ListOptions): Promise<ListResult> {
+    return this.#transport.run(() => listPage(this.#transport, range, options));
+  }
+
+  commit(txn: Txn): Promise<CommitResult> {
+    return this.#transport.run(async () => {
+      for (const operation of txn.then) checkValueSize(operation, this.limits);
+      return commitLargePut(this.#transport, txn) ?? postTxn(this.#transport, txn);
+    });
+  }
+
+  async *changes(
+    from: number,
+    { range = {}, signal }: ChangesOptions = {},
+  ): AsyncGenerator<Changes, void> {
+    if (signal?.aborted === true) return;
+    if (from < 1) await this.#refuseForgotten(from);
+    const watcher = this.#watches.watch({ range, from });
+    const stop = (): void => watcher.stop();
+    signal?.addEventListener("abort", stop);
+    try {
+      for (;;) {
+        const chunk = await watcher.pull();
+        if (chunk === undefined) return;
+        yield chunk;
+      }
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      watcher.stop();
+    }
+  }
+
+  status(): Promise<Status> {
+    return this.#transport.run(async () => {
+      const status = await getStatus(this.#transport);
+      const { store, revision, oldest, keys, bytes, engine, durability } = status;
+      return { store, revision, oldest, keys, bytes, engine, durability };
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#watches.close(closed());
+    await this.#transport.close();
+  }
+
+  /** The wire has no revision below 1, which a store answers like any other that is forgotten. */
+  async #refuseForgotten(from: number): Promise<void> {
+    const oldest = (await this.status()).oldest + 1;
+    const message = `revision ${from} is forgotten; the oldest that can be watched from is ${oldest}`;
+    throw new KvError("compacted", message, { oldest });
+  }
+}
