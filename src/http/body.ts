@@ -13,11 +13,6 @@ import {
 import { decodeUtf8, quote } from "../text.ts";
 import type { Call } from "./route.ts";
 
-/** Bytes of large bodies that are being read now, on all connections of a server. */
-export interface BodyBudget {
-  bytes: number;
-}
-
 /**
  * The whole body of a request. From then on the connection has no time limit: the answer waits for the
  * store, and a slow disk is no idle client.

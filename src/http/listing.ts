@@ -5,7 +5,7 @@
 
 import { KvError } from "../errors.ts";
 import { entryToJson, type JsonEntry } from "../json.ts";
-import { checkRange, type Range } from "../keys.ts";
+import { checkKey, checkRange, inRange, type Range } from "../keys.ts";
 import type { ListResult, MaybePromise, Store } from "../kv.ts";
 import type { JsonRange } from "../messages.ts";
 import { decodeCursor, encodeCursor } from "../protocol.ts";
@@ -46,12 +46,13 @@ export function listPage(store: Store, request: ListRequest): MaybePromise<ListA
  * @throws `invalid_argument` when it names more than one kind of range, or a key that is none.
  */
 export function readRange({ key, prefix, start, end }: JsonRange): Range {
-  const bounded = start !== undefined || end !== undefined;
-  const kinds = [key !== undefined, prefix !== undefined, bounded].filter(Boolean).length;
-  if (kinds > 1) {
+  const kinds = Object.entries({ key, prefix, start: start ?? end })
+    .filter(([, text]) => text !== undefined)
+    .map(([kind]) => (kind === "start" ? '"start" with "end"' : `"${kind}"`));
+  if (kinds.length > 1) {
     throw new KvError(
       "invalid_argument",
-      `only one of "key", "prefix" and "start" with "end" can name a range`,
+      `${kinds.join(" and ")} name different ranges; give one of them`,
     );
   }
   const range = rangeOf({ key, prefix, start, end });
@@ -74,6 +75,14 @@ function rangeOf({ key, prefix, start, end }: JsonRange): Range {
 function placeOf(request: ListRequest, cursor: string) {
   const { range: texts, after, revision } = decodeCursor(cursor);
   const range = readRange(texts);
+  // A cursor comes back from outside: one that no listing made is refused like any bad input.
+  checkKey(after, "key in the cursor");
+  if (range.key !== undefined || !inRange(range, after) || (revision ?? 0) < 0) {
+    throw new KvError(
+      "invalid_argument",
+      "the cursor is not one that a listing answered; leave it out to start over",
+    );
+  }
   const { prefix, start, end } = request;
   const named = prefix !== undefined || start !== undefined || end !== undefined;
   if (named && !sameRange(readRange({ ...request }), range)) {

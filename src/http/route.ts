@@ -6,7 +6,6 @@
 import type { ErrorCode } from "../errors.ts";
 import type { MaybePromise, Store } from "../kv.ts";
 import type { Schema } from "../schema.ts";
-import type { BodyBudget } from "./body.ts";
 import type { QueryParameters, ParameterValues } from "./parameters.ts";
 import type { SocketEndpoint } from "./socket.ts";
 
@@ -19,7 +18,8 @@ export interface Context {
   readonly version: string;
   /** When the server started, in milliseconds since 1970. */
   readonly startedAt: number;
-  readonly bodies: BodyBudget;
+  /** Bytes of large bodies that are being read now, on all connections. */
+  readonly bodies: { bytes: number };
   /** Watches that are open now. */
   readonly watchers: () => number;
   /** Switches a checked request over to WebSocket; a response when it does not. */

@@ -1,0 +1,192 @@
+/** If-Match and If-None-Match: which of them let a request through, on a present and an absent key. */
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rawRequest } from "../support/raw-http.ts";
+import { expectRefusal, startTestServer, type TestServer } from "../support/test-server.ts";
+import { put, write } from "../support/stores.ts";
+
+let server: TestServer;
+
+beforeAll(() => {
+  server = startTestServer();
+});
+
+afterAll(async () => {
+  expect(server.errors).toEqual([]);
+  await server.stop();
+});
+
+/** `R` stands for the revision of the key, `S` for another one. */
+const CONDITIONS: readonly [header: string, read: 200 | 304 | 412, putOnAbsent: 201 | 412][] = [
+  ['If-Match: "R"', 200, 412],
+  ["If-Match: R", 200, 412],
+  ['If-Match: "S"', 412, 412],
+  ["If-Match: S", 412, 412],
+  ["If-Match: *", 200, 412],
+  ["If-Match:  * ", 200, 412],
+  ['If-Match: "S", "R"', 200, 412],
+  ['If-Match: "S","R"', 200, 412],
+  ['If-Match: , "S",, R ,', 200, 412],
+  ['If-Match: "S", S', 412, 412],
+  ['If-Match: W/"R"', 412, 412],
+  ['If-Match: W/"S", "R"', 200, 412],
+  ['If-Match: W/"R", "S"', 412, 412],
+  ['If-None-Match: "R"', 304, 201],
+  ["If-None-Match: R", 304, 201],
+  ['If-None-Match: W/"R"', 304, 201],
+  ['If-None-Match: "S"', 200, 201],
+  ['If-None-Match: W/"S"', 200, 201],
+  ["If-None-Match: *", 304, 201],
+  ['If-None-Match: "S", "R"', 304, 201],
+  ['If-None-Match: "S", W/"R"', 304, 201],
+  ['If-None-Match: "S", S', 200, 201],
+  ['If-Match: "R"\nIf-None-Match: "S"', 200, 412],
+  ['If-Match: "R"\nIf-None-Match: "R"', 304, 412],
+  ['If-Match: "S"\nIf-None-Match: "R"', 412, 412],
+  ["If-Match: *\nIf-None-Match: *", 304, 412],
+  ['If-Match: "S"\nIf-Match: "R"', 200, 412],
+];
+
+describe.each(CONDITIONS)("%j", (header, read, putOnAbsent) => {
+  test(`on a present key: a read is ${read}, a write goes by the same`, async () => {
+    const { revision } = await write(server.store, put("other"), put("key", "before"));
+    const lines = headerLines(header, revision);
+    const holds = read === 200;
+
+    const got = await server.raw(rawRequest("GET", "/v1/kv/key", lines));
+    const head = await server.raw(rawRequest("HEAD", "/v1/kv/key", lines));
+    expect(got?.status).toBe(read);
+    expect(head?.status).toBe(read);
+    expect(got?.headers.get("etag")).toBe(`"${revision}"`);
+    expect(head?.headers.get("etag")).toBe(`"${revision}"`);
+    if (got?.status === 304) {
+      expect(got.body).toBe("");
+      expect(got.headers.get("cache-control")).toBe("no-cache");
+      expect(got.headers.has("content-type")).toBe(false);
+    }
+
+    await check(rawRequest("DELETE", "/v1/kv/key", lines), holds, revision);
+    if (holds) await write(server.store, put("key", "before"));
+    const now = (await server.store.get("key")).entry!.revision;
+    const request = rawRequest("PUT", "/v1/kv/key", [
+      ...headerLines(header, now),
+      "Content-Length: 5",
+    ]);
+    await check(`${request}after`, holds, now);
+    const { entry } = await server.store.get("key");
+    expect(Buffer.from(entry!.value).toString()).toBe(holds ? "after" : "before");
+  });
+
+  test(`on an absent key: a put is ${putOnAbsent}, everything else 404`, async () => {
+    await write(server.store, put("absent"), put("other"));
+    await write(server.store, { op: "delete", key: "absent" });
+    const { revision } = await server.store.status();
+    const lines = headerLines(header, revision);
+    for (const method of ["GET", "DELETE"]) {
+      const request = () => server.raw(rawRequest(method, "/v1/kv/absent", lines));
+      const refusal = { status: 404, code: "not_found", message: "absent" } as const;
+      const error = await expectRefusal(server, request, refusal);
+      expect(error.storeRevision).toBe(revision);
+    }
+    await check(rawRequest("PUT", "/v1/kv/absent", lines), putOnAbsent === 201, 0);
+  });
+});
+
+/** Expects a write to pass, or to fail with the key's revision and nothing changed. */
+async function check(request: string, holds: boolean, revision: number): Promise<void> {
+  if (holds) {
+    const answer = await server.raw(request);
+    expect(answer!.status).toBeLessThan(300);
+    return;
+  }
+  let etag: string | undefined;
+  const send = async () => {
+    const answer = await server.raw(request);
+    etag = answer?.headers.get("etag");
+    expect(answer?.headers.get("kv-store-revision")).toMatch(/^\d+$/);
+    return answer;
+  };
+  const error = await expectRefusal(server, send, {
+    status: 412,
+    code: "precondition_failed",
+    message: revision === 0 ? "is absent" : `is at revision ${revision}`,
+  });
+  expect(error.revision).toBe(revision);
+  expect(error.storeRevision).toBe((await server.store.status()).revision);
+  expect(etag).toBe(revision === 0 ? undefined : `"${revision}"`);
+}
+
+describe.each(["GET", "PUT", "DELETE"])("%s refuses", (method) => {
+  test.each([
+    ["If-Match: abc", /If-Match has "abc"; it takes revisions like "42", a list of them, or \*/],
+    ['If-Match: "abc"', /If-Match has/],
+    ["If-Match: -1", /If-Match has/],
+    ["If-Match: 1.5", /If-Match has/],
+    ["If-Match: 1e3", /If-Match has/],
+    ["If-Match: 0x10", /If-Match has/],
+    ["If-Match: 007", /If-Match has "007"/],
+    ['If-Match: "1', /If-Match has/],
+    ["If-Match: '1'", /If-Match has/],
+    ['If-Match: w/"1"', /If-Match has/],
+    ['If-Match: *, "1"', /If-Match has/],
+    ["If-Match: 9007199254740993", /If-Match has/],
+    ["If-Match:", /If-Match is empty/],
+    ["If-Match: ,", /If-Match is empty/],
+    ["If-Match: 0", /names revision 0, which no key has; If-None-Match: \* means "only if absent"/],
+    ['If-None-Match: "0"', /names revision 0/],
+    ["If-None-Match: abc", /If-None-Match has "abc"/],
+    ["If-None-Match: 1 2", /If-None-Match has "1 2"/],
+  ])("%s", async (header, message) => {
+    await write(server.store, put("key"));
+    const request = () => server.raw(rawRequest(method, "/v1/kv/key", [header]));
+    await expectRefusal(server, request, { status: 400, code: "invalid_argument", message });
+  });
+});
+
+test("a listing is at its revision", async () => {
+  const { revision } = await write(server.store, put("listed"));
+  const statuses = async (header: string) =>
+    (await server.raw(rawRequest("GET", "/v1/kv?prefix=listed", headerLines(header, revision))))!
+      .status;
+  expect(await statuses('If-None-Match: "R"')).toBe(304);
+  expect(await statuses('If-None-Match: "S"')).toBe(200);
+  expect(await statuses('If-Match: "R"')).toBe(200);
+  expect(await statuses('If-Match: "S"')).toBe(412);
+  const old = server.raw(rawRequest("GET", `/v1/kv?revision=${revision - 1}`));
+  expect((await old)?.headers.get("etag")).toBe(`"${revision - 1}"`);
+});
+
+test("a transaction does not ignore conditions in headers", async () => {
+  const body = '{"then":[{"op":"put","key":"ignored","value":"1"}]}';
+  for (const header of ["If-Match: *", "If-None-Match: *"]) {
+    const head = rawRequest("POST", "/v1/txn", [header, `Content-Length: ${body.length}`]);
+    await expectRefusal(server, () => server.raw(head + body), {
+      status: 400,
+      code: "invalid_argument",
+      message: 'as "checks"',
+    });
+  }
+});
+
+test("of many writers with the same If-Match exactly one is stored", async () => {
+  const { revision } = await write(server.store, put("contended", "0"));
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      server.fetch("/v1/kv/contended", {
+        method: "PUT",
+        body: String(index),
+        headers: { "If-Match": `"${revision}"` },
+      }),
+    ),
+  );
+  const statuses = answers.map(({ status }) => status).sort();
+  expect(statuses).toEqual([200, ...Array.from({ length: 19 }, () => 412)]);
+  const stored = answers.findIndex(({ status }) => status === 200);
+  expect(await (await server.fetch("/v1/kv/contended")).text()).toBe(String(stored));
+});
+
+// --- internal ---
+
+function headerLines(header: string, revision: number): string[] {
+  return header.replaceAll("R", String(revision)).replaceAll("S", "987654321").split("\n");
+}

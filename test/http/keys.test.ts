@@ -1,0 +1,172 @@
+/** Keys in paths: what arrives as which key, and what is refused, byte by byte as a client sends it. */
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rawRequest } from "../support/raw-http.ts";
+import { expectRefusal, startTestServer, type TestServer } from "../support/test-server.ts";
+
+let server: TestServer;
+
+beforeAll(() => {
+  server = startTestServer();
+});
+
+afterAll(() => server.stop());
+
+const LONGEST = "a".repeat(1024);
+
+/** A target behind `/v1/kv/`, and the key that it is. */
+const KEYS: readonly [target: string, key: string][] = [
+  ["a", "a"],
+  ["a/b", "a/b"],
+  ["a%2Fb", "a/b"],
+  ["a%2fb", "a/b"],
+  ["/", "/"],
+  ["/a", "/a"],
+  ["//", "//"],
+  ["a//b/", "a//b/"],
+  ["%61", "a"],
+  ["a+b", "a+b"],
+  ["a%20b", "a b"],
+  ["a%2Bb", "a+b"],
+  ["a%25b", "a%b"],
+  ["a%252Fb", "a%2Fb"],
+  ["a%23b", "a#b"],
+  ["a%3Fb", "a?b"],
+  ["a%5Cb", "a\\b"],
+  ["a\\b", "a/b"],
+  ["a&b=c;d,e:f@g!h$i'j(k)*", "a&b=c;d,e:f@g!h$i'j(k)*"],
+  ['a|b<>"^`{}', 'a|b<>"^`{}'],
+  ["%00", "\u0000"],
+  ["%0D%0AX:%20y", "\r\nX: y"],
+  ["a%7Fb", "a\u007fb"],
+  ["%C3%A9", "é"],
+  ["\xc3\xa9", "é"],
+  ["e%CC%81", "e\u0301"],
+  ["%EF%BB%BFa", "\ufeffa"],
+  ["%EF%BF%BD", "\ufffd"],
+  ["%F0%9F%92%BE", "💾"],
+  ["...", "..."],
+  ["a/...", "a/..."],
+  [".a/b.", ".a/b."],
+  ["a/./b", "a/b"],
+  ["a/x/../b", "a/b"],
+  ["a/x/%2e%2E/b", "a/b"],
+  ["../kv/b", "b"],
+  ["a/..%252F", "a/..%2F"],
+  ["__proto__", "__proto__"],
+  [LONGEST, LONGEST],
+  ["%C3%A9".repeat(512), "é".repeat(512)],
+];
+
+test.each(KEYS.map(([target, key]) => [shown(target), target, key]))(
+  "%s is its key",
+  async (label, target, key) => {
+    const body = `value of ${label}`;
+    const path = `/v1/kv/${target}`;
+    const put = await server.raw(
+      rawRequest("PUT", path, [`Content-Length: ${body.length}`]) + body,
+    );
+    expect(JSON.parse(put!.body)).toMatchObject({ key, version: 1 });
+    const bytes = Buffer.from(body, "latin1");
+    expect(Buffer.from((await server.store.get(key)).entry!.value)).toEqual(bytes);
+    expect(await server.raw(rawRequest("GET", path))).toMatchObject({ status: 200, bytes });
+    expect(await server.raw(rawRequest("HEAD", path))).toMatchObject({ status: 200, body: "" });
+    expect(await server.raw(rawRequest("DELETE", path))).toMatchObject({ status: 200 });
+    expect((await server.store.get(key)).entry).toBeUndefined();
+  },
+);
+
+function shown(target: string): string {
+  return target.length > 40 ? `${target.slice(0, 30)}… (${target.length})` : target;
+}
+
+/** A whole target, and what the refusal says. */
+const REFUSED: readonly [target: string, message: RegExp][] = [
+  ["/v1/kv/", /no key behind it; GET \/v1\/kv lists keys/],
+  ["/v1/kv/?meta", /no key behind it/],
+  ["/v1/kv/%zz", /malformed escape "%zz"; write a percent sign as %25/],
+  ["/v1/kv/a%", /malformed escape "%"/],
+  ["/v1/kv/a%2", /malformed escape "%2"/],
+  ["/v1/kv/%u0041", /malformed escape "%u0"/],
+  ["/v1/kv/%ff", /not well-formed UTF-8/],
+  ["/v1/kv/%C3", /not well-formed UTF-8/],
+  ["/v1/kv/%C3/%A9", /not well-formed UTF-8/],
+  ["/v1/kv/%C0%AF", /not well-formed UTF-8/],
+  ["/v1/kv/%ED%A0%80", /not well-formed UTF-8/],
+  ["/v1/kv/%F4%90%80%80", /not well-formed UTF-8/],
+  ["/v1/kv/%E4%F6", /not well-formed UTF-8/],
+  ["/v1/kv/a#b", /raw #; write it as %23/],
+  ["/v1/kv/a?meta#b", /raw #/],
+  ["/v1/kv/..%2Fx", /"\." or "\.\." as a whole segment/],
+  ["/v1/kv/a%2F..", /as a whole segment/],
+  ["/v1/kv/a%2F%2e%2e%2Fb", /as a whole segment/],
+  ["/v1/kv/.%2Fa", /as a whole segment/],
+  ["/v1/kv/..", /leads out of \/v1\/kv\//],
+  ["/v1/kv/../status", /leads out of \/v1\/kv\//],
+  ["/v1/kv/../txn", /leads out/],
+  ["/v1/kv/../kv", /leads out/],
+  ["/v1/kv/%2e%2e/%2E%2E/livez", /leads out/],
+  ["/v1/kv/a/../../status", /leads out/],
+  ["/v1/kv/..\\status", /leads out/],
+  ["/v1/kv/.", /no key behind it/],
+  ["/v1/kv/%2e", /no key behind it/],
+  ["/v1/kv/a/..", /no key behind it/],
+];
+
+describe.each(["GET", "HEAD", "PUT", "DELETE"])("%s refuses", (method) => {
+  test.each(REFUSED)("%s", async (target, message) => {
+    const length = method === "PUT" ? ["Content-Length: 1"] : [];
+    const request = rawRequest(method, target, length) + (method === "PUT" ? "x" : "");
+    if (method === "HEAD") {
+      expect(await server.raw(request)).toMatchObject({ status: 400, body: "" });
+      return;
+    }
+    const refusal = { status: 400, code: "invalid_argument", message } as const;
+    await expectRefusal(server, () => server.raw(request), refusal);
+  });
+
+  test.each([
+    ["1,025 characters", "a".repeat(1025)],
+    ["1,025 bytes", `${"%C3%A9".repeat(512)}b`],
+    ["8,000 bytes", "a".repeat(8000)],
+  ])("a key of %s", async (_, key) => {
+    const request = rawRequest(method, `/v1/kv/${key}`, ["Content-Length: 0"]);
+    if (method === "HEAD") {
+      expect(await server.raw(request)).toMatchObject({ status: 413, body: "" });
+      return;
+    }
+    const error = await expectRefusal(server, () => server.raw(request), {
+      status: 413,
+      code: "too_large",
+      message: /the key has \d+ bytes; at most 1024 are allowed/,
+    });
+    expect(error.limit).toBe(1024);
+  });
+});
+
+test("a header block past the platform's limit is refused", async () => {
+  const answer = await server.raw(rawRequest("GET", `/v1/kv/${"a".repeat(20_000)}`));
+  expect(answer?.status).toBe(431);
+});
+
+test("keys that differ only in normalisation or case are different keys", async () => {
+  for (const key of ["é", "e\u0301", "É", "A", "a"]) {
+    await server.fetch(`/v1/kv/${encodeURIComponent(key)}`, { method: "PUT", body: key });
+  }
+  for (const key of ["é", "e\u0301", "É", "A", "a"]) {
+    const answer = await server.fetch(`/v1/kv/${encodeURIComponent(key)}`);
+    expect(await answer.text()).toBe(key);
+  }
+});
+
+test("a path beside the keys is not one of them", async () => {
+  for (const target of ["//v1/kv/a", "/v1//kv/a", "/V1/kv/a", "/v1/%6bv/a", "/v1/kvx/a"]) {
+    await expectRefusal(server, () => server.raw(rawRequest("PUT", target)), {
+      status: 404,
+      code: "unknown_path",
+      message: /there is nothing at/,
+    });
+  }
+});
+
+afterAll(() => expect(server.errors).toEqual([]));
