@@ -126,3 +126,14 @@ export async function changesBetween(
   expect(reached).toBeGreaterThanOrEqual(through);
   return commits;
 }
+
+/** All that can be seen of a store from a revision on. */
+export async function dump(store: Store, since: number) {
+  const { store: id, revision, oldest, keys } = await store.status();
+  const commits = await changesBetween(store, since + 1, revision);
+  const states: unknown[] = [];
+  for (const at of [since, ...commits.map((commit) => commit.revision)]) {
+    states.push((await listAll(store, {}, { revision: at })).map(shown));
+  }
+  return { status: { id, revision, oldest, keys }, commits: shownCommits(commits), states };
+}

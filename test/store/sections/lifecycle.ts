@@ -6,11 +6,10 @@ import {
   bytes,
   changesBetween,
   del,
+  dump,
   failure,
   listAll,
   put,
-  shown,
-  shownCommits,
   textOf,
   write,
 } from "../../support/stores.ts";
@@ -107,17 +106,6 @@ export function lifecycleSection(open: Open): void {
 }
 
 // --- internal ---
-
-/** All that can be seen of a store from a revision on. */
-async function dump(store: Store, since: number) {
-  const { store: id, revision, oldest, keys } = await store.status();
-  const commits = await changesBetween(store, since + 1, revision);
-  const states: unknown[] = [];
-  for (const at of [since, ...commits.map((commit) => commit.revision)]) {
-    states.push((await listAll(store, {}, { revision: at })).map(shown));
-  }
-  return { status: { id, revision, oldest, keys }, commits: shownCommits(commits), states };
-}
 
 async function pull(store: Store, from: number): Promise<unknown> {
   for await (const chunk of store.changes(from)) {
