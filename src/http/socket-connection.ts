@@ -1,10 +1,10 @@
 /**
- * One WebSocket connection: which of its requests may run, when it is read from, and what waits to be
- * sent. Requests take effect in the order sent.
+ * One WebSocket connection: which of its requests may run, when it is read from, and what waits to
+ * be sent. Requests take effect in the order sent.
  *
- * Writes are handed to the store one behind the other without waiting, and the store keeps their order;
- * reads may overlap each other. A read behind unanswered writes waits for them, and a write behind
- * unanswered reads too, so that neither shows what the other's place in the order forbids.
+ * Writes are handed to the store one behind the other without waiting, and the store keeps their
+ * order; reads may overlap each other. A read behind unanswered writes waits for them, and a write
+ * behind unanswered reads too, so that neither shows what the other's place in the order forbids.
  */
 
 import { KvError } from "../errors.ts";
@@ -52,7 +52,9 @@ export interface ConnectionOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Bytes unsent above which nothing more is given to the platform, which closes past its own limit. */
+/**
+ * Bytes unsent above which nothing more is given to the platform, which closes past its own limit.
+ */
 const HOLD_BYTES = WATCHER_UNSENT_BYTES_MAX;
 
 interface Begun {
@@ -116,8 +118,8 @@ export class Connection implements Subscriber {
   }
 
   /**
-   * Keeps the connection open on its way, and cuts it when the peer has been silent for too long. Where
-   * something is unsent no ping is needed: the platform cuts a socket that takes nothing.
+   * Keeps the connection open on its way, and cuts it when the peer has been silent for too long.
+   * Where something is unsent no ping is needed: the platform cuts a socket that takes nothing.
    */
   ping(): void {
     if (this.#closed || this.#paused || this.#socket.getBufferedAmount() > 0) return;

@@ -1,6 +1,6 @@
 /**
- * The requests of a WebSocket: from the text of a message to what it asks of the store and the hub, and
- * to its answer. Knows no order and no limits of a connection; `socket-connection.ts` does.
+ * The requests of a WebSocket: from the text of a message to what it asks of the store and the hub,
+ * and to its answer. Knows no order and no limits of a connection; `socket-connection.ts` does.
  */
 
 import { assert, KvError } from "../errors.ts";
@@ -41,8 +41,8 @@ export interface RequestContext {
 export type RequestResult = SocketResults[keyof SocketResults] | undefined;
 
 /**
- * Whether the effect of a request is a change: those that change are handed to the store in the order sent
- * without waiting for each other, and so are those that do not.
+ * Whether the effect of a request is a change: those that change are handed to the store in the
+ * order sent without waiting for each other, and so are those that do not.
  */
 export function isWrite({ op }: SocketRequest): boolean {
   return op === "put" || op === "delete" || op === "txn";

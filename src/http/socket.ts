@@ -1,6 +1,6 @@
 /**
- * The WebSocket endpoint `/v1/ws`: upgrades, the platform's handlers, pings, and the end. What happens
- * on a connection stands in `socket-connection.ts`. Host and Origin are checked before it.
+ * The WebSocket endpoint `/v1/ws`: upgrades, the platform's handlers, pings, and the end. What
+ * happens on a connection stands in `socket-connection.ts`. Host and Origin are checked before it.
  */
 
 import { KvError } from "../errors.ts";
@@ -27,6 +27,8 @@ export interface SocketEndpointOptions {
   readonly hub: Hub;
   /** Gets what is a fault of the server; by default it is written to stderr. */
   readonly onError?: (error: unknown) => void;
+  /** Milliseconds between pings. */
+  readonly pingMs?: number;
 }
 
 export interface SocketEndpoint {
@@ -34,21 +36,21 @@ export interface SocketEndpoint {
   /** Takes the connection over, or answers why not. */
   upgrade(request: Request, server: Bun.Server<SocketData>): Response | undefined;
   /**
-   * Ends all watches with reason `shutdown`, answers what has begun, refuses what has not, and closes
-   * with 1001. Resolves when all connections are closed.
+   * Ends all watches with reason `shutdown`, answers what has begun, refuses what has not, and
+   * closes with 1001. Resolves when all connections are closed.
    */
   stop(): Promise<void>;
 }
 
 export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndpoint {
-  const { store, hub, onError = console.error } = options;
+  const { store, hub, onError = console.error, pingMs = SOCKET_PING_SECONDS * 1_000 } = options;
   const connections = new Set<Connection>();
   let publisher: Bun.Server<SocketData> | undefined;
   let stopping = false;
   hub.publishThrough({ publish: (topic, frame) => publisher?.publish(topic, frame) });
   const pings = setInterval(() => {
     for (const connection of connections) connection.ping();
-  }, SOCKET_PING_SECONDS * 1_000);
+  }, pingMs);
   pings.unref();
 
   const websocket: Bun.WebSocketHandler<SocketData> = {
@@ -111,7 +113,7 @@ const STOPPING = "the server is stopping";
 function notAnUpgrade(): KvError {
   return new KvError(
     "invalid_argument",
-    `${PATHS.socket} speaks WebSocket only: connect with a WebSocket client (ws://…${PATHS.socket}), ` +
-      `which sends GET with "Connection: Upgrade" and "Upgrade: websocket"`,
+    `${PATHS.socket} speaks WebSocket only: use a WebSocket client on ws://…${PATHS.socket}; it ` +
+      `sends GET with "Connection: Upgrade" and "Upgrade: websocket"`,
   );
 }

@@ -1,6 +1,7 @@
 /**
- * The half of the hub that serves watchers from the store: a queue of those that are `behind`, of which
- * a few pull at a time, a chunk each. Between chunks a watcher holds a revision and nothing else.
+ * The half of the hub that serves watchers from the store: a queue of those that are `behind`, of
+ * which a few pull at a time, a chunk each. Between chunks a watcher holds a revision and nothing
+ * else.
  */
 
 import { setImmediate } from "node:timers/promises";

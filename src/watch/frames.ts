@@ -1,6 +1,6 @@
 /**
- * The text of the frames of a watch. An event is encoded once for all filters that it goes to; a commit
- * whose frame would be too large is split between events.
+ * The text of the frames of a watch. An event is encoded once for all filters that it goes to; a
+ * commit whose frame would be too large is split between events.
  */
 
 import { eventToJson } from "../json.ts";
@@ -28,7 +28,7 @@ export class EncodedCommit {
     this.commit = commit;
   }
 
-  /** One frame with the events of these positions, or `undefined` when it would pass `bytesMax`. */
+  /** A frame with the events of these positions; `undefined` when it would pass `bytesMax`. */
   frame(watch: number, positions: readonly number[], bytesMax: number): string | undefined {
     let bytes = FRAME_AROUND_BYTES;
     for (const position of positions) {
@@ -44,7 +44,8 @@ export class EncodedCommit {
 
   /**
    * The frame that begins with event `first`: as many events as `bytesMax` takes, at least one.
-   * `end` is the position behind its last event; when events are left, the frame says `"more":true`.
+   * `end` is the position behind its last event; when events are left, the frame says
+   * `"more":true`.
    */
   frameFrom(watch: number, first: number, bytesMax: number): { text: string; end: number } {
     const { events, revision } = this.commit;

@@ -39,7 +39,7 @@ export interface WatchRequest {
 export interface WatchSession {
   /**
    * Begins a watch.
-   * @throws `conflict` for a second one of the same range, `compacted` for a `from` that is forgotten,
+   * @throws `conflict` for a second one of the same range, `compacted` for a `from` that is gone,
    * `invalid_argument` for one beyond the next revision, `too_many_requests`.
    */
   watch(request: WatchRequest): Promise<void>;
@@ -125,7 +125,8 @@ export class Hub {
 
   async #watch(session: Session, { range, from, created }: WatchRequest): Promise<void> {
     checkRange(range);
-    // Asked before the status, so that a refusal costs nothing, and after it, when it may have changed.
+    // Asked before the status, so that a refusal costs nothing, and after it, when it may have
+    // changed.
     this.#checkWatch(session, range);
     const status = await this.#store.status();
     this.#checkWatch(session, range);
@@ -161,7 +162,7 @@ export class Hub {
     if (session.watchers.size >= SOCKET_WATCHES_MAX) {
       throw new KvError(
         "too_many_requests",
-        `this connection has ${SOCKET_WATCHES_MAX} watches, the most allowed; end one or open another connection`,
+        `this connection has ${SOCKET_WATCHES_MAX} watches, the most allowed; open another one`,
         { limit: SOCKET_WATCHES_MAX },
       );
     }
@@ -227,14 +228,14 @@ function firstRevision({ revision, oldest }: Status, from: number | undefined): 
   if (from <= oldest) {
     throw new KvError(
       "compacted",
-      `revision ${from} is forgotten; the oldest that a watch can start from is ${oldest + 1}`,
+      `revision ${from} is compacted; a watch can start from ${oldest + 1} at the earliest`,
       { oldest: oldest + 1 },
     );
   }
   if (from > revision + 1) {
     throw new KvError(
       "invalid_argument",
-      `revision ${from} does not exist yet; a watch can start from ${revision + 1} at most`,
+      `revision ${from} does not exist yet; a watch can start from ${revision + 1} at the latest`,
       { revision },
     );
   }

@@ -105,7 +105,9 @@ export class Live {
     watcher.session.subscriber.subscribe(filter.topic);
   }
 
-  /** Lets those join who have seen everything below `revision`, of which nothing is published yet. */
+  /**
+   * Lets those join who have seen everything below `revision`, of which nothing is published yet.
+   */
   #joinAhead(revision: number): void {
     for (const watcher of this.#ahead) {
       if (watcher.next > revision) continue;

@@ -1,6 +1,6 @@
 /**
- * Which filters want a key. Exact keys are one look-up, prefixes one for each length in use, ranges a
- * comparison each; so the work grows with what matches, not with all that watch.
+ * Which filters want a key. Exact keys are one look-up, prefixes one for each length in use, ranges
+ * a comparison each; so the work grows with what matches, not with all that watch.
  */
 
 import { inRange } from "../keys.ts";

@@ -1,6 +1,6 @@
 /**
- * What the hub needs of a transport with native topics: a connection that frames can be sent to, and a
- * way to publish one frame to all connections on a topic. The transport implements both.
+ * What the hub needs of a transport with native topics: a connection that frames can be sent to,
+ * and a way to publish one frame to all connections on a topic. The transport implements both.
  */
 
 /** One connection. */

@@ -6,9 +6,13 @@
 import type { Range } from "../kv.ts";
 import type { Subscriber } from "./subscriber.ts";
 
-/** What a watcher wants to see. All watchers with the same filter share one topic and one number. */
+/**
+ * What a watcher wants to see. All watchers with the same filter share one topic and one number.
+ */
 export interface Filter {
-  /** The `watch` number in each frame; counted up in this process, never used for another filter. */
+  /**
+   * The `watch` number in each frame; counted up in this process, never used for another filter.
+   */
   readonly number: number;
   readonly topic: string;
   /** The same text for ranges that were written in the same way. */
@@ -38,8 +42,8 @@ export interface Filter {
  *   any state ──► ended: unwatch, close, shutdown, compacted
  * ```
  *
- * `live` is on the topic; the other three are catching up. Only `behind` pulls from the store, and it
- * always has something to pull, since the hub has published more than it has seen.
+ * `live` is on the topic; the other three are catching up. Only `behind` pulls from the store, and
+ * it always has something to pull, since the hub has published more than it has seen.
  */
 export type WatcherState = "live" | "ahead" | "behind" | "stalled" | "ended";
 

@@ -12,10 +12,21 @@ export interface SocketServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export function startSocketServer(store: Store, progressMs?: number): SocketServer {
-  const hub = new Hub({ store, ...(progressMs === undefined ? undefined : { progressMs }) });
+/** The times of the server's own when they are left out. */
+export interface SocketTimes {
+  readonly progressMs?: number;
+  readonly pingMs?: number;
+}
+
+export function startSocketServer(store: Store, times: SocketTimes = {}): SocketServer {
+  const hub = new Hub({ store, ...times });
   const errors: unknown[] = [];
-  const endpoint = createSocketEndpoint({ store, hub, onError: (error) => errors.push(error) });
+  const endpoint = createSocketEndpoint({
+    store,
+    hub,
+    onError: (error) => errors.push(error),
+    ...times,
+  });
   const server = Bun.serve<SocketData>({
     hostname: "127.0.0.1",
     port: 0,

@@ -1,3 +1,5 @@
+/** The hub: watchers that catch up, progress, faults of the store, and the end. */
+
 import { describe, expect, test } from "bun:test";
 import { KvError } from "../../src/errors.ts";
 import { failure, put, write } from "../support/stores.ts";

@@ -1,3 +1,5 @@
+/** Random interleavings of everything that can happen to watches, held against the log. */
+
 import { expect, test } from "bun:test";
 import { openModel } from "../support/model-store.ts";
 import { randomSeed, withSeed } from "../support/random.ts";

@@ -1,3 +1,5 @@
+/** The hub: how a watch starts, is live, stalls, and gets a large commit. */
+
 import { describe, expect, test } from "bun:test";
 import { FRAME_BYTES_MAX, WATCHER_UNSENT_BYTES_MAX } from "../../src/limits.ts";
 import { del, failure, put, write } from "../support/stores.ts";

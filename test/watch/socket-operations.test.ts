@@ -1,3 +1,5 @@
+/** The thin path: all operations and one watch over one connection. */
+
 import { expect, test } from "bun:test";
 import { openModel } from "../support/model-store.ts";
 import { openSocket } from "../support/socket-client.ts";

@@ -1,3 +1,5 @@
+/** The order of requests on one connection, its limits, and the stop of the server. */
+
 import { describe, expect, test } from "bun:test";
 import { KvError } from "../../src/errors.ts";
 import type { CommitResult, Store, Txn } from "../../src/kv.ts";

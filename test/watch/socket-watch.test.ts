@@ -1,3 +1,5 @@
+/** Watches over real connections: every filter and start, cuts and resumes under writers. */
+
 import { describe, expect, test } from "bun:test";
 import type { Commit, Range, Store } from "../../src/kv.ts";
 import type { SocketFrame } from "../../src/messages.ts";
@@ -110,7 +112,7 @@ describe("a watch", () => {
 
   test("that is silent is told how far the store has come", async () => {
     const store = openModel();
-    await using server = startSocketServer(store, 5);
+    await using server = startSocketServer(store, { progressMs: 5 });
     const client = await openSocket(server.url);
     const { watch } = await client.request({ op: "watch", key: "quiet" });
     await write(store, put("a"));
@@ -140,7 +142,7 @@ test("watches from anywhere, cut at any moment and resumed, see every change exa
   await withSeed(randomSeed(), async (random) => {
     const store = openModel({ chunkCommitsMax: 7 });
     for (let count = 0; count < 100; count++) await write(store, ...operations(random));
-    await using server = startSocketServer(store, 20);
+    await using server = startSocketServer(store, { progressMs: 20 });
     const writing = new AbortController();
     const writers = [1, 2, 3].map(() => writeUntil(store, random, writing.signal));
     const ranges: Range[] = [{}, { prefix: "a" }, { key: "ä" }, { start: "a/1", end: "b" }, {}];
