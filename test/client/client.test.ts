@@ -1,9 +1,10 @@
 /** The SDK against a real server: what each method sends, answers and throws. */
 
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { connect, KvError, type ErrorCode, type KvClient } from "../../src/client/index.ts";
+import { connect, type KvClient } from "../../src/client/index.ts";
 import { startServer, type RunningServer } from "../../src/http/server.ts";
 import { openModel } from "../support/model-store.ts";
+import { expectFailure } from "./expect-failure.ts";
 
 let server: RunningServer;
 let kv: KvClient;
@@ -101,20 +102,26 @@ for (const [size, value] of [
   test(`a condition on a ${size} put holds or names the key's revision`, async () => {
     const key = `condition/${size}`;
     const created = await kv.put(key, value, { ifAbsent: true });
-    const again = await failure(kv.put(key, value, { ifAbsent: true }), "precondition_failed");
+    const again = await expectFailure(
+      kv.put(key, value, { ifAbsent: true }),
+      "precondition_failed",
+    );
     expect(again.details).toEqual({ revision: created.revision, storeRevision: created.revision });
     const changed = await kv.put(key, value, { ifRevision: created.revision });
     expect(changed).toMatchObject({ createRevision: created.revision, version: 2 });
-    await failure(kv.put(key, value, { ifRevision: created.revision }), "precondition_failed");
+    await expectFailure(
+      kv.put(key, value, { ifRevision: created.revision }),
+      "precondition_failed",
+    );
     const absent = kv.put(`${key}/absent`, value, { ifRevision: 5 });
-    expect((await failure(absent, "precondition_failed")).details.revision).toBe(0);
+    expect((await expectFailure(absent, "precondition_failed")).details.revision).toBe(0);
     expect((await kv.put(`${key}/new`, value, { ifRevision: 0 })).version).toBe(1);
   });
 }
 
 test("a delete says whether there was something, and minds its condition", async () => {
   const { revision } = await kv.put("gone", "x");
-  const wrong = await failure(
+  const wrong = await expectFailure(
     kv.delete("gone", { ifRevision: revision + 1 }),
     "precondition_failed",
   );
@@ -122,7 +129,10 @@ test("a delete says whether there was something, and minds its condition", async
   const gone = await kv.delete("gone", { ifRevision: revision });
   expect(gone).toEqual({ deleted: 1, revision: revision + 1 });
   expect(await kv.delete("gone")).toEqual({ deleted: 0, revision: gone.revision });
-  const absent = await failure(kv.delete("gone", { ifRevision: revision }), "precondition_failed");
+  const absent = await expectFailure(
+    kv.delete("gone", { ifRevision: revision }),
+    "precondition_failed",
+  );
   expect(absent.details).toEqual({ revision: 0, storeRevision: gone.revision });
 });
 
@@ -132,7 +142,7 @@ test("a get at an older revision shows what was there then", async () => {
   expect((await kv.get("old", { revision: first.revision }))?.text()).toBe("one");
   expect(await kv.get("old", { revision: first.revision - 1 })).toBeUndefined();
   const { revision } = await kv.status();
-  const above = await failure(kv.get("old", { revision: revision + 1 }), "invalid_argument");
+  const above = await expectFailure(kv.get("old", { revision: revision + 1 }), "invalid_argument");
   expect(above.details.revision).toBe(revision);
 });
 
@@ -212,23 +222,23 @@ test("text of control characters fits, though JSON makes it six times as long", 
 });
 
 test("what the server refuses keeps its code and says why in one line", async () => {
-  await failure(kv.get(""), "invalid_argument");
-  await failure(kv.put("a/../b", "x"), "invalid_argument");
-  await failure(kv.put("lone", "\ud800"), "invalid_argument");
-  await failure(kv.put("k", 5 as unknown as string), "invalid_argument");
-  await failure(kv.put("k".repeat(1_025), "x"), "too_large");
-  await failure(kv.put("k", "x", { contentType: "bad\ntype" }), "invalid_argument");
-  await failure(kv.put("k", LARGE, { contentType: "" }), "invalid_argument");
-  await failure(kv.put("k", "x", { ifAbsent: true, ifRevision: 1 }), "invalid_argument");
-  await failure(kv.put("k", "x", { ifRevision: -1 }), "invalid_argument");
-  await failure(kv.put("k", LARGE, { ifRevision: -1 }), "invalid_argument");
-  await failure(kv.page({}, { limit: 0 }), "invalid_argument");
-  await failure(kv.get("k", { revision: 1.5 }), "invalid_argument");
-  const big = await failure(kv.put("k", new Uint8Array(16 * 1024 * 1024 + 1)), "too_large");
+  await expectFailure(kv.get(""), "invalid_argument");
+  await expectFailure(kv.put("a/../b", "x"), "invalid_argument");
+  await expectFailure(kv.put("lone", "\ud800"), "invalid_argument");
+  await expectFailure(kv.put("k", 5 as unknown as string), "invalid_argument");
+  await expectFailure(kv.put("k".repeat(1_025), "x"), "too_large");
+  await expectFailure(kv.put("k", "x", { contentType: "bad\ntype" }), "invalid_argument");
+  await expectFailure(kv.put("k", LARGE, { contentType: "" }), "invalid_argument");
+  await expectFailure(kv.put("k", "x", { ifAbsent: true, ifRevision: 1 }), "invalid_argument");
+  await expectFailure(kv.put("k", "x", { ifRevision: -1 }), "invalid_argument");
+  await expectFailure(kv.put("k", LARGE, { ifRevision: -1 }), "invalid_argument");
+  await expectFailure(kv.page({}, { limit: 0 }), "invalid_argument");
+  await expectFailure(kv.get("k", { revision: 1.5 }), "invalid_argument");
+  const big = await expectFailure(kv.put("k", new Uint8Array(16 * 1024 * 1024 + 1)), "too_large");
   expect(big.details.limit).toBe(16 * 1024 * 1024);
   expect(
-    (await failure(kv.put("k", new Blob([new Uint8Array(33 * 1024 * 1024)])), "too_large")).details
-      .limit,
+    (await expectFailure(kv.put("k", new Blob([new Uint8Array(33 * 1024 * 1024)])), "too_large"))
+      .details.limit,
   ).toBe(16 * 1024 * 1024);
   expect(await kv.get("k")).toBeUndefined();
 });
@@ -244,9 +254,9 @@ test("a closed client refuses every call", async () => {
   const client = connect(server.url);
   await client.put("before", "x");
   await client.close();
-  await failure(client.get("before"), "unavailable");
-  await failure(client.put("before", "y"), "unavailable");
-  await failure(client.status(), "unavailable");
+  await expectFailure(client.get("before"), "unavailable");
+  await expectFailure(client.put("before", "y"), "unavailable");
+  await expectFailure(client.status(), "unavailable");
 });
 
 test("close waits for what is in flight", async () => {
@@ -259,16 +269,4 @@ test("close waits for what is in flight", async () => {
 async function keysOf(range: Parameters<KvClient["list"]>[0], limit?: number): Promise<string[]> {
   const entries = await Array.fromAsync(kv.list(range, { limit }));
   return entries.map(({ key }) => key);
-}
-
-/** The error that `action` rejects with: of this code, its message one line. */
-async function failure(action: Promise<unknown>, code: ErrorCode): Promise<KvError> {
-  const outcome = await action.then(
-    () => "success",
-    (error: unknown) => error,
-  );
-  expect(outcome).toBeInstanceOf(KvError);
-  const error = outcome as KvError;
-  expect([error.code, error.message.includes("\n")]).toEqual([code, false]);
-  return error;
 }
