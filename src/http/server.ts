@@ -74,6 +74,8 @@ function listen(options: ServerOptions, handler: Handler, endpoint: SocketEndpoi
       hostname: host,
       port,
       development: false,
+      // Outside of development the platform would share a taken port with whoever has it.
+      reusePort: false,
       // Bodies have their bounds where they are read, with an answer that says so.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // The platform matches routes on the raw path, before dot segments are resolved.

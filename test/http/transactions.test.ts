@@ -1,0 +1,231 @@
+/** `POST /v1/txn`: what it does, and every body that is none. */
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rawRequest } from "../support/raw-http.ts";
+import { put, write } from "../support/stores.ts";
+import { expectRefusal, startTestServer, type TestServer } from "../support/test-server.ts";
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = startTestServer();
+  await write(server.store, put("present", "1"));
+});
+
+afterAll(async () => {
+  expect(server.errors).toEqual([]);
+  await server.stop();
+});
+
+function send(
+  body: string | Uint8Array<ArrayBuffer>,
+  type = "application/json",
+): Promise<Response> {
+  return server.fetch("/v1/txn", { method: "POST", body, headers: { "Content-Type": type } });
+}
+
+async function run(txn: unknown): Promise<Record<string, unknown>> {
+  const answer = await send(JSON.stringify(txn));
+  expect(answer.status).toBe(200);
+  return (await answer.json()) as Record<string, unknown>;
+}
+
+test("everything takes effect at one revision, and later operations see earlier ones", async () => {
+  const answer = await run({
+    then: [
+      { op: "put", key: "t/1", value: "one" },
+      { op: "put", key: "t/2", base64: "/wA=", contentType: "image/png" },
+      { op: "get", key: "t/1" },
+      { op: "get", key: "t/2", keys: true },
+      { op: "get", key: "t/3" },
+      { op: "delete", key: "t/1" },
+      { op: "delete", key: "t/3" },
+    ],
+  });
+  const { revision } = await server.store.status();
+  const created = { revision, createRevision: revision, version: 1 };
+  expect(answer).toMatchObject({ succeeded: true, revision });
+  const results = answer["results"] as unknown[];
+  expect(results[1]).toEqual({ op: "put", key: "t/2", ...created });
+  expect(results[2]).toMatchObject({ op: "get", entry: { key: "t/1", value: "one" } });
+  expect(results[3]).toEqual({
+    op: "get",
+    entry: { key: "t/2", contentType: "image/png", ...created },
+  });
+  expect(results.slice(4)).toEqual([
+    { op: "get", entry: null },
+    { op: "delete", deleted: 1 },
+    { op: "delete", deleted: 0 },
+  ]);
+  expect((await server.store.get("t/1")).entry).toBeUndefined();
+});
+
+test("a failed check is an answer that names it, and runs else", async () => {
+  const before = (await server.store.status()).revision;
+  const answer = await run({
+    checks: [
+      { key: "present", revision: [1, 2, 3] },
+      { key: "present", revision: 999 },
+      { key: "present", revision: 0, not: true },
+      { key: "missing", revision: 0, not: true },
+    ],
+    then: [{ op: "delete", key: "present" }],
+    else: [{ op: "get", key: "present", keys: true }],
+  });
+  expect(answer).toMatchObject({ succeeded: false, failed: [1, 3], revision: before });
+  expect(answer["results"]).toMatchObject([{ op: "get", entry: { key: "present" } }]);
+  expect(await run({ checks: [{ key: "missing", revision: 7 }] })).toEqual({
+    succeeded: false,
+    revision: before,
+    results: [],
+    failed: [0],
+  });
+});
+
+test("a transaction of nothing is answered with the store's revision", async () => {
+  const { revision } = await server.store.status();
+  expect(await run({})).toEqual({ succeeded: true, revision, results: [] });
+});
+
+test("what is JSON is taken whatever type it claims, as curl -d claims a form", async () => {
+  for (const type of ["application/x-www-form-urlencoded", "text/plain", "application/json"]) {
+    const answer = await send('\n {"then": []} \n', type);
+    expect(answer.status).toBe(200);
+  }
+});
+
+test("a value without a type gets one from its bytes", async () => {
+  await run({
+    then: [
+      { op: "put", key: "untyped/1", value: "x" },
+      { op: "put", key: "untyped/2", base64: "/w==" },
+      { op: "put", key: "untyped/3", base64: "eA==" },
+    ],
+  });
+  const { entries } = await server.store.list({ prefix: "untyped/" });
+  expect(entries.map(({ contentType }) => contentType)).toEqual([
+    "text/plain; charset=utf-8",
+    "application/octet-stream",
+    "text/plain; charset=utf-8",
+  ]);
+});
+
+const put1 = '{"op":"put","key":"no","value":"1"}';
+
+const REFUSED: readonly [body: string, message: RegExp | string][] = [
+  ["", "the body is empty; it must be a JSON object"],
+  [" \n", "the body is empty"],
+  ["{", "the body is not JSON"],
+  ['{"then":[]', "the body is not JSON"],
+  ["{'then':[]}", "the body is not JSON"],
+  ["then=1", "the body is not JSON"],
+  ['{"then":[]} x', "the body is not JSON"],
+  ["\ufeff{}", "the body is not JSON"],
+  ["[".repeat(200_000), "the body is not JSON"],
+  ["null", "the body must be an object, not null"],
+  ["[]", "the body must be an object, not array"],
+  ["1", "the body must be an object, not 1"],
+  ['{"than":[]}', 'the body has an unknown field "than"; did you mean "then"?'],
+  ['{"__proto__":1}', 'unknown field "__proto__"'],
+  ['{"then":{}}', "then must be a list, not object"],
+  ['{"then":null}', "then must be a list, not null"],
+  ['{"then":[1]}', "then[0] must be an object, not 1"],
+  [`{"then":[${put1},{}]}`, 'then[1] lacks the field "op" (one of put, delete, get)'],
+  [`{"then":[${put1},{"op":"del","key":"a"}]}`, 'then[1] has an unknown op "del"'],
+  [`{"then":[${put1},{"op":1,"key":"a"}]}`, "that is no string"],
+  [`{"then":[${put1},{"op":"delete"}]}`, 'then[1] lacks the field "key"'],
+  [`{"then":[${put1},{"op":"delete","key":""}]}`, "then[1].key is empty"],
+  [`{"then":[${put1},{"op":"delete","key":"a/../b"}]}`, "the then[1].key has"],
+  [`{"then":[${put1},{"op":"delete","key":"\\ud800"}]}`, "lone surrogate"],
+  [
+    `{"then":[${put1},{"op":"delete","key":"a","value":"x"}]}`,
+    'then[1] has an unknown field "value"',
+  ],
+  [`{"then":[${put1},{"op":"put","key":"a"}]}`, 'needs exactly one of "value"'],
+  [`{"then":[${put1},{"op":"put","key":"a","value":"1","base64":""}]}`, "needs exactly one of"],
+  [`{"then":[${put1},{"op":"put","key":"a","value":1}]}`, "then[1].value must be a string, not 1"],
+  [`{"then":[${put1},{"op":"put","key":"a","value":"\\udc00"}]}`, "lone surrogate"],
+  [`{"then":[${put1},{"op":"put","key":"a","base64":"/w"}]}`, "not padded standard base64"],
+  [`{"then":[${put1},{"op":"put","key":"a","base64":"_w=="}]}`, "not padded standard base64"],
+  [`{"then":[${put1},{"op":"put","key":"a","base64":"/x=="}]}`, "not padded standard base64"],
+  [`{"then":[${put1},{"op":"put","key":"a","base64":" /w=="}]}`, "not padded standard base64"],
+  [`{"then":[${put1},{"op":"put","key":"a","value":"","contentType":""}]}`, "contentType is empty"],
+  [
+    `{"then":[${put1},{"op":"put","key":"a","value":"","contentType":"a\\nb"}]}`,
+    "contentType cannot be",
+  ],
+  [`{"then":[${put1},{"op":"get","key":"a","keys":1}]}`, "keys must be true or false"],
+  [`{"then":[${put1}],"else":[{"op":"x"}]}`, 'else[0] has an unknown op "x"'],
+  [`{"checks":[{"key":"a"}],"then":[${put1}]}`, 'checks[0] lacks the field "revision"'],
+  [`{"checks":[{"key":"a","revision":-1}],"then":[${put1}]}`, "the smallest allowed is 0"],
+  [`{"checks":[{"key":"a","revision":1.5}],"then":[${put1}]}`, "must be"],
+  [`{"checks":[{"key":"a","revision":"1"}],"then":[${put1}]}`, "must be integer or array"],
+  [`{"checks":[{"key":"a","revision":[]}],"then":[${put1}]}`, "at least 1 are needed"],
+  [`{"checks":[{"key":"a","revision":9007199254740993}],"then":[${put1}]}`, "within 2^53"],
+  [`{"checks":[{"key":"a","revision":1,"not":1}],"then":[${put1}]}`, "not must be true or false"],
+];
+
+test.each(REFUSED.map(([body, message]) => [body.slice(0, 100), body, message] as const))(
+  "%j is refused whole",
+  async (_, body, message) => {
+    const refusal = { status: 400, code: "invalid_argument", message } as const;
+    await expectRefusal(server, () => send(body), refusal);
+  },
+);
+
+test("what is not UTF-8 is refused", async () => {
+  const body = Buffer.from(`{"then":[${put1.replace("no", "\xff")}]}`, "latin1");
+  await expectRefusal(server, () => send(body as Uint8Array<ArrayBuffer>), {
+    status: 400,
+    code: "invalid_argument",
+    message: "the body is not UTF-8",
+  });
+});
+
+describe("past a limit", () => {
+  test.each([
+    ["operations", `{"then":[${Array.from({ length: 10_001 }, () => put1).join()}]}`, 10_000],
+    [
+      "checks",
+      `{"checks":[${Array.from({ length: 10_001 }, () => '{"key":"a","revision":0}').join()}]}`,
+      10_000,
+    ],
+    ["key bytes", `{"then":[{"op":"put","key":"${"é".repeat(513)}","value":""}]}`, 1024],
+    [
+      "type characters",
+      `{"then":[{"op":"put","key":"a","value":"","contentType":"${"a".repeat(256)}"}]}`,
+      255,
+    ],
+  ])("of %s it is refused with the limit", async (_, body, limit) => {
+    const refusal = { status: 413, code: "too_large", message: "allowed" } as const;
+    expect((await expectRefusal(server, () => send(body), refusal)).limit).toBe(limit);
+  });
+
+  test("of a value or of all values it is refused with the limit", async () => {
+    const mib = 1024 * 1024;
+    const refusal = { status: 413, code: "too_large", message: /allowed|more than/ } as const;
+    const one = await expectRefusal(server, () => send(putsOf(16 * mib + 1)), refusal);
+    expect(one.limit).toBe(16 * mib);
+    const all = await expectRefusal(server, () => send(putsOf(16 * mib, 16 * mib)), refusal);
+    expect(all.limit).toBe(32 * mib);
+  });
+});
+
+test("the body's own limit stands above any transaction that fits a commit", async () => {
+  const bytes = 64 * 1024 * 1024;
+  const head = rawRequest("POST", "/v1/txn", [`Content-Length: ${bytes}`]);
+  const error = await expectRefusal(server, () => server.raw(head), {
+    status: 413,
+    code: "too_large",
+    message: `the body has ${bytes} bytes; at most`,
+  });
+  expect(error.limit).toBeGreaterThan((32 * 1024 * 1024 * 4) / 3);
+});
+
+// --- internal ---
+
+/** A transaction that puts a value of each size. */
+function putsOf(...sizes: number[]): string {
+  const then = sizes.map((size, at) => ({ op: "put", key: `k${at}`, value: "a".repeat(size) }));
+  return JSON.stringify({ then });
+}
