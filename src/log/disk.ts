@@ -1,0 +1,193 @@
+/**
+ * The only way of the log engine to the disk: one directory of files. Small, so that tests can put a disk
+ * there that tears, drops, fills up and fails. Errors are those of the system, with their `code`.
+ */
+
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { lockDirectory, type Lock } from "./lock.ts";
+
+export interface DiskFile {
+  readonly name: string;
+  /** Bytes in the file. */
+  size(): number;
+  /** Reads up to `into.length` bytes at an offset. Returns how many; 0 at the end. */
+  read(into: Uint8Array, offset: number): number;
+  /** Writes up to all of `bytes` at an offset. Returns how many. */
+  write(bytes: Uint8Array, offset: number): number;
+  truncate(size: number): void;
+  /** Makes the content and the size durable, off the event loop (fdatasync). */
+  sync(): Promise<void>;
+  close(): void;
+}
+
+export interface Disk {
+  /** What messages call the directory. */
+  readonly directory: string;
+  /** Takes the exclusive lock. @throws `conflict` when another process has it. */
+  lock(): Lock;
+  /** Names of all files, in no order. */
+  list(): string[];
+  /** Opens a file that is there, to read and write. */
+  open(name: string): DiskFile;
+  /** Makes a file that is not there, mode 0600. */
+  create(name: string): DiskFile;
+  /** Takes the place of a file of that name. Durable after `syncDirectory`. */
+  rename(from: string, to: string): void;
+  unlink(name: string): void;
+  /** Makes creations, renames and removals durable. */
+  syncDirectory(): void;
+}
+
+/** A directory of the file system, made (mode 0700) when it is not there. */
+export function openDirectory(directory: string): Disk {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  return new Directory(directory);
+}
+
+/** Reads until `into` is full or the file ends; returns the bytes read. */
+export function readFully(file: DiskFile, into: Uint8Array, offset: number): number {
+  let done = 0;
+  while (done < into.length) {
+    const count = file.read(done === 0 ? into : into.subarray(done), offset + done);
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+
+/** Writes all of `bytes`, also where the system takes them in parts. */
+export function writeFully(file: DiskFile, bytes: Uint8Array, offset: number): void {
+  let done = 0;
+  while (done < bytes.length) {
+    const count = file.write(done === 0 ? bytes : bytes.subarray(done), offset + done);
+    if (count === 0) throw Object.assign(new Error("the disk took no byte"), { code: "EIO" });
+    done += count;
+  }
+}
+
+/**
+ * Makes a whole file or none: written under a temporary name, synced, renamed, the directory synced. A crash
+ * at any step leaves either nothing under `name` or all of it.
+ */
+export async function createWhole(
+  disk: Disk,
+  name: string,
+  content: Uint8Array,
+): Promise<DiskFile> {
+  const temporary = `${name}${TEMPORARY_SUFFIX}`;
+  const file = disk.create(temporary);
+  try {
+    writeFully(file, content, 0);
+    await file.sync();
+  } catch (error) {
+    file.close();
+    disk.unlink(temporary);
+    throw error;
+  }
+  file.close();
+  disk.rename(temporary, name);
+  disk.syncDirectory();
+  return disk.open(name);
+}
+
+/** What files that are still being made end in; a start removes them. */
+export const TEMPORARY_SUFFIX = ".tmp";
+
+// --- internal ---
+
+class Directory implements Disk {
+  readonly directory: string;
+
+  constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  lock(): Lock {
+    return lockDirectory(this.directory);
+  }
+
+  list(): string[] {
+    return readdirSync(this.directory);
+  }
+
+  open(name: string): DiskFile {
+    return new File(name, openSync(this.#path(name), constants.O_RDWR | constants.O_NOFOLLOW));
+  }
+
+  create(name: string): DiskFile {
+    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+    return new File(name, openSync(this.#path(name), flags, 0o600));
+  }
+
+  rename(from: string, to: string): void {
+    renameSync(this.#path(from), this.#path(to));
+  }
+
+  unlink(name: string): void {
+    unlinkSync(this.#path(name));
+  }
+
+  syncDirectory(): void {
+    const descriptor = openSync(this.directory, "r");
+    try {
+      fsyncSync(descriptor);
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  #path(name: string): string {
+    return join(this.directory, name);
+  }
+}
+
+class File implements DiskFile {
+  readonly name: string;
+  readonly #descriptor: number;
+
+  constructor(name: string, descriptor: number) {
+    this.name = name;
+    this.#descriptor = descriptor;
+  }
+
+  size(): number {
+    return fstatSync(this.#descriptor).size;
+  }
+
+  read(into: Uint8Array, offset: number): number {
+    return readSync(this.#descriptor, into, 0, into.length, offset);
+  }
+
+  write(bytes: Uint8Array, offset: number): number {
+    return writeSync(this.#descriptor, bytes, 0, bytes.length, offset);
+  }
+
+  truncate(size: number): void {
+    ftruncateSync(this.#descriptor, size);
+  }
+
+  sync(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    fdatasync(this.#descriptor, (error) => (error ? reject(error) : resolve()));
+    return promise;
+  }
+
+  close(): void {
+    closeSync(this.#descriptor);
+  }
+}

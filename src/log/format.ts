@@ -1,0 +1,327 @@
+/**
+ * The bytes of the log: segment header, record, and slot of `DURABLE`, to and from memory. The layout is in
+ * FORMAT.md, and only there; the offsets below are its tables. Knows no file.
+ */
+
+import { encodeUtf8 } from "../text.ts";
+
+export const FORMAT_VERSION = 1;
+
+export const SEGMENT_HEADER_BYTES = 128;
+export const RECORD_HEADER_BYTES = 80;
+/** Records begin at multiples of this, so that a search for one need not look at every byte. */
+export const RECORD_ALIGNMENT_BYTES = 8;
+
+export const SLOT_BYTES = 64;
+/** The two slots lie in different blocks, so that one torn write cannot hit both. */
+export const SLOT_OFFSETS = [0, 4096] as const;
+export const DURABLE_FILE_BYTES = 8192;
+
+export const KIND = { put: 1, delete: 2, expire: 3, compact: 4, reserve: 5, void: 6 } as const;
+export type Kind = (typeof KIND)[keyof typeof KIND];
+
+/** The last record of its commit. */
+export const FLAG_COMMIT_END = 1;
+/** The first record of a batch: all bytes before it had been synced when it was written. */
+export const FLAG_BATCH_START = 2;
+
+export interface SegmentHeader {
+  /** 32 hexadecimal digits. */
+  readonly store: string;
+  /** Counts from 1. */
+  readonly number: number;
+  /** No record of this segment or a later one has a smaller revision. */
+  readonly nextRevision: number;
+  /** The oldest readable revision when the segment was begun. */
+  readonly compactedRevision: number;
+  /** Where the segment before this one ends: bytes of it beyond are not part of the log. */
+  readonly previousEnd: number;
+  /** The checksum that ends the chain of the segment before. */
+  readonly previousCrc: number;
+  /** Milliseconds since 1970. */
+  readonly createdAt: number;
+  /** Revisions up to this one may have been handed out without being synced. */
+  readonly reservedRevision: number;
+  /** The checksum of this header: the chain of its records begins with it. */
+  readonly crc: number;
+}
+
+/** A record as its header tells it; where the parts of the body lie follows from the lengths. */
+export interface RecordHeader {
+  crc: number;
+  bodyCrc: number;
+  previousCrc: number;
+  kind: Kind;
+  flags: number;
+  contentTypeBytes: number;
+  keyBytes: number;
+  extensionBytes: number;
+  valueBytes: number;
+  segment: number;
+  offset: number;
+  revision: number;
+  previousRevision: number;
+  createRevision: number;
+  version: number;
+  time: number;
+  deadline: number;
+}
+
+/** What is written as one record. */
+export interface RecordContent {
+  readonly kind: Kind;
+  readonly key: Uint8Array;
+  readonly contentType: string;
+  readonly value: Uint8Array;
+  readonly revision: number;
+  readonly previousRevision: number;
+  readonly createRevision: number;
+  readonly version: number;
+  readonly time: number;
+  readonly deadline: number;
+}
+
+export interface Slot {
+  readonly sequence: number;
+  readonly segment: number;
+  readonly end: number;
+  readonly lastCrc: number;
+}
+
+export function crc32(bytes: Uint8Array, seed = 0): number {
+  return Bun.hash.crc32(bytes, seed);
+}
+
+// Segment header
+
+export function encodeSegmentHeader(header: Omit<SegmentHeader, "crc">): Uint8Array {
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  bytes.set(SEGMENT_MAGIC, 0);
+  view.setUint32(8, FORMAT_VERSION, true);
+  bytes.set(Buffer.from(header.store, "hex"), 16);
+  setInteger(view, 32, header.number);
+  setInteger(view, 40, header.nextRevision);
+  setInteger(view, 48, header.compactedRevision);
+  setInteger(view, 56, header.previousEnd);
+  view.setUint32(64, header.previousCrc, true);
+  setInteger(view, 88, header.createdAt);
+  setInteger(view, 96, header.reservedRevision);
+  view.setUint32(12, segmentHeaderCrc(bytes), true);
+  return bytes;
+}
+
+/** The header, or in words what is wrong with it. */
+export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
+  if (bytes.length < SEGMENT_HEADER_BYTES) return "the segment's header is cut short";
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (SEGMENT_MAGIC.some((byte, at) => bytes[at] !== byte)) return "it is not a segment of kv";
+  const version = view.getUint32(8, true);
+  const crc = view.getUint32(12, true);
+  if (crc !== segmentHeaderCrc(bytes)) return "the segment's header fails its checksum";
+  if (version !== FORMAT_VERSION) {
+    return `its format is version ${version}; this kv reads version ${FORMAT_VERSION}`;
+  }
+  if (view.getUint32(68, true) !== 0) return "it is a merged segment, which this kv does not read";
+  return {
+    store: Buffer.from(bytes.subarray(16, 32)).toString("hex"),
+    number: getInteger(view, 32),
+    nextRevision: getInteger(view, 40),
+    compactedRevision: getInteger(view, 48),
+    previousEnd: getInteger(view, 56),
+    previousCrc: view.getUint32(64, true),
+    createdAt: getInteger(view, 88),
+    reservedRevision: getInteger(view, 96),
+    crc,
+  };
+}
+
+// Record
+
+/** Bytes that a record takes in the log, padding included. */
+export function recordBytes(
+  parts: Pick<RecordHeader, "keyBytes" | "contentTypeBytes" | "extensionBytes" | "valueBytes">,
+): number {
+  const { keyBytes, contentTypeBytes, extensionBytes, valueBytes } = parts;
+  const bytes = RECORD_HEADER_BYTES + keyBytes + contentTypeBytes + extensionBytes + valueBytes;
+  return Math.ceil(bytes / RECORD_ALIGNMENT_BYTES) * RECORD_ALIGNMENT_BYTES;
+}
+
+/** As `recordBytes`, of what is to be written. */
+export function contentBytes(content: RecordContent): number {
+  return recordBytes({
+    keyBytes: content.key.length,
+    contentTypeBytes: content.contentType.length,
+    extensionBytes: 0,
+    valueBytes: content.value.length,
+  });
+}
+
+/** Where a record stands, and what comes before it. */
+export interface Place {
+  readonly segment: number;
+  readonly offset: number;
+  readonly previousCrc: number;
+  readonly flags: number;
+}
+
+/** Writes a record into `into` at `at`, where there are zeros; returns its header's checksum. */
+export function encodeRecord(
+  into: Uint8Array,
+  at: number,
+  content: RecordContent,
+  place: Place,
+): number {
+  const bytes = contentBytes(content);
+  const view = new DataView(into.buffer, into.byteOffset + at, bytes);
+  view.setUint32(8, place.previousCrc, true);
+  view.setUint8(12, content.kind);
+  view.setUint8(13, place.flags);
+  view.setUint16(14, content.contentType.length, true);
+  view.setUint16(16, content.key.length, true);
+  view.setUint32(20, content.value.length, true);
+  view.setUint32(24, place.segment, true);
+  view.setUint32(28, place.offset, true);
+  setInteger(view, 32, content.revision);
+  setInteger(view, 40, content.previousRevision);
+  setInteger(view, 48, content.createRevision);
+  setInteger(view, 56, content.version);
+  setInteger(view, 64, content.time);
+  setInteger(view, 72, content.deadline);
+
+  let end = at + RECORD_HEADER_BYTES;
+  into.set(content.key, end);
+  end += content.key.length;
+  into.set(encodeUtf8(content.contentType), end);
+  end += content.contentType.length;
+  into.set(content.value, end);
+  const bodyCrc = crc32(into.subarray(at + RECORD_HEADER_BYTES, at + bytes));
+  view.setUint32(4, bodyCrc, true);
+  const crc = crc32(into.subarray(at + 4, at + RECORD_HEADER_BYTES));
+  view.setUint32(0, crc, true);
+  return crc;
+}
+
+/** Makes the record at `at` of `bytes` one of another place: its content stays, its checksum follows. */
+export function relocateRecord(bytes: Uint8Array, at: number, place: Place): number {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, RECORD_HEADER_BYTES);
+  view.setUint32(8, place.previousCrc, true);
+  view.setUint8(13, place.flags);
+  view.setUint32(24, place.segment, true);
+  view.setUint32(28, place.offset, true);
+  const crc = crc32(bytes.subarray(at + 4, at + RECORD_HEADER_BYTES));
+  view.setUint32(0, crc, true);
+  return crc;
+}
+
+/**
+ * The header of a record that stands at `offset` of a segment, or in words what is wrong with it. Its own
+ * checksum and place are checked here; the body is not looked at.
+ */
+export function decodeRecordHeader(
+  bytes: Uint8Array,
+  at: number,
+  segment: number,
+  offset: number,
+): RecordHeader | string {
+  if (at + RECORD_HEADER_BYTES > bytes.length) return "a record's header is cut short";
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, RECORD_HEADER_BYTES);
+  const crc = view.getUint32(0, true);
+  // The place first: it is cheap, and rules out nearly everything in a search for a record.
+  if (view.getUint32(28, true) !== offset || view.getUint32(24, true) !== segment) {
+    return "there is no record of this place";
+  }
+  if (crc32(bytes.subarray(at + 4, at + RECORD_HEADER_BYTES)) !== crc) {
+    return "a record's header fails its checksum";
+  }
+  return {
+    crc,
+    bodyCrc: view.getUint32(4, true),
+    previousCrc: view.getUint32(8, true),
+    kind: view.getUint8(12) as Kind,
+    flags: view.getUint8(13),
+    contentTypeBytes: view.getUint16(14, true),
+    keyBytes: view.getUint16(16, true),
+    extensionBytes: view.getUint16(18, true),
+    valueBytes: view.getUint32(20, true),
+    segment,
+    offset,
+    revision: getInteger(view, 32),
+    previousRevision: getInteger(view, 40),
+    createRevision: getInteger(view, 48),
+    version: getInteger(view, 56),
+    time: getInteger(view, 64),
+    deadline: getInteger(view, 72),
+  };
+}
+
+/** Does the body, which follows the header at `at`, have the checksum that the header tells? */
+export function bodyIsSound(bytes: Uint8Array, at: number, header: RecordHeader): boolean {
+  const body = bytes.subarray(at + RECORD_HEADER_BYTES, at + recordBytes(header));
+  return crc32(body) === header.bodyCrc;
+}
+
+export function recordKey(bytes: Uint8Array, at: number, header: RecordHeader): Uint8Array {
+  const start = at + RECORD_HEADER_BYTES;
+  return bytes.subarray(start, start + header.keyBytes);
+}
+
+export function recordContentType(bytes: Uint8Array, at: number, header: RecordHeader): string {
+  const start = at + RECORD_HEADER_BYTES + header.keyBytes;
+  return String.fromCharCode(...bytes.subarray(start, start + header.contentTypeBytes));
+}
+
+/** The value as a part of `bytes`: copy it before `bytes` is used again. */
+export function recordValue(bytes: Uint8Array, at: number, header: RecordHeader): Uint8Array {
+  const { keyBytes, contentTypeBytes, extensionBytes, valueBytes } = header;
+  const start = at + RECORD_HEADER_BYTES + keyBytes + contentTypeBytes + extensionBytes;
+  return bytes.subarray(start, start + valueBytes);
+}
+
+// Slot of DURABLE
+
+export function encodeSlot(slot: Slot): Uint8Array {
+  const bytes = new Uint8Array(SLOT_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, SLOT_MAGIC, true);
+  setInteger(view, 8, slot.sequence);
+  setInteger(view, 16, slot.segment);
+  setInteger(view, 24, slot.end);
+  view.setUint32(32, slot.lastCrc, true);
+  view.setUint32(4, crc32(bytes.subarray(8)), true);
+  return bytes;
+}
+
+/** The slot, or `undefined` when it was never written or is torn. */
+export function decodeSlot(bytes: Uint8Array): Slot | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (bytes.length < SLOT_BYTES || view.getUint32(0, true) !== SLOT_MAGIC) return undefined;
+  if (view.getUint32(4, true) !== crc32(bytes.subarray(8, SLOT_BYTES))) return undefined;
+  return {
+    sequence: getInteger(view, 8),
+    segment: getInteger(view, 16),
+    end: getInteger(view, 24),
+    lastCrc: view.getUint32(32, true),
+  };
+}
+
+// --- internal ---
+
+/** Not text on purpose: `\r\n` and the byte over 127 show a transfer that changed line ends or dropped a bit. */
+const SEGMENT_MAGIC = Uint8Array.of(0x8b, 0x6b, 0x76, 0x6c, 0x6f, 0x67, 0x0d, 0x0a);
+const SLOT_MAGIC = 0x6b76_4455;
+
+const TWO_TO_32 = 2 ** 32;
+
+function setInteger(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value % TWO_TO_32, true);
+  view.setUint32(at + 4, Math.floor(value / TWO_TO_32), true);
+}
+
+function getInteger(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * TWO_TO_32;
+}
+
+function segmentHeaderCrc(bytes: Uint8Array): number {
+  return crc32(bytes.subarray(16, SEGMENT_HEADER_BYTES), crc32(bytes.subarray(0, 12)));
+}

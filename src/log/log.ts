@@ -1,0 +1,289 @@
+/**
+ * The log as the engine uses it: appends commits to the active segment and makes them durable, begins new
+ * segments, finds records by place and by revision. Knows nothing of queues or of what a put means.
+ */
+
+import { assert } from "../errors.ts";
+import { encodeUtf8 } from "../text.ts";
+import { createWhole, writeFully, type Disk } from "./disk.ts";
+import type { DurableFile } from "./durable.ts";
+import {
+  contentBytes,
+  encodeRecord,
+  encodeSegmentHeader,
+  FLAG_BATCH_START,
+  FLAG_COMMIT_END,
+  KIND,
+  recordKey,
+  SEGMENT_HEADER_BYTES,
+  type RecordContent,
+} from "./format.ts";
+import { offsetOf, position, segmentOf } from "./key-index.ts";
+import { markOf, type Recovered } from "./recovery.ts";
+import { openSegment, segmentName, type ScannedRecord, type Segment } from "./segment.ts";
+
+/** One change of one key, evaluated and not yet written. */
+export interface PendingEvent {
+  readonly type: "put" | "delete";
+  readonly key: string;
+  /** Empty for a delete. */
+  readonly value: Uint8Array;
+  readonly contentType: string;
+  readonly previousRevision: number;
+  readonly createRevision: number;
+  /** 0 for a delete. */
+  readonly version: number;
+}
+
+export interface PendingCommit {
+  readonly revision: number;
+  readonly events: readonly PendingEvent[];
+}
+
+/** Where each record of a batch came to stand, in the order of commits and events. */
+export interface Placed {
+  readonly position: number;
+  readonly bytes: number;
+}
+
+/** There is no room for a batch: nothing of it was applied, and the log is as it was before. */
+export class SpaceError extends Error {
+  override readonly name = "SpaceError";
+}
+
+export interface LogOptions {
+  readonly disk: Disk;
+  readonly recovered: Recovered;
+  readonly segmentBytesMax: number;
+  readonly clock: () => number;
+}
+
+export class Log {
+  readonly #disk: Disk;
+  readonly #durable: DurableFile;
+  readonly #segments: Segment[];
+  readonly #segmentBytesMax: number;
+  readonly #clock: () => number;
+  /** The time of the newest commit: never decreasing, whatever the clock does. */
+  #time: number;
+
+  constructor({ disk, recovered, segmentBytesMax, clock }: LogOptions) {
+    this.#disk = disk;
+    this.#durable = recovered.durable;
+    this.#segments = recovered.segments;
+    this.#time = recovered.time;
+    this.#segmentBytesMax = segmentBytesMax;
+    this.#clock = clock;
+  }
+
+  /** Bytes of all segments. */
+  get bytes(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.end, 0);
+  }
+
+  /**
+   * Writes a batch and makes it durable; readers see it when this resolves.
+   * @throws `SpaceError` when the disk is full; any other error leaves the outcome open, and the log must
+   * not be used again.
+   */
+  async append(commits: readonly PendingCommit[]): Promise<Placed[]> {
+    this.#time = Math.max(this.#time, this.#clock());
+    const records = toRecords(commits, this.#time);
+    const bytes = records.reduce((sum, record) => sum + contentBytes(record.content), 0);
+    let active = this.#segments.at(-1)!;
+    if (active.end > SEGMENT_HEADER_BYTES && active.end + bytes > this.#segmentBytesMax) {
+      active = await this.#roll(active, commits[0]!.revision);
+    }
+    const batch = encodeBatch(active, records, bytes);
+    await this.#write(active, batch.bytes);
+    await active.file.sync();
+
+    for (const { revision, offset } of batch.commits) active.mark(revision, offset);
+    active.end += bytes;
+    active.chain = batch.chain;
+    this.#durable.write(markOf(active));
+    return batch.placed;
+  }
+
+  /** The record of a key at a place that the index gave. @throws `internal` when it is damaged. */
+  read(position: number, bytes: number): ScannedRecord {
+    return this.#segment(segmentOf(position)).read(offsetOf(position), bytes);
+  }
+
+  /** The record with which a commit changed a key. @throws `internal` when it is damaged. */
+  find(revision: number, key: string): ScannedRecord {
+    const segment = this.#segments[this.#segmentAt(revision)]!;
+    const wanted = encodeUtf8(key);
+    let found: ScannedRecord | undefined;
+    segment.scanSound(segment.seek(revision), (record) => {
+      const { header, bytes, at } = record;
+      const matches =
+        header.revision === revision && sameBytes(recordKey(bytes, at, header), wanted);
+      if (matches) found = record;
+      return !matches && header.revision <= revision;
+    });
+    assert(found !== undefined, `revision ${revision} of a key is in the log`);
+    return found;
+  }
+
+  /**
+   * Visits the records of revision `from` and later, across segments, while `visit` answers true.
+   * @throws `internal` when one is damaged.
+   */
+  scan(from: number, visit: (record: ScannedRecord) => boolean): void {
+    for (let at = this.#segmentAt(from); at < this.#segments.length; at++) {
+      const segment = this.#segments[at]!;
+      let goOn = true;
+      segment.scanSound(segment.seek(from), (record) => {
+        if (record.header.revision >= from) goOn = visit(record);
+        return goOn;
+      });
+      if (!goOn) return;
+    }
+  }
+
+  /** Seals the log. Nothing may be under way. */
+  async close(): Promise<void> {
+    await this.#durable.sync();
+    this.abandon();
+  }
+
+  /** Closes the files as they are. */
+  abandon(): void {
+    this.#durable.close();
+    for (const segment of this.#segments) segment.file.close();
+  }
+
+  /**
+   * Writes a batch at the end of a segment. On a full disk the part that was written is cut off again,
+   * durably: the next write must not leave old bytes behind it that look like records.
+   */
+  async #write(segment: Segment, bytes: Uint8Array): Promise<void> {
+    try {
+      writeFully(segment.file, bytes, segment.end);
+    } catch (error) {
+      if (!isSpace(error)) throw error;
+      segment.file.truncate(segment.end);
+      await segment.file.sync();
+      throw new SpaceError((error as Error).message);
+    }
+  }
+
+  /** Begins the next segment. All of the active one is synced already. */
+  async #roll(active: Segment, nextRevision: number): Promise<Segment> {
+    const number = active.number + 1;
+    const header = encodeSegmentHeader({
+      store: active.header.store,
+      number,
+      nextRevision,
+      compactedRevision: active.header.compactedRevision,
+      previousEnd: active.end,
+      previousCrc: active.chain,
+      createdAt: this.#clock(),
+      reservedRevision: 0,
+    });
+    try {
+      const file = await createWhole(this.#disk, segmentName(number), header);
+      const segment = openSegment(file);
+      this.#segments.push(segment);
+      return segment;
+    } catch (error) {
+      if (isSpace(error)) throw new SpaceError((error as Error).message);
+      throw error;
+    }
+  }
+
+  #segment(number: number): Segment {
+    const segment = this.#segments[number - this.#segments[0]!.number];
+    assert(segment !== undefined, `segment ${number} is open`);
+    return segment;
+  }
+
+  /** The segment in which a revision is, or would be: the last one that begins at or below it. */
+  #segmentAt(revision: number): number {
+    let low = 1;
+    let high = this.#segments.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#segments[middle]!.header.nextRevision <= revision) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+}
+
+// --- internal ---
+
+interface PendingRecord {
+  readonly content: RecordContent;
+  readonly first: boolean;
+  readonly last: boolean;
+}
+
+function toRecords(commits: readonly PendingCommit[], time: number): PendingRecord[] {
+  const records: PendingRecord[] = [];
+  for (const { revision, events } of commits) {
+    for (const [at, event] of events.entries()) {
+      const content = {
+        kind: KIND[event.type],
+        key: encodeUtf8(event.key),
+        contentType: event.contentType,
+        value: event.value,
+        revision,
+        previousRevision: event.previousRevision,
+        createRevision: event.createRevision,
+        version: event.version,
+        time,
+        deadline: 0,
+      };
+      records.push({ content, first: at === 0, last: at === events.length - 1 });
+    }
+  }
+  return records;
+}
+
+interface EncodedBatch {
+  readonly bytes: Uint8Array;
+  readonly placed: Placed[];
+  /** Where each commit begins. */
+  readonly commits: { readonly revision: number; readonly offset: number }[];
+  /** The checksum of the last record. */
+  readonly chain: number;
+}
+
+function encodeBatch(
+  segment: Segment,
+  records: readonly PendingRecord[],
+  bytes: number,
+): EncodedBatch {
+  const into = new Uint8Array(bytes);
+  const placed: Placed[] = [];
+  const commits: EncodedBatch["commits"] = [];
+  let chain = segment.chain;
+  let at = 0;
+  for (const { content, first, last } of records) {
+    const offset = segment.end + at;
+    const flags = (last ? FLAG_COMMIT_END : 0) | (at === 0 ? FLAG_BATCH_START : 0);
+    chain = encodeRecord(into, at, content, {
+      segment: segment.number,
+      offset,
+      previousCrc: chain,
+      flags,
+    });
+    if (first) commits.push({ revision: content.revision, offset });
+    const size = contentBytes(content);
+    placed.push({ position: position(segment.number, offset), bytes: size });
+    at += size;
+  }
+  return { bytes: into, placed, commits, chain };
+}
+
+/** The disk, a quota or a limit on the size of files has no room. */
+function isSpace(error: unknown): boolean {
+  const { code } = error as { code?: string };
+  return code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG";
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, at) => byte === b[at]);
+}

@@ -1,0 +1,246 @@
+/**
+ * Opens the log of a data directory, or begins one: mends the end after an unclean stop, then reads every
+ * record of every segment, compares all checksums and builds the index.
+ */
+
+import { assert, KvError } from "../errors.ts";
+import { decodeUtf8 } from "../text.ts";
+import { createWhole, TEMPORARY_SUFFIX, type Disk } from "./disk.ts";
+import { DURABLE_FILE, DurableFile, type Mark } from "./durable.ts";
+import {
+  encodeSegmentHeader,
+  KIND,
+  recordBytes,
+  recordContentType,
+  recordKey,
+  SEGMENT_HEADER_BYTES,
+} from "./format.ts";
+import { KeyIndex, position } from "./key-index.ts";
+import {
+  damage,
+  endsCommit,
+  openSegment,
+  segmentName,
+  segmentNumber,
+  type ScannedRecord,
+  type Segment,
+} from "./segment.ts";
+import { cutAside, mendTail, type Notice } from "./tail.ts";
+
+/** The log as it is on the disk, all of it durable. */
+export interface Recovered {
+  /** The store id: 32 hexadecimal digits. */
+  readonly store: string;
+  /** In order; the last one is the active segment. */
+  readonly segments: Segment[];
+  readonly index: KeyIndex;
+  readonly durable: DurableFile;
+  /** The newest revision; 0 in a new store. */
+  readonly revision: number;
+  /** The time of the newest commit, in milliseconds since 1970. */
+  readonly time: number;
+}
+
+export interface RecoveryOptions {
+  readonly disk: Disk;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /** Fresh random bytes, for the store id. */
+  readonly random: (bytes: number) => Uint8Array;
+  readonly notice: Notice;
+}
+
+/** @throws `internal` that names file and offset when anything but the unfinished end is damaged. */
+export async function recover(options: RecoveryOptions): Promise<Recovered> {
+  const { disk, notice } = options;
+  removeTemporary(disk);
+  const numbers = segmentNumbers(disk);
+  if (numbers.length === 0) return await begin(options);
+
+  const segments = numbers.map((number) => openSegment(disk.open(segmentName(number))));
+  await cutSealed(disk, segments, notice);
+  const { durable, mark } = await DurableFile.open(disk);
+  const active = segments.at(-1)!;
+  const next = await mendTail(disk, active, mark, notice);
+  if (next !== undefined) segments.push(next);
+
+  const loader = new Loader();
+  for (const segment of segments) loader.load(segment);
+  const { index, revision, time } = loader;
+  const recovered = { store: active.header.store, segments, index, durable, revision, time };
+  await noteDurable(recovered);
+  return recovered;
+}
+
+/** The mark for a log all of which is synced. */
+export function markOf(active: Segment): Mark {
+  return { segment: active.number, end: active.end, lastCrc: active.chain };
+}
+
+// --- internal ---
+
+async function begin({ disk, clock, random }: RecoveryOptions): Promise<Recovered> {
+  if (disk.list().includes(DURABLE_FILE)) {
+    const { durable, mark } = await DurableFile.open(disk);
+    durable.close();
+    if (mark !== undefined) {
+      throw damage(DURABLE_FILE, 0, `it names segment ${mark.segment}, and there is no segment`);
+    }
+  }
+  const store = Buffer.from(random(16)).toString("hex");
+  const header = encodeSegmentHeader({
+    store,
+    number: 1,
+    nextRevision: 1,
+    compactedRevision: 0,
+    previousEnd: 0,
+    previousCrc: 0,
+    createdAt: clock(),
+    reservedRevision: 0,
+  });
+  const segment = openSegment(await createWhole(disk, segmentName(1), header));
+  const { durable } = await DurableFile.open(disk);
+  const recovered = {
+    store,
+    segments: [segment],
+    index: new KeyIndex(),
+    durable,
+    revision: 0,
+    time: 0,
+  };
+  await noteDurable(recovered);
+  return recovered;
+}
+
+async function noteDurable({ durable, segments }: Recovered): Promise<void> {
+  durable.write(markOf(segments.at(-1)!));
+  await durable.sync();
+}
+
+/** Removes files that a crash left half made. */
+function removeTemporary(disk: Disk): void {
+  for (const name of disk.list()) {
+    if (name.endsWith(TEMPORARY_SUFFIX)) disk.unlink(name);
+  }
+}
+
+function segmentNumbers(disk: Disk): number[] {
+  const numbers = disk
+    .list()
+    .map(segmentNumber)
+    .filter((number) => number !== undefined)
+    .sort((a, b) => a - b);
+  for (const [at, number] of numbers.entries()) {
+    if (number === at + 1) continue;
+    throw new KvError(
+      "internal",
+      `${segmentName(at + 1)} is missing, but there is ${segmentName(number)}; ` +
+        "restore the data directory from a copy",
+    );
+  }
+  return numbers;
+}
+
+/**
+ * Cuts what is beyond the end of a segment that has a successor: a crash came between the copy into the
+ * successor and the cut here.
+ */
+async function cutSealed(disk: Disk, segments: readonly Segment[], notice: Notice): Promise<void> {
+  for (const [at, segment] of segments.entries()) {
+    const end = segments[at + 1]?.header.previousEnd;
+    if (end === undefined) return;
+    const size = segment.file.size();
+    if (size < end) {
+      throw damage(segment.file.name, size, `the file ends here, but had ${end} bytes`);
+    }
+    if (size > end) await cutAside(disk, segment, end, notice);
+  }
+}
+
+/** Reads segments in order and builds the index. Everything in them has to be sound. */
+class Loader {
+  readonly index = new KeyIndex();
+  revision = 0;
+  time = 0;
+  #previous: Segment | undefined;
+  /** Inside a commit: its revision. */
+  #open: number | undefined;
+
+  load(segment: Segment): void {
+    this.#checkHeader(segment);
+    const size = segment.file.size();
+    const { offset, chain, fault } = segment.scan(
+      SEGMENT_HEADER_BYTES,
+      size,
+      (record) => {
+        this.#apply(segment, record);
+        return true;
+      },
+      segment.header.crc,
+    );
+    if (fault !== undefined) throw damage(segment.file.name, offset, fault);
+    if (this.#open !== undefined) throw damage(segment.file.name, offset, "a commit has no end");
+    segment.end = size;
+    segment.chain = chain;
+    this.#previous = segment;
+  }
+
+  #checkHeader(segment: Segment): void {
+    const { header, file } = segment;
+    const before = this.#previous;
+    if (header.nextRevision <= this.revision) {
+      throw damage(file.name, 0, "its revisions do not follow those of the segment before");
+    }
+    if (before === undefined) return;
+    if (header.store !== before.header.store) {
+      throw damage(file.name, 0, "it belongs to another store");
+    }
+    if (header.previousCrc !== before.chain || header.previousEnd !== before.end) {
+      throw damage(file.name, 0, "it does not follow the segment before");
+    }
+  }
+
+  #apply(segment: Segment, record: ScannedRecord): void {
+    const { header, bytes, at } = record;
+    const { kind, revision } = header;
+    const refuse = (what: string): never => {
+      throw damage(segment.file.name, header.offset, what);
+    };
+    if (kind !== KIND.put && kind !== KIND.delete && kind !== KIND.expire) {
+      refuse(`a record of kind ${kind}, which this kv does not know; use a newer one`);
+    }
+    if (this.#open === undefined) {
+      if (revision <= this.revision) refuse("a revision that is not above the one before");
+      segment.mark(revision, header.offset);
+    } else if (revision !== this.#open) refuse("a commit of two revisions");
+
+    const key = decodeUtf8(recordKey(bytes, at, header)) ?? refuse("a key that is no UTF-8");
+    const known = this.index.get(key)?.revision ?? 0;
+    if (known !== header.previousRevision) {
+      refuse(`the key's previous revision is ${header.previousRevision}, but was ${known}`);
+    }
+    this.index.set(key, {
+      revision,
+      createRevision: header.createRevision,
+      version: header.version,
+      contentType: this.#intern(recordContentType(bytes, at, header)),
+      deadline: header.deadline,
+      position: position(segment.number, header.offset),
+      bytes: recordBytes(header),
+    });
+    this.revision = revision;
+    this.time = Math.max(this.time, header.time);
+    this.#open = endsCommit(header) ? undefined : revision;
+    assert(header.segment === segment.number, "a record was decoded for its own segment");
+  }
+
+  /** One string for all records of a type: there are few types and many records. */
+  readonly #types = new Map<string, string>();
+
+  #intern(type: string): string {
+    const known = this.#types.get(type);
+    if (known !== undefined) return known;
+    if (this.#types.size < 10_000) this.#types.set(type, type);
+    return type;
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * One segment of the log: its file, its header, how far it reaches, and a sparse table from revision to
+ * offset. Reads records one by one or in order, and checks all their checksums and the chain.
+ */
+
+import { KvError } from "../errors.ts";
+import { MARK_BYTES } from "../limits.ts";
+import { readFully, type DiskFile } from "./disk.ts";
+import {
+  bodyIsSound,
+  decodeRecordHeader,
+  decodeSegmentHeader,
+  FLAG_COMMIT_END,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  SEGMENT_HEADER_BYTES,
+  type RecordHeader,
+  type SegmentHeader,
+} from "./format.ts";
+
+/** `0000000042.log`: ten digits, so that names sort as numbers. */
+export function segmentName(number: number): string {
+  return `${String(number).padStart(10, "0")}.log`;
+}
+
+/** The number in a segment's name, or `undefined` for other files. */
+export function segmentNumber(name: string): number | undefined {
+  return /^\d{10}\.log$/.test(name) ? Number(name.slice(0, 10)) : undefined;
+}
+
+/** What stops the start, and what a read of bad bytes answers. */
+export function damage(file: string, offset: number, what: string): KvError {
+  return new KvError(
+    "internal",
+    `${file} is damaged at offset ${offset}: ${what}; nothing was changed; ` +
+      "restore the data directory from a copy, or keep this one for inspection",
+  );
+}
+
+/** A record in a buffer: valid until the buffer is used again. */
+export interface ScannedRecord {
+  readonly header: RecordHeader;
+  readonly bytes: Uint8Array;
+  /** Where the record begins in `bytes`. */
+  readonly at: number;
+}
+
+/** Where a scan ended: before `offset` everything was sound. */
+export interface ScanEnd {
+  readonly offset: number;
+  /** The checksum that the next record must carry as the one before it. */
+  readonly chain: number;
+  /** In words, when there were bytes and they were no sound record. */
+  readonly fault?: string;
+}
+
+export class Segment {
+  readonly file: DiskFile;
+  readonly header: SegmentHeader;
+  /** Bytes that are part of the log and applied: readers stop here. */
+  end = SEGMENT_HEADER_BYTES;
+  /** The checksum that the record at `end` will carry as the one before it. */
+  chain: number;
+  readonly #markRevisions: number[] = [];
+  readonly #markOffsets: number[] = [];
+
+  constructor(file: DiskFile, header: SegmentHeader) {
+    this.file = file;
+    this.header = header;
+    this.chain = header.crc;
+  }
+
+  get number(): number {
+    return this.header.number;
+  }
+
+  /** Notes that a commit begins at an offset; keeps one mark for every 16 KiB. */
+  mark(revision: number, offset: number): void {
+    const last = this.#markOffsets.at(-1);
+    if (last !== undefined && offset - last < MARK_BYTES) return;
+    this.#markRevisions.push(revision);
+    this.#markOffsets.push(offset);
+  }
+
+  /** An offset at which a commit begins, none of whose predecessors has `revision` or a higher one. */
+  seek(revision: number): number {
+    let low = 0;
+    let high = this.#markRevisions.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#markRevisions[middle]! <= revision) low = middle + 1;
+      else high = middle;
+    }
+    return this.#markOffsets[low - 1] ?? SEGMENT_HEADER_BYTES;
+  }
+
+  /**
+   * Reads the record at an offset, all checksums compared.
+   * @throws `internal` that names file and offset when the bytes are not sound or cannot be read.
+   */
+  read(offset: number, bytes: number): ScannedRecord {
+    const into = new Uint8Array(bytes);
+    const count = this.#fill(into, offset);
+    const header = decodeRecordHeader(into.subarray(0, count), 0, this.number, offset);
+    if (typeof header === "string") throw damage(this.file.name, offset, header);
+    if (recordBytes(header) !== bytes || count < bytes || !bodyIsSound(into, 0, header)) {
+      throw damage(this.file.name, offset, "a record's body fails its checksum");
+    }
+    return { header, bytes: into, at: 0 };
+  }
+
+  /**
+   * Visits the records from `from` up to `to` in order, while `visit` answers true. Stops before the first
+   * that is not sound. `chain` is the checksum the first one must carry; left out, the first is not held to one.
+   */
+  scan(
+    from: number,
+    to: number,
+    visit: (record: ScannedRecord) => boolean,
+    chain?: number,
+  ): ScanEnd {
+    const window = new Window(this, to);
+    let offset = from;
+    let previous = chain;
+    while (offset < to) {
+      const record = window.record(offset);
+      if (typeof record === "string") return { offset, chain: previous ?? 0, fault: record };
+      const { header } = record;
+      if (previous !== undefined && header.previousCrc !== previous) {
+        const fault = "a record does not follow the one before it";
+        return { offset, chain: previous, fault };
+      }
+      if (!visit(record)) break;
+      previous = header.crc;
+      offset += recordBytes(header);
+    }
+    return { offset, chain: previous ?? 0 };
+  }
+
+  /** As `scan`, for bytes that are known to be part of the log: a fault is an error. */
+  scanSound(from: number, visit: (record: ScannedRecord) => boolean): number {
+    const { offset, fault } = this.scan(from, this.end, visit);
+    if (fault !== undefined) throw damage(this.file.name, offset, fault);
+    return offset;
+  }
+
+  /** Fills `into` from the file; returns the bytes that were there. */
+  #fill(into: Uint8Array, offset: number): number {
+    return fill(this.file, into, offset);
+  }
+}
+
+/** Opens a segment and checks its header. @throws `internal` when that is damaged. */
+export function openSegment(file: DiskFile): Segment {
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  const header = decodeSegmentHeader(bytes.subarray(0, fill(file, bytes, 0)));
+  if (typeof header === "string") throw damage(file.name, 0, header);
+  if (header.number !== segmentNumber(file.name)) {
+    throw damage(file.name, 0, `its header says that it is segment ${header.number}`);
+  }
+  return new Segment(file, header);
+}
+
+/** Is the record the last one of its commit? */
+export function endsCommit(header: RecordHeader): boolean {
+  return (header.flags & FLAG_COMMIT_END) !== 0;
+}
+
+// --- internal ---
+
+const WINDOW_BYTES = 256 * 1024;
+
+/** A part of the file in memory that moves along with a scan. */
+class Window {
+  readonly #segment: Segment;
+  readonly #to: number;
+  #bytes = new Uint8Array(0);
+  #start = 0;
+
+  constructor(segment: Segment, to: number) {
+    this.#segment = segment;
+    this.#to = to;
+  }
+
+  record(offset: number): ScannedRecord | string {
+    if (!this.#holds(offset, RECORD_HEADER_BYTES)) this.#load(offset, RECORD_HEADER_BYTES);
+    const { number } = this.#segment;
+    const header = decodeRecordHeader(this.#bytes, offset - this.#start, number, offset);
+    if (typeof header === "string") return header;
+    const bytes = recordBytes(header);
+    if (offset + bytes > this.#to) return "a record's body is cut short";
+    if (!this.#holds(offset, bytes)) this.#load(offset, bytes);
+    const at = offset - this.#start;
+    if (!this.#holds(offset, bytes) || !bodyIsSound(this.#bytes, at, header)) {
+      return "a record's body fails its checksum";
+    }
+    return { header, bytes: this.#bytes, at };
+  }
+
+  #holds(offset: number, bytes: number): boolean {
+    return offset >= this.#start && offset + bytes <= this.#start + this.#bytes.length;
+  }
+
+  #load(offset: number, bytes: number): void {
+    const wanted = Math.min(Math.max(bytes, WINDOW_BYTES), this.#to - offset);
+    const into = new Uint8Array(wanted);
+    const count = fill(this.#segment.file, into, offset);
+    this.#bytes = into.subarray(0, count);
+    this.#start = offset;
+  }
+}
+
+function fill(file: DiskFile, into: Uint8Array, offset: number): number {
+  try {
+    return readFully(file, into, offset);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new KvError("internal", `reading ${file.name} at offset ${offset} failed: ${message}`);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * What every engine checks before it looks at its data: transactions and revisions against the limits.
+ * The errors here are the ones that `Store` promises.
+ */
+
+import { KvError } from "./errors.ts";
+import { checkKey } from "./keys.ts";
+import type { Txn } from "./kv.ts";
+import type { Limits } from "./limits.ts";
+
+/** @throws `invalid_argument`, `too_large` unless the transaction is one that the limits allow. */
+export function checkTxn(txn: Txn, limits: Limits): void {
+  checkCount("checks", txn.checks.length, limits.txnChecksMax);
+  checkCount("operations in then", txn.then.length, limits.txnOperationsMax);
+  if (txn.else !== undefined) {
+    checkCount("operations in else", txn.else.length, limits.txnOperationsMax);
+  }
+  for (const { key, revision } of txn.checks) {
+    checkKey(key);
+    if (typeof revision === "number") checkInteger("revision", revision, 0);
+    else checkRevisions(revision);
+  }
+  checkOperations(txn.then, limits);
+  if (txn.else !== undefined) checkOperations(txn.else, limits);
+}
+
+/** @throws `too_large` when a commit has more events or more bytes of keys and values than allowed. */
+export function checkCommitSize(events: number, bytes: number, limits: Limits): void {
+  checkCount("events in one commit", events, limits.commitEventsMax);
+  checkCount("bytes of keys and values in one commit", bytes, limits.commitBytesMax);
+}
+
+/**
+ * The revision to read at: `asked`, or the store's own.
+ * @throws `compacted` below `oldest`, `invalid_argument` above `current`.
+ */
+export function readableRevision(
+  asked: number | undefined,
+  current: number,
+  oldest: number,
+): number {
+  if (asked === undefined) return current;
+  checkInteger("revision", asked, 0);
+  if (asked > current) throw beyondError("revision", asked, current);
+  if (asked < oldest) throw compactedError("revision", asked, oldest);
+  return asked;
+}
+
+/**
+ * Checks a position to watch from, which may be one above the newest revision.
+ * @throws `compacted` at or below `oldest`, `invalid_argument` further above `current`.
+ */
+export function checkWatchable(from: number, current: number, oldest: number): void {
+  checkInteger("from", from, 0);
+  if (from > current + 1) throw beyondError("from", from, current);
+  if (from <= oldest) throw compactedError("from", from, oldest + 1);
+}
+
+/** @throws `invalid_argument` unless `value` is an integer within the bounds. */
+export function checkInteger(
+  name: string,
+  value: number,
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+): void {
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return;
+  const bounds = max === Number.MAX_SAFE_INTEGER ? `of ${min} or more` : `from ${min} to ${max}`;
+  throw new KvError("invalid_argument", `${name} is ${value}; it must be an integer ${bounds}`);
+}
+
+// --- internal ---
+
+const contentTypePattern = /^[!-~]([ -~]*[!-~])?$/;
+
+function checkOperations(operations: Txn["then"], limits: Limits): void {
+  for (const operation of operations) {
+    checkKey(operation.key);
+    if (operation.op !== "put") continue;
+    checkCount("bytes in the value", operation.value.length, limits.valueBytesMax);
+    const { contentType } = operation;
+    checkCount("characters in the content type", contentType.length, limits.contentTypeCharsMax);
+    if (!contentTypePattern.test(contentType)) {
+      throw new KvError("invalid_argument", "the content type must be visible ASCII");
+    }
+  }
+}
+
+function checkRevisions(revisions: readonly number[]): void {
+  if (revisions.length === 0) throw new KvError("invalid_argument", "a check has no revision");
+  for (const revision of revisions) checkInteger("revision", revision, 0);
+}
+
+function checkCount(what: string, count: number, limit: number): void {
+  if (count <= limit) return;
+  throw new KvError("too_large", `${count} ${what}; at most ${limit} are allowed`, { limit });
+}
+
+function beyondError(name: string, asked: number, current: number): KvError {
+  return new KvError(
+    "invalid_argument",
+    `${name} is ${asked}, but the store is at revision ${current}`,
+    { revision: current },
+  );
+}
+
+function compactedError(name: string, asked: number, oldest: number): KvError {
+  return new KvError(
+    "compacted",
+    `${name} is ${asked}, which has been compacted; the smallest possible is ${oldest}`,
+    { oldest },
+  );
+}
