@@ -278,6 +278,16 @@ export function recordValue(bytes: Uint8Array, at: number, header: RecordHeader)
   return bytes.subarray(start, start + valueBytes);
 }
 
+/** Is there an extension that its reader must understand? This version of the format defines none. */
+export function hasUnknownExtension(bytes: Uint8Array, at: number, header: RecordHeader): boolean {
+  const start = at + RECORD_HEADER_BYTES + header.keyBytes + header.contentTypeBytes;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + start, header.extensionBytes);
+  for (let next = 0; next + 4 <= view.byteLength; next += 4 + view.getUint16(next + 2, true)) {
+    if ((view.getUint16(next, true) & EXTENSION_REQUIRED) !== 0) return true;
+  }
+  return false;
+}
+
 // Slot of DURABLE
 
 export function encodeSlot(slot: Slot): Uint8Array {
@@ -310,6 +320,9 @@ export function decodeSlot(bytes: Uint8Array): Slot | undefined {
 /** Not text on purpose: `\r\n` and the byte over 127 show a transfer that changed line ends or dropped a bit. */
 const SEGMENT_MAGIC = Uint8Array.of(0x8b, 0x6b, 0x76, 0x6c, 0x6f, 0x67, 0x0d, 0x0a);
 const SLOT_MAGIC = 0x6b76_4455;
+
+/** The bit of a tag that says that a reader must understand it. */
+const EXTENSION_REQUIRED = 0x8000;
 
 const TWO_TO_32 = 2 ** 32;
 

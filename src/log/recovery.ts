@@ -9,6 +9,7 @@ import { createWhole, TEMPORARY_SUFFIX, type Disk } from "./disk.ts";
 import { DURABLE_FILE, DurableFile, type Mark } from "./durable.ts";
 import {
   encodeSegmentHeader,
+  hasUnknownExtension,
   KIND,
   recordBytes,
   recordContentType,
@@ -208,6 +209,9 @@ class Loader {
     };
     if (kind !== KIND.put && kind !== KIND.delete && kind !== KIND.expire) {
       refuse(`a record of kind ${kind}, which this kv does not know; use a newer one`);
+    }
+    if (header.extensionBytes > 0 && hasUnknownExtension(bytes, at, header)) {
+      refuse("a record with an extension that this kv does not know; use a newer one");
     }
     if (this.#open === undefined) {
       if (revision <= this.revision) refuse("a revision that is not above the one before");
