@@ -141,7 +141,7 @@ export function packageFaults(files: readonly ProjectFile[]): Fault[] {
         if (!/\.\w+$/.test(specifier)) faults.push(`${at} without its ending`);
       } else if (/^(node:.+|bun(:.+)?)$/.test(specifier)) {
         if (anywhere) faults.push(`${at}; only what every platform has may be used here`);
-      } else if (!/^(citty|consola)$/.test(specifier)) {
+      } else if (!/^(citty|consola)(\/.+)?$/.test(specifier)) {
         faults.push(`${at}, which is no runtime package`);
       } else if (floor !== undefined && floor < FLOORS["src/cli"]!) {
         faults.push(`${at}, which belongs to the command line`);
