@@ -8,7 +8,7 @@ import { etag, json } from "./answers.ts";
 import { readBody } from "./body.ts";
 import { conditionChecks, evaluateRead, readConditions } from "./conditions.ts";
 import { flag, integer } from "./parameters.ts";
-import { defineRoute, type Call, type Route } from "./route.ts";
+import { STORE_ERRORS, defineRoute, type Call, type Route } from "./route.ts";
 import { deleteShape, putShape } from "./shapes.ts";
 import {
   absentKey,
@@ -28,6 +28,17 @@ const conditionHeaders = {
 
 const tagHeader = { ETag: "The revision of the key, in quotes." };
 
+const valueHeaders = {
+  ...tagHeader,
+  "Cache-Control": "no-cache: a cache asks again each time.",
+  "X-Content-Type-Options": "nosniff.",
+  "Content-Security-Policy": "Keeps a value that a browser could run from running.",
+  [HEADERS.createRevision]: "With meta: the revision that created the key.",
+  [HEADERS.version]: "With meta: changes since creation.",
+  [HEADERS.expiresAt]: "With meta: when the entry expires (RFC 3339), if it does.",
+  [HEADERS.storeRevision]: "With meta: the store's revision at the read.",
+};
+
 const getValue = defineRoute({
   method: "GET",
   path,
@@ -41,20 +52,15 @@ const getValue = defineRoute({
   answers: {
     200: {
       description: "The bytes of the value, with the content type they were put with.",
-      headers: {
-        ...tagHeader,
-        "Cache-Control": "no-cache: a cache asks again each time.",
-        "X-Content-Type-Options": "nosniff.",
-        "Content-Security-Policy": "Keeps a value that a browser could run from running.",
-        [HEADERS.createRevision]: "With meta: the revision that created the key.",
-        [HEADERS.version]: "With meta: changes since creation.",
-        [HEADERS.storeRevision]: "With meta: the store's revision at the read.",
-      },
+      headers: valueHeaders,
       body: { description: "The value.", type: "*/*" },
     },
-    304: { description: "If-None-Match names the revision that the key has.", headers: tagHeader },
+    304: {
+      description: "If-None-Match names the revision that the key has.",
+      headers: valueHeaders,
+    },
   },
-  errors: ["not_found", "compacted", "precondition_failed"],
+  errors: [...STORE_ERRORS, "not_found", "compacted", "precondition_failed", "too_large"],
   handle(call, { revision, meta }) {
     const withMeta = meta === true || call.request.method === "HEAD";
     const options = revision === undefined ? undefined : { revision };
@@ -91,7 +97,14 @@ const putValue = defineRoute({
       body: { description: "The new revision.", type: "application/json", schema: putShape },
     },
   },
-  errors: ["precondition_failed", "too_large", "unsupported", "outcome_unknown", "storage_full"],
+  errors: [
+    ...STORE_ERRORS,
+    "precondition_failed",
+    "too_large",
+    "unsupported",
+    "outcome_unknown",
+    "storage_full",
+  ],
   async handle(call) {
     const { context, key, request } = call;
     const conditions = readConditions(request.headers);
@@ -118,7 +131,14 @@ const deleteValue = defineRoute({
       body: { description: "The commit.", type: "application/json", schema: deleteShape },
     },
   },
-  errors: ["not_found", "precondition_failed", "outcome_unknown", "storage_full"],
+  errors: [
+    ...STORE_ERRORS,
+    "not_found",
+    "precondition_failed",
+    "too_large",
+    "outcome_unknown",
+    "storage_full",
+  ],
   async handle(call) {
     const { context, key, request, server } = call;
     const checks = conditionChecks(key, readConditions(request.headers));

@@ -7,8 +7,13 @@ import { etag, json } from "./answers.ts";
 import { evaluateRead, readConditions } from "./conditions.ts";
 import { listPage, type ListAnswer } from "./listing.ts";
 import { bound, flag, integer, opaque } from "./parameters.ts";
-import { defineRoute, type Call, type Route } from "./route.ts";
+import { STORE_ERRORS, defineRoute, type Call, type Route } from "./route.ts";
 import { listShape } from "./shapes.ts";
+
+const pageHeaders = {
+  ETag: "The revision at which the page was read, in quotes.",
+  "Cache-Control": "no-cache: a cache asks again each time.",
+};
 
 export const listRoute: Route = defineRoute({
   method: "GET",
@@ -34,18 +39,15 @@ export const listRoute: Route = defineRoute({
   answers: {
     200: {
       description: "A page of entries.",
-      headers: {
-        ETag: "The revision at which the page was read, in quotes.",
-        "Cache-Control": "no-cache: a cache asks again each time.",
-      },
+      headers: pageHeaders,
       body: { description: "The page.", type: "application/json", schema: listShape },
     },
     304: {
       description: "If-None-Match names the revision at which the page was read.",
-      headers: { ETag: "That revision, in quotes." },
+      headers: pageHeaders,
     },
   },
-  errors: ["compacted", "precondition_failed"],
+  errors: [...STORE_ERRORS, "compacted", "precondition_failed", "too_large"],
   handle: async (call, parameters) => answer(call, await listPage(call.context.store, parameters)),
 });
 

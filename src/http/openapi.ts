@@ -4,7 +4,7 @@
 
 import type { ErrorCode } from "../errors.ts";
 import { schemas } from "../json.ts";
-import { PATHS } from "../protocol.ts";
+import { HEADERS, PATHS } from "../protocol.ts";
 import type { Schema } from "../schema.ts";
 import { JSON_TYPE, STATUSES, json } from "./answers.ts";
 import type { QueryParameters } from "./parameters.ts";
@@ -27,7 +27,7 @@ export function openapiRoute(routes: () => readonly Route[]): Route {
         body: { description: "The description.", type: JSON_TYPE },
       },
     },
-    errors: [],
+    errors: ["permission_denied"],
     handle: ({ context }) => json(200, describe(routes(), context.version)),
   });
 }
@@ -89,13 +89,16 @@ const KEY_PARAMETER = {
   schema: schemas.key,
 };
 
-/** What any request can fail with. */
-const COMMON: readonly ErrorCode[] = [
-  "invalid_argument",
-  "permission_denied",
-  "internal",
-  "unavailable",
-];
+/** Headers of errors, by code. */
+const ERROR_HEADERS: Partial<Record<ErrorCode, Record<string, string>>> = {
+  not_found: { [HEADERS.storeRevision]: "The store's revision when the key was absent." },
+  precondition_failed: {
+    ETag: "The revision that is there, in quotes; without it the key is absent.",
+    [HEADERS.storeRevision]: "The store's revision when the condition was evaluated.",
+  },
+  too_many_requests: { "Retry-After": "Seconds after which to try again." },
+  unavailable: { "Retry-After": "Seconds after which to try again." },
+};
 
 function operation(route: Route): Json {
   const { id, summary, description, body } = route;
@@ -148,7 +151,7 @@ function responses(route: Route, content: Content): Json {
   for (const [status, answer] of Object.entries(route.answers)) {
     described[status] = response(answer, content);
   }
-  const codes = [...new Set([...COMMON, ...route.errors])];
+  const codes: ErrorCode[] = ["invalid_argument", ...route.errors];
   for (const status of new Set(codes.map((code) => STATUSES[code]))) {
     const same = codes.filter((code) => STATUSES[code] === status);
     described[status] = response(errorAnswer(same), content);
@@ -167,9 +170,7 @@ function response({ description, headers, body }: Answer, content: Content): Jso
 function errorAnswer(codes: readonly ErrorCode[]): Answer {
   return {
     description: codes.join(" or "),
-    headers: codes.includes("unavailable")
-      ? { "Retry-After": "Seconds after which to try again." }
-      : undefined,
+    headers: Object.assign({}, ...codes.map((code) => ERROR_HEADERS[code])),
     body: { description: "What is wrong.", type: JSON_TYPE, schema: errorShape },
   };
 }

@@ -67,7 +67,7 @@ export interface Route<P extends QueryParameters = QueryParameters> {
   readonly body?: Body;
   /** By status. A GET answers HEAD too, with the same headers and no body. */
   readonly answers: Readonly<Record<number, Answer>>;
-  /** What it may fail with beyond what any request may. */
+  /** What it may fail with beyond a bad request. */
   readonly errors: readonly ErrorCode[];
   /** The platform's `Response`, or nothing once the connection was handed to a socket. */
   readonly handle: (
@@ -75,6 +75,9 @@ export interface Route<P extends QueryParameters = QueryParameters> {
     parameters: ParameterValues<P>,
   ) => MaybePromise<Response | undefined>;
 }
+
+/** What every route that asks the store may fail with. */
+export const STORE_ERRORS: readonly ErrorCode[] = ["permission_denied", "internal", "unavailable"];
 
 /** Ties the handler's parameters to their descriptions, then forgets the types. */
 export function defineRoute<P extends QueryParameters>(route: Route<P>): Route {

@@ -5,7 +5,7 @@ import type { JsonStatus } from "../json.ts";
 import type { Status } from "../kv.ts";
 import { PATHS, SUBPROTOCOL } from "../protocol.ts";
 import { json } from "./answers.ts";
-import { defineRoute, type Call, type Route } from "./route.ts";
+import { STORE_ERRORS, defineRoute, type Call, type Route } from "./route.ts";
 import { statusShape } from "./shapes.ts";
 
 const PLAIN_TYPE = "text/plain; charset=utf-8";
@@ -24,7 +24,7 @@ const root = defineRoute({
       body: { description: "For people.", type: PLAIN_TYPE },
     },
   },
-  errors: [],
+  errors: STORE_ERRORS,
   async handle(call) {
     const { revision } = await call.context.store.status();
     return plain(welcome(call, revision));
@@ -49,7 +49,7 @@ const ready = defineRoute({
   summary: "Does the store answer?",
   parameters: {},
   answers: { 200: ok },
-  errors: [],
+  errors: ["internal", "unavailable"],
   async handle(call) {
     if (call.context.stopping()) throw new KvError("unavailable", "the server is stopping");
     await call.context.store.status();
@@ -69,7 +69,7 @@ const status = defineRoute({
       body: { description: "The state.", type: "application/json", schema: statusShape },
     },
   },
-  errors: [],
+  errors: STORE_ERRORS,
   async handle(call) {
     return json(200, statusToJson(call, await call.context.store.status()));
   },
@@ -85,7 +85,7 @@ const socket = defineRoute({
     "Sec-WebSocket-Protocol": `${SUBPROTOCOL} is selected when it is offered.`,
   },
   answers: { 101: { description: "The connection is a WebSocket now." } },
-  errors: ["invalid_argument"],
+  errors: ["permission_denied"],
   handle: ({ context, request, server }) => context.upgrade(request, server),
 });
 

@@ -6,7 +6,7 @@ import { PATHS } from "../protocol.ts";
 import { validate } from "../schema.ts";
 import { json } from "./answers.ts";
 import { readJson } from "./body.ts";
-import { defineRoute, type Route } from "./route.ts";
+import { STORE_ERRORS, defineRoute, type Route } from "./route.ts";
 import { txnShape } from "./shapes.ts";
 
 export const txnRoute: Route = defineRoute({
@@ -25,7 +25,7 @@ export const txnRoute: Route = defineRoute({
       body: { description: "What it did.", type: "application/json", schema: txnShape },
     },
   },
-  errors: ["too_large", "unsupported", "outcome_unknown", "storage_full"],
+  errors: [...STORE_ERRORS, "too_large", "unsupported", "outcome_unknown", "storage_full"],
   async handle(call) {
     const { headers } = call.request;
     // To ignore a condition that somebody relies on would be worse than to refuse it.
