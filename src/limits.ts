@@ -61,6 +61,8 @@ export const BODIES_BYTES_MAX = 256 * MIB;
 export const BODY_IDLE_SECONDS = 30;
 /** Milliseconds that a stop of the server waits for requests to be answered. */
 export const STOP_MS = 10_000;
+/** WebSocket connections at the same time. */
+export const SOCKET_CONNECTIONS_MAX = 50_000;
 /** Bytes of one WebSocket message from a client: the same as a JSON body. */
 export const SOCKET_MESSAGE_BYTES_MAX = JSON_BODY_BYTES_MAX;
 /** Bytes of answers unsent on a connection above which no further request is read from it. */

@@ -8,6 +8,7 @@ import type { Store } from "../kv.ts";
 import {
   SOCKET_BACKPRESSURE_BYTES_MAX,
   SOCKET_CLOSE_MS,
+  SOCKET_CONNECTIONS_MAX,
   SOCKET_IDLE_SECONDS,
   SOCKET_MESSAGE_BYTES_MAX,
   SOCKET_PING_SECONDS,
@@ -27,6 +28,8 @@ export interface SocketEndpointOptions {
   readonly hub: Hub;
   /** Gets what is a fault of the server; by default it is written to stderr. */
   readonly onError?: (error: unknown) => void;
+  /** Connections at the same time. */
+  readonly connectionsMax?: number;
   /** Milliseconds between pings. */
   readonly pingMs?: number;
 }
@@ -43,7 +46,8 @@ export interface SocketEndpoint {
 }
 
 export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndpoint {
-  const { store, hub, onError = console.error, pingMs = SOCKET_PING_SECONDS * 1_000 } = options;
+  const { store, hub, onError = console.error } = options;
+  const { connectionsMax = SOCKET_CONNECTIONS_MAX, pingMs = SOCKET_PING_SECONDS * 1_000 } = options;
   const connections = new Set<Connection>();
   let publisher: Bun.Server<SocketData> | undefined;
   let stopping = false;
@@ -82,6 +86,7 @@ export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndp
     upgrade(request, server) {
       publisher = server;
       if (stopping) return failure(new KvError("unavailable", STOPPING), onError);
+      if (connections.size >= connectionsMax) return failure(tooMany(connectionsMax), onError);
       const offered = request.headers.get("sec-websocket-protocol")?.split(",") ?? [];
       const selected = offered.some((protocol) => protocol.trim() === SUBPROTOCOL);
       const headers: Record<string, string> = selected
@@ -108,6 +113,11 @@ export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndp
 // --- internal ---
 
 const STOPPING = "the server is stopping";
+
+function tooMany(limit: number): KvError {
+  const message = `there are ${limit} WebSocket connections, the most allowed; try again later`;
+  return new KvError("too_many_requests", message, { limit });
+}
 
 /** Status 426 would say the same; but to every other client the fault is in the request. */
 function notAnUpgrade(): KvError {

@@ -82,7 +82,7 @@ export class CatchingUp {
           continue;
         }
         watcher.pull = undefined;
-        this.#options.settle(watcher);
+        this.#settle(watcher);
         return;
       }
       throw new KvError("unavailable", "the store ended the changes");
@@ -91,6 +91,15 @@ export class CatchingUp {
       if (watcher.pull !== pull) return;
       watcher.pull = undefined;
       this.#fail(watcher, error);
+    }
+  }
+
+  /** A fault in here must not pass for the end of a pull, which nobody waits for any more. */
+  #settle(watcher: Watcher): void {
+    try {
+      this.#options.settle(watcher);
+    } catch (error) {
+      watcher.session.subscriber.fail(error);
     }
   }
 

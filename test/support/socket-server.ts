@@ -12,20 +12,21 @@ export interface SocketServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** The times of the server's own when they are left out. */
-export interface SocketTimes {
+/** Those of the server when they are left out. */
+export interface SocketSettings {
+  readonly connectionsMax?: number;
   readonly progressMs?: number;
   readonly pingMs?: number;
 }
 
-export function startSocketServer(store: Store, times: SocketTimes = {}): SocketServer {
-  const hub = new Hub({ store, ...times });
+export function startSocketServer(store: Store, settings: SocketSettings = {}): SocketServer {
+  const hub = new Hub({ store, ...settings });
   const errors: unknown[] = [];
   const endpoint = createSocketEndpoint({
     store,
     hub,
     onError: (error) => errors.push(error),
-    ...times,
+    ...settings,
   });
   const server = Bun.serve<SocketData>({
     hostname: "127.0.0.1",

@@ -4,6 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { SOCKET_MESSAGE_BYTES_MAX } from "../../src/limits.ts";
 import { openRawSocket } from "../support/raw-socket.ts";
 import { openSocket, type Received, type SocketClient } from "../support/socket-client.ts";
+import { openModel } from "../support/model-store.ts";
+import { startSocketServer } from "../support/socket-server.ts";
 import { startTestServer, type TestServer } from "../support/test-server.ts";
 
 let server: TestServer;
@@ -179,6 +181,22 @@ describe("the upgrade", () => {
   test("selects the subprotocol when it is offered, and none otherwise", async () => {
     expect((await openSocket(server.url, ["other", "kv.v1"])).protocol).toBe("kv.v1");
     expect((await openSocket(server.url)).protocol).toBe("");
+  });
+
+  test("beyond the most connections is refused until one is closed", async () => {
+    await using full = startSocketServer(openModel(), { connectionsMax: 2 });
+    const [first] = [await openSocket(full.url), await openSocket(full.url)];
+    const headers = {
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    };
+    const response = await fetch(full.url, { headers });
+    expect(response.status).toBe(429);
+    expect(await response.json()).toMatchObject({ error: { limit: 2 } });
+    await first.close();
+    await openSocket(full.url);
   });
 
   test("does not compress", async () => {

@@ -213,6 +213,25 @@ describe("the stop of a server", () => {
     expect(calls.length).toBe(1);
   });
 
+  test("lets a slow client have all that was sent to it", async () => {
+    const store = openModel();
+    await write(store, put("big", "x".repeat(12 * 1024 * 1024)));
+    const server = startSocketServer(store);
+    const raw = await openRawSocket(server.url);
+    raw.send({ id: 1, op: "watch" });
+    await raw.until(() => raw.texts.length === 1);
+    raw.pause();
+    raw.send({ id: 2, op: "get", key: "big" });
+    await Bun.sleep(50);
+    const stopped = server.stop();
+    await Bun.sleep(50);
+    raw.resume();
+    expect(await raw.closed).toBe(1001);
+    await stopped;
+    expect(raw.texts.length).toBe(3);
+    expect(raw.texts[2]).toContain('"reason":"shutdown"');
+  });
+
   test("does not wait for ever for a client that takes nothing", async () => {
     const store = openModel();
     await write(store, put("big", "x".repeat(8 * 1024 * 1024)));

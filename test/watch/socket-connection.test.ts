@@ -1,4 +1,4 @@
-/** Pings: what keeps a connection, and what cuts it. */
+/** One connection over a socket that the test holds in its hand: pings, and what is held back. */
 
 import { describe, expect, test } from "bun:test";
 import { Connection, type Socket } from "../../src/http/socket-connection.ts";
@@ -6,26 +6,27 @@ import { SOCKET_IDLE_SECONDS, SOCKET_PING_SECONDS } from "../../src/limits.ts";
 import { Hub } from "../../src/watch/hub.ts";
 import { openModel } from "../support/model-store.ts";
 import { openRawSocket } from "../support/raw-socket.ts";
+import { put, write } from "../support/stores.ts";
 import { startSocketServer } from "../support/socket-server.ts";
 
 const PINGS = SOCKET_IDLE_SECONDS / SOCKET_PING_SECONDS;
 
 function connect() {
-  const done = { pings: 0, terminated: false, unsent: 0 };
+  const done = { pings: 0, terminated: false, unsent: 0, log: [] as string[] };
   const socket: Socket = {
-    send: () => {},
+    send: (text) => done.log.push((JSON.parse(text) as { type: string }).type),
     ping: () => done.pings++,
     close: () => {},
     terminate: () => (done.terminated = true),
     getBufferedAmount: () => done.unsent,
-    subscribe: () => {},
+    subscribe: (topic) => done.log.push(`subscribe ${topic}`),
     unsubscribe: () => {},
     pause: () => {},
     resume: () => {},
   };
   const store = openModel();
   const connection = new Connection(socket, { store, hub: new Hub({ store }), onError: () => {} });
-  return { connection, done };
+  return { store, connection, done };
 }
 
 describe("a connection", () => {
@@ -53,6 +54,19 @@ describe("a connection", () => {
     for (let count = 0; count < PINGS * 5; count++) connection.ping();
     expect(done).toMatchObject({ pings: 0, terminated: false });
   });
+});
+
+test("a watch does not go live before its answer is out, however much is unsent", async () => {
+  const { connection, done, store } = connect();
+  // What was published can take a connection over the limit before anybody looks.
+  connection.receive('{"id":1,"op":"watch"}');
+  done.unsent = 2 * 1024 * 1024;
+  await Bun.sleep(1);
+  expect(done.log).toEqual([]);
+  done.unsent = 0;
+  connection.drained();
+  await write(store, put("a"));
+  expect(done.log).toEqual(["created", "subscribe watch-1"]);
 });
 
 test("a client that answers pings stays, and one that does not is cut", async () => {
