@@ -107,7 +107,7 @@ export class Channel {
       if ("id" in message) this.#answer(message);
       else this.#events.frame(message, (data as string).length);
     } catch (error) {
-      this.#end(error instanceof KvError ? error : unreadable(this.#url, `${error}`));
+      this.#end(unreadable(this.#url, error instanceof Error ? error.message : `${error}`));
     }
   }
 

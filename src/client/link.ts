@@ -117,7 +117,11 @@ export class Link {
     }
     this.#isOpen = false;
     const homeless: Watcher[] = [];
-    for (const stream of this.#streams.values()) homeless.push(...stream.reset());
+    for (const stream of this.#streams.values()) {
+      homeless.push(...stream.reset());
+      // It was kept for its answer only, which does not come any more.
+      if (stream.isEmpty) this.#streams.delete(nameOfRange(stream.range));
+    }
     for (const watcher of [...this.#members(), ...homeless]) watcher.lost(error);
     for (const watcher of homeless) if (!watcher.isEnded) this.#owner.place(watcher, this);
     this.#retireIfIdle();
@@ -136,11 +140,10 @@ export class Link {
   // Streams
 
   #ask(stream: Stream): void {
-    const { from, range } = stream;
-    stream.isAsked = true;
+    const from = stream.ask();
     const request = {
       op: "watch",
-      ...range,
+      ...stream.range,
       ...(from === undefined ? undefined : { from }),
     } as const;
     this.#channel!.request(request, (answer) => this.#answered(stream, answer));
@@ -184,8 +187,7 @@ export class Link {
         this.#channel?.close(errorFromJson(answer) ?? unreadable(this.#options.url));
         return;
       }
-      stream.endJoin(watcher, revision);
-      this.#settle(stream, [watcher]);
+      if (stream.endJoin(watcher, revision)) this.#settle(stream, [watcher]);
     });
   }
 
@@ -205,6 +207,7 @@ export class Link {
       else if (!stream.members.has(watcher) && !watcher.isEnded) this.#owner.place(watcher, this);
     }
     if (stream.isEmpty) this.#drop(stream);
+    this.#retireIfIdle();
   }
 
   /** The server ended a watch: it is asked for again, or all of the connection is when the server stops. */
@@ -219,8 +222,10 @@ export class Link {
       return;
     }
     const homeless = stream.reset();
-    this.#ask(stream);
+    if (stream.isEmpty) this.#streams.delete(nameOfRange(stream.range));
+    else this.#ask(stream);
     for (const watcher of homeless) this.#owner.place(watcher, this);
+    this.#retireIfIdle();
   }
 
   /** Nobody wants the stream. One that is asked for is dropped when it is answered. */

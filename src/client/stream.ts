@@ -27,8 +27,8 @@ export class Stream {
   readonly #later = new Set<Watcher>();
   /** The number that its frames carry, while it is live. */
   watch: number | undefined;
-  /** It was asked for and not answered yet. */
-  isAsked = false;
+  /** It was asked for, from here on, and not answered yet. */
+  #asked: { readonly from: number | undefined } | undefined;
   /** Everything up to this revision has been delivered, while it is live. */
   #position = 0;
   #store = "";
@@ -41,6 +41,10 @@ export class Stream {
 
   get isLive(): boolean {
     return this.watch !== undefined;
+  }
+
+  get isAsked(): boolean {
+    return this.#asked !== undefined;
   }
 
   get isEmpty(): boolean {
@@ -57,18 +61,27 @@ export class Stream {
     return from;
   }
 
+  /** The watch is being asked for; answers from which revision. */
+  ask(): number | undefined {
+    this.#asked = { from: this.from };
+    return this.#asked.from;
+  }
+
   /**
    * Takes a watcher in, if what it needs is what this stream delivers. One that begins now may `join`, but
    * what now is must be asked, at once or `later`, when the stream is live.
    */
   offer(watcher: Watcher): "taken" | "join" | "later" | "no" {
-    if (this.isLive && watcher.next === undefined) return "join";
-    if (this.isAsked && watcher.next === undefined) {
+    const { next } = watcher;
+    if (next === undefined && this.isLive) return "join";
+    if (next === undefined && this.isAsked) {
       this.#later.add(watcher);
       return "later";
     }
-    const from = this.isLive ? this.#position + 1 : this.from;
-    if (from !== watcher.next && !this.isEmpty) return "no";
+    if (this.isLive && next !== this.#position + 1) return "no";
+    // What was asked for stands, though those it was asked for may have left.
+    if (this.#asked !== undefined && next !== this.#asked.from) return "no";
+    if (!this.isLive && !this.isEmpty && next !== this.from) return "no";
     this.members.add(watcher);
     if (this.isLive) watcher.begin({ revision: this.#position, store: this.#store });
     return "taken";
@@ -79,18 +92,19 @@ export class Stream {
     this.#joining.set(watcher, { commits: [], bytes: 0 });
   }
 
-  /** The revision is known. Nothing happens when the watcher is not joining any more. */
-  endJoin(watcher: Watcher, revision: number): void {
+  /** The revision is known. False when the watcher is not joining any more. */
+  endJoin(watcher: Watcher, revision: number): boolean {
     const joining = this.#joining.get(watcher);
-    if (joining === undefined) return;
+    if (joining === undefined) return false;
     this.#joining.delete(watcher);
     this.members.add(watcher);
     watcher.begin({ revision, store: this.#store });
     // What is not above its revision it leaves out by itself.
     for (const { commit, bytes } of joining.commits) {
-      if (!this.#give(watcher, commit, bytes)) return;
+      if (!this.#give(watcher, commit, bytes)) return true;
     }
     watcher.advance(this.#position);
+    return true;
   }
 
   remove(watcher: Watcher): boolean {
@@ -100,7 +114,7 @@ export class Stream {
 
   /** The server has made the watch. Answers those who can join now. */
   created(watch: number, start: WatchStart): Watcher[] {
-    this.isAsked = false;
+    this.#asked = undefined;
     this.watch = watch;
     this.#position = start.revision;
     this.#store = start.store;
@@ -112,7 +126,7 @@ export class Stream {
 
   /** The watch is no more. Answers those who were about to join; they are no part of it any more. */
   reset(): Watcher[] {
-    this.isAsked = false;
+    this.#asked = undefined;
     this.watch = undefined;
     this.#partial = undefined;
     const joining = [...this.#joining.keys(), ...this.#later];

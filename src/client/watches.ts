@@ -11,7 +11,7 @@ import { Link, type LinkOptions } from "./link.ts";
 import type { ServerUrl } from "./url.ts";
 import { Watcher, type WatcherOptions } from "./watcher.ts";
 
-export interface WatchesOptions extends Omit<Partial<LinkOptions>, "url" | "diagnose"> {
+export interface WatchesOptions extends Omit<Partial<LinkOptions>, "url"> {
   /** Bytes of changes that wait for one consumer, at most; one commit may pass it. */
   readonly bytesMax?: number;
   /** A request without a WebSocket: fails with what is wrong with the server, if it is. */

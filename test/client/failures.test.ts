@@ -147,8 +147,6 @@ test("an abort rejects with its reason: before the call, during it, and of the w
     kv.page({}, { signal }),
     kv.list({}, { signal }).next(),
   ];
-  const reasonOf = (call: Promise<unknown>): Promise<unknown> =>
-    call.catch((error: unknown) => error);
 
   for (const call of all(AbortSignal.abort(reason))) expect(await reasonOf(call)).toBe(reason);
   expect(server.requests).toEqual([]);
@@ -162,3 +160,7 @@ test("an abort rejects with its reason: before the call, during it, and of the w
   setTimeout(() => whole.abort(reason), 10);
   for (const call of others) expect(await call).toBe(reason);
 });
+
+function reasonOf(call: Promise<unknown>): Promise<unknown> {
+  return call.catch((error: unknown) => error);
+}

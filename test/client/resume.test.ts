@@ -1,0 +1,398 @@
+/** Watches that outlive their connections: cuts, restarts, silence, another store, slow consumers. */
+
+import { expect, test } from "bun:test";
+import { connect, type KvCommit, type KvError } from "../../src/client/index.ts";
+import { parseServerUrl } from "../../src/client/url.ts";
+import type { WatchStart } from "../../src/client/watcher.ts";
+import { Watches, type WatchesOptions } from "../../src/client/watches.ts";
+import { eventToJson } from "../../src/json.ts";
+import { inRange } from "../../src/keys.ts";
+import type { Commit, Range, Store } from "../../src/kv.ts";
+import { startServer, type RunningServer } from "../../src/http/server.ts";
+import { openModel, type ModelStore } from "../support/model-store.ts";
+import { randomSeed, withSeed, type Random } from "../support/random.ts";
+import { rounds } from "../support/rounds.ts";
+import { changesBetween, put, write } from "../support/stores.ts";
+import { expectFailure } from "./expect-failure.ts";
+import { startCuttingProxy, startOddServer, unusedPort } from "./odd-server.ts";
+import { until } from "./until.ts";
+
+function serve(store: Store, port = 0): RunningServer {
+  return startServer({ store, host: "127.0.0.1", port, progressMs: 10 });
+}
+
+/** Watches whose times suit a test. */
+function quickWatches(url: string, options: Partial<WatchesOptions> = {}): Watches {
+  return new Watches(parseServerUrl(url), {
+    backoffMsMin: 1,
+    backoffMsMax: 20,
+    probe: () => Promise.reject(new Error("no other way")),
+    ...options,
+  });
+}
+
+test("a watch goes on over restarts of the server under writes: nothing lost, nothing twice", async () => {
+  const store = openModel();
+  let server = serve(store);
+  const { port } = server;
+  const log: string[] = [];
+  await using kv = connect(server.url);
+  const watch = kv.watch(
+    { prefix: "a/" },
+    {
+      onDisconnect: ({ code }) => log.push(code),
+      onReconnect: () => log.push("back"),
+    },
+  );
+  const { revision: start } = await watch.started;
+  let writing = true;
+  const writer = (async () => {
+    for (let count = 0; writing; count++) {
+      await write(store, put(`${count % 3 === 0 ? "b" : "a"}/${count % 7}`, `${count}`));
+      if (count % 10 === 0) await Bun.sleep(1);
+    }
+  })();
+  const seen: KvCommit[] = [];
+  const reader = (async () => {
+    for await (const commit of watch) seen.push(commit);
+  })();
+  for (let round = 0; round < 3; round++) {
+    const before = seen.length;
+    await until(() => seen.length > before + 20);
+    await server.stop();
+    await Bun.sleep(5);
+    server = serve(store, port);
+  }
+  const before = seen.length;
+  await until(() => seen.length > before + 20);
+  writing = false;
+  await writer;
+  const last = store.status().revision;
+  const expected = await changesBetween(store, start + 1, last, { range: { prefix: "a/" } });
+  await until(() => seen.length >= expected.length);
+  watch.close();
+  await reader;
+  expect(seen.map(shown)).toEqual(expected.map(shown));
+  expect(log).toEqual(["unavailable", "back", "unavailable", "back", "unavailable", "back"]);
+  await kv.close();
+  await server.stop();
+});
+
+test("a first connection that is refused ends the watch, unless it is told to wait", async () => {
+  const port = await unusedPort();
+  const kv = connect(`:${port}`);
+  const hasty = kv.watch();
+  await expectFailure(hasty.next(), "unavailable", "no server listens at");
+  await expectFailure(hasty.started, "unavailable", "no server listens at");
+
+  const log: string[] = [];
+  const patient = kv.watch(
+    {},
+    {
+      waitForServer: true,
+      onDisconnect: ({ code }: KvError) => log.push(code),
+      onReconnect: () => log.push("back"),
+    },
+  );
+  await until(() => log.length > 0);
+  const store = openModel();
+  const server = serve(store, port);
+  await patient.started;
+  const { revision } = await write(store, put("k", "v"));
+  expect((await patient.next()).value?.revision).toBe(revision);
+  expect(log).toEqual(["unavailable", "back"]);
+  await kv.close();
+  await server.stop();
+});
+
+test("another store at the same address ends the watch as compacted, wherever it stands", async () => {
+  for (const revision of [0, 5, 1_000]) {
+    let server = serve(openModel({ revision: 3 }));
+    const { port } = server;
+    const kv = connect(server.url);
+    const watch = kv.watch();
+    await watch.started;
+    await kv.put("k", "v");
+    expect((await watch.next()).value?.revision).toBe(4);
+    await server.stop();
+    const other = openModel({ revision });
+    await write(other, put("other", "x"));
+    await write(other, put("other", "y"));
+    server = serve(other, port);
+    await expectFailure(watch.next(), "compacted");
+    await kv.close();
+    await server.stop();
+  }
+});
+
+test("history that is compacted while the connection is away ends the watch as compacted", async () => {
+  const store = openModel();
+  let server = serve(store);
+  const { port } = server;
+  const kv = connect(server.url);
+  const watch = kv.watch();
+  await watch.started;
+  await kv.put("k", "v");
+  await watch.next();
+  await server.stop();
+  for (let count = 0; count < 5; count++) await write(store, put("k", `${count}`));
+  store.compact(4);
+  server = serve(store, port);
+  expect((await expectFailure(watch.next(), "compacted")).details.oldest).toBe(5);
+  await kv.close();
+  await server.stop();
+});
+
+test("a server that falls silent is found out, and the watch goes on over a new connection", async () => {
+  const store = openModel();
+  const server = serve(store);
+  const proxy = await startCuttingProxy(server.port);
+  const watches = quickWatches(proxy.url, { heartbeatMs: 20 });
+  const lost = Promise.withResolvers<KvError>();
+  const watcher = watches.watch({ range: {}, onDisconnect: lost.resolve });
+  await watcher.started;
+  // Idle, but alive: the heartbeat is answered.
+  await Bun.sleep(100);
+  expect(proxy.count).toBe(1);
+  proxy.freeze();
+  expect((await lost.promise).message).toContain("is silent for 0.04 s");
+  watcher.stop();
+  await proxy.stop();
+  await server.stop();
+});
+
+test("a connection that does not open in time is given up", async () => {
+  await using stalled = await startOddServer(() => {});
+  const watches = quickWatches(stalled.url, {
+    timeoutMs: 20,
+    diagnose: (error) => Promise.resolve(error),
+  });
+  await expectFailure(watches.watch({ range: {} }).pull(), "unavailable", "within 0.02 s");
+});
+
+test("a server that has no WebSocket of kv is named as such", async () => {
+  const echo = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request, server) {
+      return server.upgrade(request) ? undefined : new Response("<html>", { status: 200 });
+    },
+    websocket: { message: (socket, text) => void socket.send(text) },
+  });
+  const watch = connect(`:${echo.port}`).watch();
+  await expectFailure(watch.next(), "unavailable", "does not answer like kv");
+  const refusing = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () => Response.json({ store: "s", revision: 1, limits: {} }),
+  });
+  const blocked = connect(`:${refusing.port}`).watch();
+  await expectFailure(blocked.next(), "unavailable", "no WebSocket can be opened");
+  await echo.stop(true);
+  await refusing.stop(true);
+});
+
+test("messages that are none of kv's break the connection, and are not taken for changes", async () => {
+  const bad = [
+    "hello",
+    "[]",
+    "null",
+    '{"type":"change","watch":1,"revision":2}',
+    '{"type":"change","watch":1,"revision":"2","events":[]}',
+    '{"type":"change","watch":1,"revision":2,"events":[{"type":"put","key":"k","base64":"?"}]}',
+    '{"id":77,"type":"result"}',
+    '{"id":null,"type":"error","error":{"code":"internal","message":"m"}}',
+    new Uint8Array(3),
+  ];
+  let turn = 0;
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request, server) {
+      const headers = { "Sec-WebSocket-Protocol": "kv.v1" };
+      return server.upgrade(request, { headers }) ? undefined : new Response();
+    },
+    websocket: {
+      message(socket, text) {
+        const { id } = JSON.parse(text as string) as { id: number };
+        socket.send(JSON.stringify({ id, type: "created", watch: 1, revision: 1, store: "s" }));
+        socket.send(bad[turn++ % bad.length]!);
+      },
+    },
+  });
+  const watches = quickWatches(`:${server.port}`);
+  const log: string[] = [];
+  const watcher = watches.watch({
+    range: {},
+    onDisconnect: ({ message }) => log.push(message),
+  });
+  await until(() => log.length > bad.length);
+  for (const message of log) expect(message).toContain("does not answer like kv");
+  watcher.stop();
+  expect(await watcher.pull()).toBeUndefined();
+  await server.stop(true);
+});
+
+test("a consumer that does not pull holds a bounded part, and gets everything when it does", async () => {
+  const store = openModel();
+  const server = serve(store);
+  const bytesMax = 100_000;
+  const watches = quickWatches(server.url, { bytesMax });
+  const watcher = watches.watch({ range: { prefix: "a/" } });
+  const other = watches.watch({ range: { prefix: "b/" } });
+  const { revision: start } = await watcher.started;
+  await other.started;
+  const value = "x".repeat(5_000);
+  for (let count = 0; count < 200; count++) await write(store, put(`a/${count}`, value));
+  // It has given its watch back; the connection stays for the other one.
+  await until(async () => (await connect(server.url).status()).watchers === 1);
+  const first = await watcher.pull();
+  expect(first!.commits.length).toBeLessThan((bytesMax / value.length) * 1.1);
+  const seen: Commit[] = [...first!.commits];
+  while (seen.length < 200) seen.push(...(await watcher.pull())!.commits);
+  const expected = await changesBetween(store, start + 1, store.status().revision);
+  expect(seen.map(shown)).toEqual(expected.map(shown));
+  await write(store, put("b/1", "x"));
+  let commits: readonly Commit[] = [];
+  while (commits.length === 0) ({ commits } = (await other.pull())!);
+  expect(commits.map(({ revision }) => revision)).toEqual([store.status().revision]);
+  watches.close();
+  await server.stop();
+});
+
+test("a slow consumer does not hold up another one of the same range", async () => {
+  const store = openModel();
+  const server = serve(store);
+  const watches = quickWatches(server.url, { bytesMax: 10_000 });
+  const slow = watches.watch({ range: {} });
+  const quick = watches.watch({ range: {} });
+  await slow.started;
+  await quick.started;
+  const seen: Commit[] = [];
+  for (let count = 0; count < 300; count++) {
+    await write(store, put("k", "x".repeat(1_000)));
+    seen.push(...(await quick.pull())!.commits);
+  }
+  expect(seen).toHaveLength(300);
+  const late: Commit[] = [];
+  while (late.length < 300) late.push(...(await slow.pull())!.commits);
+  expect(late.map(shown)).toEqual(seen.map(shown));
+  watches.close();
+  await server.stop();
+});
+
+const RANGES: Range[] = [
+  {},
+  { prefix: "a/" },
+  { prefix: "b" },
+  { key: "a/1" },
+  { start: "a/2", end: "b/2" },
+];
+
+test(
+  "whatever is cut, paused, stopped and begun, each watcher sees its commits once and in order",
+  async () => {
+    for (let round = 0; round < rounds(6); round++) await withSeed(randomSeed(), storm);
+  },
+  rounds(10_000),
+);
+
+/** Watchers come and go at random while writes go on, connections are cut and consumers dawdle. */
+async function storm(random: Random): Promise<void> {
+  const store = openModel({ step: random.pick([1, 3]), chunkCommitsMax: random.pick([1, 5, 100]) });
+  const server = serve(store);
+  const proxy = await startCuttingProxy(server.port);
+  const watches = quickWatches(proxy.url, { bytesMax: random.pick([300, 3_000, 100_000]) });
+  const followers: Follower[] = [];
+  for (let step = 0; step < 150; step++) {
+    const count = 1 + random.below(4);
+    const keys = Array.from(
+      { length: count },
+      () => `${random.pick(["a", "b", "c"])}/${random.below(4)}`,
+    );
+    const size = random.oneIn(30) ? 300_000 : random.below(50);
+    await write(store, ...keys.map((key) => put(key, `${step}:${"x".repeat(size)}`)));
+    if (random.oneIn(6)) followers.push(new Follower(watches, store, random));
+    if (random.oneIn(25)) proxy.cut();
+    if (random.oneIn(15) && followers.length > 0) await random.pick(followers).stop();
+    if (random.oneIn(4)) await Bun.sleep(random.below(4));
+  }
+  const { revision } = store.status();
+  for (const follower of followers) await follower.finish(revision);
+  watches.close();
+  await proxy.stop();
+  await server.stop();
+  for (const follower of followers) await follower.check(store);
+}
+
+/** A watcher with a loop over it that dawdles. */
+class Follower {
+  readonly range: Range;
+  readonly seen: Commit[] = [];
+  readonly #watcher;
+  readonly #loop: Promise<void>;
+  /** Not older than what had been committed before the call. */
+  readonly #earliest: number;
+  readonly #from: number | undefined;
+  #through = 0;
+  #hurry = false;
+  #stopped = false;
+
+  constructor(watches: Watches, store: ModelStore, random: Random) {
+    this.range = random.pick(RANGES);
+    const { revision } = store.status();
+    this.#earliest = revision;
+    this.#from = random.oneIn(2) ? 1 + random.below(revision) : undefined;
+    this.#watcher = watches.watch({ range: this.range, from: this.#from, waitForServer: true });
+    const begun = ({ revision }: WatchStart): void => {
+      this.#through = Math.max(this.#through, revision);
+    };
+    this.#watcher.started.then(begun, () => {});
+    this.#loop = this.#follow(random.below(5));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#watcher.stop();
+    await this.#loop;
+  }
+
+  /** Waits until it has come to `revision`. */
+  async finish(revision: number): Promise<void> {
+    this.#hurry = true;
+    if (this.#stopped) return;
+    await Promise.race([until(() => this.#through >= revision), this.#loop]);
+  }
+
+  async check(store: Store): Promise<void> {
+    await this.#loop;
+    const start = await this.#watcher.started.catch(() => undefined);
+    if (start === undefined) {
+      expect(this.seen).toEqual([]);
+      return;
+    }
+    if (this.#from === undefined) expect(start.revision).toBeGreaterThanOrEqual(this.#earliest);
+    else expect(start.revision).toBe(this.#from - 1);
+    const { range } = this;
+    const expected = await changesBetween(store, start.revision + 1, this.#through, { range });
+    const known = expected.filter(({ revision }) => revision <= this.#through);
+    expect(this.seen.map(shown)).toEqual(known.map(shown));
+  }
+
+  async #follow(dawdleMs: number): Promise<void> {
+    for (;;) {
+      const chunk = await this.#watcher.pull();
+      if (chunk === undefined) return;
+      for (const { events } of chunk.commits) {
+        for (const { key } of events) expect(inRange(this.range, key)).toBe(true);
+      }
+      this.seen.push(...chunk.commits);
+      this.#through = chunk.through;
+      if (!this.#hurry) await Bun.sleep(dawdleMs);
+    }
+  }
+}
+
+function shown({ revision, events }: Commit): string {
+  return `${revision} ${Bun.hash(JSON.stringify(events.map(eventToJson)))}`;
+}
