@@ -155,7 +155,9 @@ class Run {
     let version = 1;
     // A second put in the same transaction is the same change.
     if (before !== undefined) version = before.version + Number(before.revision !== revision);
-    this.#touch(key, { value, contentType, revision, createRevision, version });
+    // A copy stays in memory: the caller may use its bytes again once it was answered.
+    const copy = value.slice();
+    this.#touch(key, { value: copy, contentType, revision, createRevision, version });
     this.results.push({ op: "put", key, revision, createRevision, version });
   }
 

@@ -58,19 +58,31 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const numbers = segmentNumbers(disk);
   if (numbers.length === 0) return await begin(options);
 
-  const segments = numbers.map((number) => openSegment(disk.open(segmentName(number))));
-  await cutSealed(disk, segments, notice);
-  const { durable, mark } = await DurableFile.open(disk);
-  const active = segments.at(-1)!;
-  const next = await mendTail(disk, active, mark, notice);
-  if (next !== undefined) segments.push(next);
+  const segments: Segment[] = [];
+  const opened: { close(): void }[] = [];
+  try {
+    for (const number of numbers) {
+      const file = disk.open(segmentName(number));
+      opened.push(file);
+      segments.push(openSegment(file));
+    }
+    await cutSealed(disk, segments, notice);
+    const { durable, mark } = await DurableFile.open(disk);
+    opened.push(durable);
+    const active = segments.at(-1)!;
+    const next = await mendTail(disk, active, mark, notice);
+    if (next !== undefined) segments.push(next);
 
-  const loader = new Loader();
-  for (const segment of segments) loader.load(segment);
-  const { index, revision, time } = loader;
-  const recovered = { store: active.header.store, segments, index, durable, revision, time };
-  await noteDurable(recovered);
-  return recovered;
+    const loader = new Loader();
+    for (const segment of segments) loader.load(segment);
+    const { index, revision, time } = loader;
+    const recovered = { store: active.header.store, segments, index, durable, revision, time };
+    await noteDurable(recovered);
+    return recovered;
+  } catch (error) {
+    for (const file of opened) file.close();
+    throw error;
+  }
 }
 
 /** The mark for a log all of which is synced. */

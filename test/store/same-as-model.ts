@@ -8,7 +8,7 @@ import { expect } from "bun:test";
 import * as fc from "fast-check";
 import type { Check, CommitResult, Operation, Range, Store, Txn } from "../../src/kv.ts";
 import { openModel, type ModelStore } from "../support/model-store.ts";
-import { bytes, changesBetween, listAll, shown, shownCommits } from "../support/stores.ts";
+import { bytes, changesBetween, listAll, named, shown, shownCommits } from "../support/stores.ts";
 import type { Open, Opened } from "./subject.ts";
 
 /**
@@ -163,9 +163,7 @@ class Pair {
     const options = (revision: number) => ({ revision, limit: step.limit });
     const ours = await listAll(this.#store, step.range, options(this.#ofStore[at]!));
     const right = await listAll(this.#model, step.range, options(this.#ofModel[at]!));
-    expect(this.#named(ours.map(shown), this.#ofStore)).toEqual(
-      this.#named(right.map(shown), this.#ofModel),
-    );
+    expect(named(ours.map(shown), this.#ofStore)).toEqual(named(right.map(shown), this.#ofModel));
   }
 
   async reopen(): Promise<void> {
@@ -181,9 +179,7 @@ class Pair {
     for (const at of this.#ofModel.keys()) {
       const ours = await listAll(this.#store, {}, { revision: this.#ofStore[at]! });
       const right = await listAll(this.#model, {}, { revision: this.#ofModel[at]! });
-      expect(this.#named(ours.map(shown), this.#ofStore)).toEqual(
-        this.#named(right.map(shown), this.#ofModel),
-      );
+      expect(named(ours.map(shown), this.#ofStore)).toEqual(named(right.map(shown), this.#ofModel));
     }
     await this.#changes({}, 0);
     const [ours, right] = [await this.#store.status(), this.#model.status()];
@@ -217,9 +213,7 @@ class Pair {
         this.#ofStore.push(ours[index]!.revision);
         expect(this.#ofStore.at(-1)).toBeGreaterThan(this.#ofStore.at(-2)!);
       }
-      expect(this.#named(plain(ours[index]!), this.#ofStore)).toEqual(
-        this.#named(plain(right), this.#ofModel),
-      );
+      expect(named(plain(ours[index]!), this.#ofStore)).toEqual(named(plain(right), this.#ofModel));
     }
   }
 
@@ -246,20 +240,7 @@ class Pair {
       changesBetween(store, revisions[at]! + 1, revisions.at(-1)!, { range });
     const ours = shownCommits(await between(this.#store, this.#ofStore));
     const right = shownCommits(await between(this.#model, this.#ofModel));
-    expect(this.#named(ours, this.#ofStore)).toEqual(this.#named(right, this.#ofModel));
-  }
-
-  /** The same data with each revision replaced by the commit that it names, counted from 0. */
-  #named(data: unknown, revisions: readonly number[]): unknown {
-    const replace = (name: string, item: unknown): unknown => {
-      // The revisions of a put that was undone are 0, which names no commit.
-      const named = name === "at" || (/^(revision|createRevision)$/.test(name) && item !== 0);
-      if (!named) return item;
-      const index = revisions.indexOf(item as number);
-      // Where a put is seen and then undone, and nothing else is committed: a revision not taken.
-      return index === -1 ? "no commit" : `commit ${index}`;
-    };
-    return JSON.parse(JSON.stringify(data, replace));
+    expect(named(ours, this.#ofStore)).toEqual(named(right, this.#ofModel));
   }
 }
 

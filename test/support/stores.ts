@@ -137,3 +137,17 @@ export async function dump(store: Store, since: number) {
   }
   return { status: { id, revision, oldest, keys }, commits: shownCommits(commits), states };
 }
+
+/** The same data with each revision replaced by the commit that it names, counted from 0. */
+export function named(data: unknown, revisions: readonly number[]): unknown {
+  const commits = new Map(revisions.map((revision, at) => [revision, at]));
+  const replace = (name: string, item: unknown): unknown => {
+    // The revisions of a put that was undone are 0, which names no commit.
+    const isRevision = name === "at" || (/^(revision|createRevision)$/.test(name) && item !== 0);
+    if (!isRevision) return item;
+    const index = commits.get(item as number);
+    // Where a put is seen and then undone, and nothing else is committed: a revision not taken.
+    return index === undefined ? "no commit" : `commit ${index}`;
+  };
+  return JSON.parse(JSON.stringify(data, replace));
+}

@@ -1,0 +1,56 @@
+/** The log engine against the suite of stores and against the model: on files, and on a fake disk. */
+
+import { describe, test } from "bun:test";
+import { openLog } from "../../src/log/engine.ts";
+import { FakeDisk } from "../support/fake-disk.ts";
+import { openOn } from "../support/logs.ts";
+import { rounds } from "../support/rounds.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+import { conformance } from "./conformance.ts";
+import { sameAsModel } from "./same-as-model.ts";
+import type { Opened } from "./subject.ts";
+
+conformance("the log engine", openInDirectory);
+
+describe("random transactions give the same on the log engine and on the model", () => {
+  test("on files", () => sameAsModel(openInDirectory, rounds(5)), rounds(20_000));
+
+  test("with small segments", () => sameAsModel(openSmall, rounds(40)), rounds(20_000));
+});
+
+// --- internal ---
+
+async function openInDirectory(): Promise<Opened> {
+  const directory = temporaryDirectory();
+  let store = await openLog({ directory: directory.path });
+  return {
+    store,
+    async close() {
+      await store.close();
+      directory.remove();
+    },
+    async reopen() {
+      await store.close();
+      store = await openLog({ directory: directory.path });
+      return store;
+    },
+  };
+}
+
+/** On a fake disk, where every few commits begin a segment and a reopening is a crash every other time. */
+async function openSmall(): Promise<Opened> {
+  let disk = new FakeDisk();
+  const options = { segmentBytesMax: 2_000 };
+  let store = await openOn(disk, options);
+  let openings = 0;
+  return {
+    store,
+    close: () => store.close(),
+    async reopen() {
+      if (++openings % 2 === 0) await store.close();
+      else disk = disk.kill();
+      store = await openOn(disk, options);
+      return store;
+    },
+  };
+}
