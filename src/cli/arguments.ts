@@ -1,0 +1,142 @@
+/**
+ * The strict check of a command line, before citty gets to see it. citty alone takes unknown flags,
+ * drops extra arguments and loses a value such as `-5`; what this check hands on, it cannot misread.
+ */
+
+import type { ArgDef, ArgsDef } from "citty";
+import { didYouMean, nearest, quote } from "../text.ts";
+import { aliasesOf } from "./command.ts";
+import { UsageError } from "./failure.ts";
+
+/** `help`: the user asked for it. Else the same arguments, spelled so that nothing is ambiguous. */
+export type Checked = { help: true } | { help: false; rawArgs: string[] };
+
+/**
+ * Checks `argv` (what stands behind the command's name) against the definitions. `repeats`: the last
+ * positional argument takes any number of values.
+ * @throws `UsageError` for unknown, repeated and valueless flags, and for missing and extra arguments.
+ */
+export function checkArguments(argv: readonly string[], args: ArgsDef, repeats = false): Checked {
+  const flags = flagTable(args);
+  const positionals: string[] = [];
+  const given = new Map<string, string | true>();
+  for (let at = 0; at < argv.length; at++) {
+    const argument = argv[at]!;
+    if (argument === "--") {
+      positionals.push(...argv.slice(at + 1));
+      break;
+    }
+    if (isPositional(argument, flags)) {
+      positionals.push(argument);
+      continue;
+    }
+    if (argument === "--help" || argument === "-h") return { help: true };
+    const { flag, spelled, inline } = splitFlag(argument, flags);
+    if (given.has(flag.name)) throw new UsageError(`${spelled} is given twice`);
+    if (flag.definition.type === "boolean") {
+      if (inline !== undefined) throw new UsageError(`${spelled} takes no value`);
+      given.set(flag.name, true);
+    } else {
+      given.set(flag.name, inline ?? valueOf(spelled, argv[++at], flags));
+      checkOption(spelled, given.get(flag.name) as string, flag.definition);
+    }
+  }
+  checkPositionals(positionals, args, repeats);
+  const spelled = [...given].map(([name, value]) =>
+    value === true ? `--${name}` : `--${name}=${value}`,
+  );
+  return { help: false, rawArgs: [...spelled, "--", ...positionals] };
+}
+
+/** The name of a positional argument as help and messages write it. */
+export function positionalName(name: string): string {
+  return name.toUpperCase();
+}
+
+// --- internal ---
+
+interface Flag {
+  readonly name: string;
+  readonly definition: ArgDef;
+}
+
+/** Every spelling of each flag: `--output` and `-o`. Null-prototype by being a Map. */
+function flagTable(args: ArgsDef): Map<string, Flag> {
+  const table = new Map<string, Flag>();
+  for (const [name, definition] of Object.entries(args)) {
+    if (definition.type === "positional") continue;
+    table.set(`--${name}`, { name, definition });
+    for (const alias of aliasesOf(definition)) {
+      table.set(`-${alias}`, { name, definition });
+    }
+  }
+  return table;
+}
+
+/** No flag: `-` alone (stdin) and negative numbers are values, unless a flag is spelled like that. */
+function isPositional(argument: string, flags: Map<string, Flag>): boolean {
+  if (!argument.startsWith("-") || argument === "-") return true;
+  return /^-\.?\d/.test(argument) && !flags.has(argument);
+}
+
+function splitFlag(
+  argument: string,
+  flags: Map<string, Flag>,
+): { flag: Flag; spelled: string; inline?: string } {
+  const equals = argument.indexOf("=");
+  const name = equals === -1 ? argument : argument.slice(0, equals);
+  const exact = flags.get(name);
+  if (exact !== undefined) {
+    return {
+      flag: exact,
+      spelled: name,
+      ...(equals === -1 ? undefined : { inline: argument.slice(equals + 1) }),
+    };
+  }
+  // A short flag with its value directly behind it: -ojson.
+  const short = argument.startsWith("--") ? undefined : flags.get(argument.slice(0, 2));
+  if (short !== undefined) {
+    return { flag: short, spelled: argument.slice(0, 2), inline: argument.slice(2) };
+  }
+  const known = ["--help", ...[...flags.keys()].filter((flag) => flag.startsWith("--"))];
+  const near = nearest(name, known);
+  throw new UsageError(
+    `unknown flag ${quote(name)}; ` +
+      (near === undefined
+        ? "write -- before an argument that begins with a dash"
+        : `did you mean ${near}?`),
+  );
+}
+
+function valueOf(spelled: string, next: string | undefined, flags: Map<string, Flag>): string {
+  if (next === undefined) throw new UsageError(`${spelled} needs a value`);
+  if (!isPositional(next, flags)) {
+    throw new UsageError(
+      `${spelled} needs a value; write one that begins with a dash as ${spelled}=${next}`,
+    );
+  }
+  return next;
+}
+
+function checkOption(spelled: string, value: string, definition: ArgDef): void {
+  if (definition.type !== "enum" || definition.options === undefined) return;
+  if (definition.options.includes(value)) return;
+  throw new UsageError(
+    `${spelled} cannot be ${quote(value)}${didYouMean(value, definition.options)}`,
+  );
+}
+
+function checkPositionals(positionals: readonly string[], args: ArgsDef, repeats: boolean): void {
+  const declared = Object.entries(args).filter(([, { type }]) => type === "positional");
+  const required = declared.filter(([, definition]) => definition.required !== false);
+  const missing = required[positionals.length];
+  if (missing !== undefined) throw new UsageError(`${positionalName(missing[0])} is missing`);
+  if (repeats || positionals.length <= declared.length) return;
+  const extra = quote(positionals[declared.length]!);
+  const last = declared.at(-1);
+  throw new UsageError(
+    last === undefined
+      ? `unexpected argument ${extra}; there is none here`
+      : `unexpected argument ${extra} behind ${positionalName(last[0])}; quote an argument with spaces`,
+  );
+}

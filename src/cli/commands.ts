@@ -1,0 +1,71 @@
+/** The subcommands by name. Each is loaded when it is used, so that none pays for another at start. */
+
+import { nearest } from "../text.ts";
+import type { CommandModule } from "./command.ts";
+
+interface Listed {
+  /** One line for the overview. */
+  readonly summary: string;
+  readonly load: () => Promise<CommandModule>;
+}
+
+/** No prototype: `kv toString` is an unknown command like any other. */
+export const COMMANDS: Readonly<Record<string, Listed>> = Object.assign(
+  Object.create(null) as object,
+  {
+    serve: { summary: "run the server", load: () => import("./serve.ts") },
+    get: { summary: "print the value of a key", load: () => import("./get.ts") },
+    put: { summary: "set a key", load: () => import("./put.ts") },
+    del: { summary: "delete keys (also: rm)", load: () => import("./del.ts") },
+    ls: { summary: "list keys in order", load: () => import("./ls.ts") },
+    watch: { summary: "follow changes as they happen", load: () => import("./watch.ts") },
+    txn: { summary: "run a transaction from a JSON file", load: () => import("./txn.ts") },
+    status: {
+      summary: "show what the server says about itself",
+      load: () => import("./status.ts"),
+    },
+    health: {
+      summary: "exit 0 when the server is ready, else 1",
+      load: () => import("./health.ts"),
+    },
+  },
+);
+
+/** The command that a name or an alias stands for. */
+export function findCommand(name: string): string | undefined {
+  if (name in COMMANDS) return name;
+  return name === "rm" ? "del" : undefined;
+}
+
+/** The command that somebody who typed `name` most likely meant. */
+export function suggestCommand(name: string): string | undefined {
+  const word = name.toLowerCase();
+  return WORDS.get(word) ?? nearest(word.slice(0, 64), [...Object.keys(COMMANDS), "rm", "help"]);
+}
+
+// --- internal ---
+
+/** What other stores and tools call the same thing. */
+const WORDS = new Map([
+  ["set", "put"],
+  ["add", "put"],
+  ["write", "put"],
+  ["read", "get"],
+  ["cat", "get"],
+  ["delete", "del"],
+  ["remove", "del"],
+  ["unset", "del"],
+  ["list", "ls"],
+  ["keys", "ls"],
+  ["scan", "ls"],
+  ["start", "serve"],
+  ["server", "serve"],
+  ["run", "serve"],
+  ["subscribe", "watch"],
+  ["follow", "watch"],
+  ["tail", "watch"],
+  ["transaction", "txn"],
+  ["info", "status"],
+  ["ping", "health"],
+  ["version", "--version"],
+]);

@@ -1,0 +1,48 @@
+/** Which exit code a failure becomes. Scripts act on them, so none changes its meaning. */
+
+import type { ErrorCode } from "../errors.ts";
+
+export const FAILED = 1;
+export const USAGE = 2;
+export const NOT_FOUND = 3;
+export const CONDITION_FAILED = 4;
+export const UNREACHABLE = 6;
+
+/** What each exit code means, for the help. */
+export const EXIT_CODES: Readonly<Record<number, string>> = {
+  0: "done",
+  1: "any other failure",
+  2: "wrong usage, or the server refused an argument",
+  3: "the key is absent",
+  4: "a condition did not hold",
+  5: "not allowed",
+  6: "no server reached, it is not available, or no answer in time: a write may have been applied",
+  7: "the revision is compacted",
+  8: "too large, or the disk is full",
+  130: "interrupted by Ctrl-C",
+};
+
+export function exitCodeOf(code: ErrorCode): number {
+  return BY_ERROR[code];
+}
+
+// --- internal ---
+
+const BY_ERROR: Readonly<Record<ErrorCode, number>> = {
+  invalid_argument: USAGE,
+  unauthenticated: 5,
+  permission_denied: 5,
+  not_found: NOT_FOUND,
+  unknown_path: FAILED,
+  method_not_allowed: FAILED,
+  conflict: CONDITION_FAILED,
+  compacted: 7,
+  precondition_failed: CONDITION_FAILED,
+  too_large: 8,
+  unsupported: FAILED,
+  too_many_requests: UNREACHABLE,
+  unavailable: UNREACHABLE,
+  outcome_unknown: UNREACHABLE,
+  internal: FAILED,
+  storage_full: 8,
+};

@@ -1,0 +1,132 @@
+/**
+ * Writing to stdout and stderr. Straight to the file descriptors: `process.stdout` costs 10 ms at start
+ * and prints a stack trace when the reader of a pipe is gone.
+ */
+
+import { fstatSync, write, writeSync } from "node:fs";
+import { encodeUtf8 } from "../text.ts";
+import { ClosedOutput, Failure } from "./failure.ts";
+
+const STDOUT = 1;
+const STDERR = 2;
+
+/** Writes all of it to stdout. @throws `ClosedOutput` when nobody reads any more. */
+export function writeOut(data: string | Uint8Array): void {
+  writeAll(STDOUT, typeof data === "string" ? encodeUtf8(data) : data);
+}
+
+/** As `writeOut`, without holding up the event loop while a slow reader makes the write wait. */
+export async function writeOutLater(text: string): Promise<void> {
+  const bytes = encodeUtf8(text);
+  let written = 0;
+  while (written < bytes.length) {
+    try {
+      written += await writeOnce(bytes.subarray(written));
+    } catch (error) {
+      if (!isBusy(error)) throw writeFailure(error);
+      await Bun.sleep(BUSY_WAIT_MS);
+    }
+  }
+}
+
+/** Writes a line of text to stderr, control characters escaped; `color` is an ANSI colour's number. */
+export function writeErrorLine(line: string, color?: number): void {
+  const text = escapeControls(line);
+  try {
+    writeAll(STDERR, encodeUtf8(`${color === undefined ? text : paint(text, color)}\n`));
+  } catch {
+    // Nobody reads stderr: there is no other place to say so.
+  }
+}
+
+/** Writes a remark for a person to stderr; nothing when stderr is no terminal. */
+export function remark(line: string): void {
+  if (isTerminal(STDERR)) writeErrorLine(line);
+}
+
+/** Is the file descriptor (0 = stdin, 1 = stdout, 2 = stderr) a terminal? */
+export function isTerminal(descriptor: 0 | 1 | 2): boolean {
+  // Loading node:tty costs 1.5 ms, and most often a look at the kind of file is enough.
+  try {
+    if (!fstatSync(descriptor).isCharacterDevice()) return false;
+  } catch {
+    return false; // It is closed.
+  }
+  return process.getBuiltinModule("node:tty").isatty(descriptor);
+}
+
+/** May colours be used there? */
+export function hasColors(descriptor: 1 | 2): boolean {
+  if (process.env["NO_COLOR"] || process.env["TERM"] === "dumb") return false;
+  return isTerminal(descriptor);
+}
+
+/** The text in an ANSI colour. */
+export function paint(text: string, color: number): string {
+  return `\u001b[${color}m${text}\u001b[39m`;
+}
+
+/**
+ * The text with each control character as an escape (`\n`, `\u001b`), so that no key or value can move
+ * the cursor, change colours or reorder what is shown. A backslash stays as it is.
+ */
+export function escapeControls(text: string): string {
+  return text.replace(UNSAFE, (character) => NAMED[character] ?? unicodeEscape(character));
+}
+
+/** A key or a path as it stands in a message: quoted where that is needed to read it. */
+export function showText(text: string): string {
+  const plain = escapeControls(text) === text && /^[^\s"']+$/.test(text);
+  return plain ? text : jsonLine(text).trimEnd();
+}
+
+/** JSON on one line with a newline behind it; what a terminal would act on stands escaped. */
+export function jsonLine(value: unknown): string {
+  return `${JSON.stringify(value).replace(UNSAFE, unicodeEscape)}\n`;
+}
+
+// --- internal ---
+
+/** Milliseconds between two tries at a pipe that is full and does not block. */
+const BUSY_WAIT_MS = 5;
+
+/** Control characters (C0, DEL, C1), line and paragraph separators, and marks that change direction. */
+const UNSAFE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+function unicodeEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+function writeAll(descriptor: number, bytes: Uint8Array): void {
+  let written = 0;
+  while (written < bytes.length) {
+    try {
+      written += writeSync(descriptor, bytes, written);
+    } catch (error) {
+      if (!isBusy(error)) throw writeFailure(error);
+      Bun.sleepSync(BUSY_WAIT_MS);
+    }
+  }
+}
+
+function writeOnce(bytes: Uint8Array): Promise<number> {
+  return new Promise((resolve, reject) => {
+    write(STDOUT, bytes, 0, bytes.length, null, (error, count) => {
+      if (error === null) resolve(count);
+      else reject(error);
+    });
+  });
+}
+
+/** The pipe is full and was made non-blocking by somebody who shares it. */
+function isBusy(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "EAGAIN" || code === "EINTR";
+}
+
+function writeFailure(error: unknown): Error {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === "EPIPE" ? new ClosedOutput() : new Failure(`cannot write to stdout: ${message}`);
+}

@@ -1,0 +1,100 @@
+/** `kv put`: sets a key to an argument, to stdin or to a file. */
+
+import { defineCommand } from "citty";
+import type { CommandHelp } from "./command.ts";
+import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import { UsageError } from "./failure.ts";
+import { readFileArgument, readStandardInput } from "./input.ts";
+import { jsonLine, remark, showText, writeOut } from "./output.ts";
+import { parseInteger } from "./values.ts";
+
+export const command = defineCommand({
+  args: {
+    key: { type: "positional", required: true, description: "the key to set" },
+    value: {
+      type: "positional",
+      required: false,
+      description: "the value as text; - reads any bytes from stdin",
+    },
+    file: { type: "string", valueHint: "PATH", description: "read the value from a file" },
+    "content-type": {
+      type: "string",
+      valueHint: "TYPE",
+      description: "stored with the value; text or bytes, by what they are, when left out",
+    },
+    "if-revision": {
+      type: "string",
+      valueHint: "N",
+      description: "only if the key's revision is N (0: if it is absent)",
+    },
+    "if-absent": { type: "boolean", description: "only if the key is absent" },
+    output: {
+      type: "enum",
+      alias: "o",
+      options: ["json"],
+      valueHint: "json",
+      description: "print the answer as JSON",
+    },
+    ...connectionFlags,
+  },
+  async run({ args }) {
+    const conditions = parseConditions(args["if-revision"], args["if-absent"]);
+    const value = await readValue(args.value, args.file);
+    const client = await connectByFlags(args);
+    const contentType = args["content-type"];
+    const { key, revision, createRevision, version } = await client.put(args.key, value, {
+      ...conditions,
+      ...(contentType === undefined ? undefined : { contentType }),
+    });
+    if (args.output === "json") writeOut(jsonLine({ key, revision, createRevision, version }));
+    else {
+      const did = version === 1 ? "created" : "replaced";
+      remark(`${did} ${showText(key)} at revision ${revision}`);
+    }
+  },
+});
+
+export const help: CommandHelp = {
+  usage: ["put KEY VALUE [FLAGS]", "put KEY - [FLAGS] < FILE", "put KEY --file PATH [FLAGS]"],
+  environment: connectionEnvironment,
+  exitCodes: [0, 1, 2, 4, 6, 8],
+  notes: [
+    "Prints nothing on stdout. A value that begins with a dash goes behind --; a negative number",
+    "need not.",
+  ],
+  examples: [
+    ["kv put greeting hello", "set a key"],
+    ["kv put counter -5", "a negative number is a value, not a flag"],
+    ["kv put note -- --draft--", "behind -- everything is a value"],
+    ["tar c src | kv put backup -", "any bytes from stdin"],
+    ["kv put logo --file logo.png --content-type image/png", "a file with its type"],
+    ["kv put lock me --if-absent", "exit code 4 when somebody else has it"],
+  ],
+};
+
+// --- internal ---
+
+function parseConditions(
+  revision: string | undefined,
+  absent: boolean | undefined,
+): { ifRevision?: number; ifAbsent?: boolean } {
+  if (revision !== undefined && absent === true) {
+    throw new UsageError("--if-revision and --if-absent exclude each other");
+  }
+  if (absent === true) return { ifAbsent: true };
+  return revision === undefined ? {} : { ifRevision: parseInteger("--if-revision", revision, 0) };
+}
+
+async function readValue(
+  value: string | undefined,
+  file: string | undefined,
+): Promise<string | Uint8Array> {
+  if (value !== undefined && file !== undefined) {
+    throw new UsageError("VALUE and --file exclude each other");
+  }
+  if (file !== undefined) return readFileArgument(file);
+  if (value === undefined) {
+    throw new UsageError("VALUE is missing; give it, or - for stdin, or --file PATH");
+  }
+  return value === "-" ? readStandardInput() : value;
+}

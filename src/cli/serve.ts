@@ -1,0 +1,120 @@
+/** `kv serve`: opens the store, runs the server over it, and stops both in order. */
+
+import { defineCommand } from "citty";
+import type { RunningServer } from "../http/server.ts";
+import type { Store } from "../kv.ts";
+import type { CommandHelp } from "./command.ts";
+import { prepareDirectory, startFailure } from "./data-directory.ts";
+import { FAILED } from "./exit-codes.ts";
+import { log } from "./log.ts";
+import { showText } from "./output.ts";
+import {
+  isLoopback,
+  parseServeOptions,
+  serveEnvironment,
+  serveFlags,
+  type ServeOptions,
+} from "./serve-options.ts";
+import { Signals, signalExitCode } from "./signals.ts";
+import { VERSION } from "../version.ts";
+
+export const command = defineCommand({
+  args: serveFlags,
+  run: ({ args }) => serve(parseServeOptions(args), new Signals()),
+});
+
+export const help: CommandHelp = {
+  usage: ["serve [FLAGS]"],
+  environment: serveEnvironment,
+  exitCodes: [0, 1, 2],
+  notes: [
+    "Says on stderr where it listens, where the data is and at which revision. SIGTERM and SIGINT",
+    "finish what is in flight, end the watches and close the store (exit code 0); a second signal",
+    "ends the process at once. A success answer to a write means that it is on disk.",
+  ],
+  examples: [
+    ["kv serve", "listen on 127.0.0.1:5000, data in ./kv-data"],
+    ["kv serve --port 0 --data /tmp/try", "any free port; the start line tells which"],
+    ["KV_HOST=0.0.0.0 KV_DATA=/data kv serve", "the same by environment, as in a container"],
+    ["kv serve --allowed-origins https://app.example.com", "let the pages of one site in"],
+  ],
+};
+
+// --- internal ---
+
+/** Milliseconds for the last answers after the store has failed: "it is unknown what became of it". */
+const LAST_ANSWERS_MS = 1_000;
+
+async function serve(options: ServeOptions, signals: Signals): Promise<number> {
+  const { directory } = options;
+  const failed = Promise.withResolvers<unknown>();
+  prepareDirectory(directory);
+  const opening = openStore(directory, failed.resolve);
+  const store = await Promise.race([opening, signals.first]);
+  // Recovery can be broken off at any point: the next start does it again.
+  if (typeof store === "string") return signalExitCode(store);
+  const server = await listen(options, store);
+  announce(options, server, (await store.status()).revision);
+  const end = await Promise.race([
+    signals.first.then((signal) => ({ signal })),
+    failed.promise.then((error) => ({ error })),
+  ]);
+  if ("error" in end) return giveUp(server, end.error);
+  log().info(`${end.signal}: finishing what is in flight`);
+  return Promise.race([
+    stop(server, store),
+    signals.second.then(signalExitCode),
+    failed.promise.then((error) => giveUp(server, error)),
+  ]);
+}
+
+async function openStore(directory: string, onFatal: (error: unknown) => void): Promise<Store> {
+  const { openLog } = await import("../log/engine.ts");
+  try {
+    return await openLog({ directory, onFatal, onNotice: (notice) => log().info(notice) });
+  } catch (error) {
+    throw startFailure(error, directory);
+  }
+}
+
+async function listen(options: ServeOptions, store: Store): Promise<RunningServer> {
+  const { startServer } = await import("../http/server.ts");
+  const { host, port, allowedHosts, allowedOrigins, directory } = options;
+  try {
+    const onError = (error: unknown): void => log().error(messageOf(error));
+    return startServer({ store, host, port, allowedHosts, allowedOrigins, onError });
+  } catch (error) {
+    await store.close();
+    throw startFailure(error, directory);
+  }
+}
+
+function announce(options: ServeOptions, server: RunningServer, revision: number): void {
+  const { host, directory } = options;
+  const data = showText(directory);
+  log().info(`kv ${VERSION} serves ${server.url}, data in ${data}, revision ${revision}`);
+  if (isLoopback(host)) return;
+  log().warn(
+    `other machines can reach ${host} port ${server.port}, and whoever reaches it can read and ` +
+      "change everything; let only trusted ones through, or listen on 127.0.0.1",
+  );
+}
+
+async function stop(server: RunningServer, store: Store): Promise<number> {
+  await server.stop();
+  const { revision } = await store.status();
+  await store.close();
+  log().info(`stopped at revision ${revision}`);
+  return 0;
+}
+
+/** The store cannot be trusted any more. Those who wait are told; then a new start has to recover. */
+async function giveUp(server: RunningServer, error: unknown): Promise<number> {
+  log().fatal(`the store failed and kv ends: ${messageOf(error)}`);
+  await Promise.race([server.stop(), Bun.sleep(LAST_ANSWERS_MS)]);
+  return FAILED;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,132 @@
+/** `kv watch`: prints changes as they happen, over losses of the connection, until it is interrupted. */
+
+import { defineCommand } from "citty";
+import type { KvCommit } from "../client/index.ts";
+import { eventToJson } from "../json.ts";
+import type { Event, Range } from "../kv.ts";
+import { decodeUtf8 } from "../text.ts";
+import type { CommandHelp } from "./command.ts";
+import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import { UsageError } from "./failure.ts";
+import { LaterOutput } from "./later-output.ts";
+import {
+  escapeControls,
+  hasColors,
+  isTerminal,
+  jsonLine,
+  paint,
+  showText,
+  writeErrorLine,
+} from "./output.ts";
+import { readerGone } from "./reader-gone.ts";
+import { parseInteger } from "./values.ts";
+
+export const command = defineCommand({
+  args: {
+    key: {
+      type: "positional",
+      required: false,
+      description: "only changes of this key; of all keys when left out",
+    },
+    prefix: {
+      type: "string",
+      valueHint: "PREFIX",
+      description: "only changes of keys that begin with this",
+    },
+    from: {
+      type: "string",
+      valueHint: "N",
+      description: "begin at revision N, which may be past; from now on when left out",
+    },
+    once: { type: "boolean", description: "end after the first change" },
+    output: {
+      type: "enum",
+      alias: "o",
+      options: ["pretty", "json", "frames"],
+      valueHint: "pretty|json|frames",
+      description: "lines to read (on a terminal), or a JSON object an event (else) or a commit",
+    },
+    ...connectionFlags,
+  },
+  async run({ args }) {
+    const range = parseRange(args.key, args.prefix);
+    const from = args.from === undefined ? undefined : parseInteger("--from", args.from, 1);
+    const print = printer(args.output);
+    const client = await connectByFlags(args);
+    const changes = client.watch(range, {
+      from,
+      onDisconnect: (error) =>
+        writeErrorLine(`kv watch: connection lost, trying again: ${error.message}`),
+      onReconnect: () => writeErrorLine("kv watch: connected again, no change was missed"),
+    });
+    const output = new LaterOutput();
+    const follow = async (): Promise<void> => {
+      for await (const commit of changes) {
+        await output.write(print(commit));
+        if (args.once === true) break;
+      }
+      await output.flush();
+    };
+    await Promise.race([follow(), output.broken, readerGone()]);
+  },
+});
+
+export const help: CommandHelp = {
+  usage: ["watch [KEY] [FLAGS]", "watch --prefix PREFIX [FLAGS]"],
+  environment: connectionEnvironment,
+  exitCodes: [0, 1, 2, 6, 7, 130],
+  notes: [
+    "Runs until Ctrl-C. When the connection is lost it is made again, as often as it takes, and the",
+    "watch goes on where it was: each change comes once, in order. Only if the first connection cannot",
+    "be made does it end, with exit code 6. Piped, a line is a JSON object with the event's revision;",
+    "with -o frames a line has all events of one revision, which is what one write did.",
+  ],
+  examples: [
+    ["kv watch", "every change from now on"],
+    ["kv watch --prefix users/ | jq .key", "the keys that change in a folder"],
+    ["kv watch config --once", "wait for the next change of a key"],
+    ["kv watch --from 1", "all that ever happened, as far as it is kept, and what happens next"],
+  ],
+};
+
+// --- internal ---
+
+/** Characters of a value that a line for people shows. */
+const PREVIEW_CHARS = 100;
+
+const COLORS = { put: 32, delete: 31, expire: 33 } as const;
+const GREY = 90;
+
+function parseRange(key: string | undefined, prefix: string | undefined): Range {
+  if (key !== undefined && prefix !== undefined) {
+    throw new UsageError("KEY and --prefix exclude each other");
+  }
+  if (key !== undefined) return { key };
+  return prefix === undefined ? {} : { prefix };
+}
+
+function printer(output: string | undefined): (commit: KvCommit) => string {
+  if (output === "frames") {
+    return ({ revision, events }) =>
+      jsonLine({ type: "change", revision, events: events.map(eventToJson) });
+  }
+  if (output === "json" || (output === undefined && !isTerminal(1))) {
+    return ({ events }) => events.map((event) => jsonLine(eventToJson(event))).join("");
+  }
+  const color = hasColors(1) ? paint : String;
+  return ({ events }) => events.map((event) => `${describe(event, color)}\n`).join("");
+}
+
+function describe(event: Event, color: (text: string, color: number) => string): string {
+  const revision = color(String(event.revision), GREY);
+  const line = `${revision} ${color(event.type, COLORS[event.type])} ${showText(event.key)}`;
+  return event.type === "put" ? `${line} ${preview(event.value, event.contentType)}` : line;
+}
+
+/** The beginning of a text, in quotes and escaped; of anything else only how much there is. */
+function preview(value: Uint8Array, contentType: string): string {
+  const text = decodeUtf8(value);
+  if (text === undefined) return `(${value.length} bytes, ${escapeControls(contentType)})`;
+  const cut = text.length > PREVIEW_CHARS ? `${text.slice(0, PREVIEW_CHARS)}…` : text;
+  return jsonLine(cut).trimEnd();
+}

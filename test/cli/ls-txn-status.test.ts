@@ -1,0 +1,202 @@
+/** ls, txn, status and health against a running server. */
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { startServerProcess, type ServerProcess } from "../support/server-process.ts";
+import { temporaryDirectory } from "../support/temporary.ts";
+import { expectFailure, kv, shell, type Ran } from "./rig.ts";
+
+const temporary = temporaryDirectory();
+let server: ServerProcess;
+
+/** In the order of their bytes. */
+const KEYS = ["Z", "a", "a b", "a/1", "a/2", "b\nc", "é", "\uffee", "💾"];
+
+beforeAll(async () => {
+  server = await startServerProcess({ directory: join(temporary.path, "data") });
+  for (const key of KEYS.toReversed()) await run("put", "--", key, `value of ${key}`);
+});
+
+afterAll(async () => {
+  await server.kill();
+  temporary.remove();
+});
+
+function run(...argv: string[]): Promise<Ran> {
+  return kv(argv, { url: server.url });
+}
+
+function lines(keys: readonly string[], end = "\n"): string {
+  return keys.map((key) => key + end).join("");
+}
+
+describe("ls", () => {
+  test("piped, it prints one key a line in the order of their bytes", async () => {
+    expect(await run("ls")).toMatchObject({ stdout: lines(KEYS), stderr: "", exitCode: 0 });
+    expect((await run("ls", "-o", "keys")).stdout).toBe(lines(KEYS));
+  });
+
+  test("a prefix, a start and an end choose keys", async () => {
+    expect((await run("ls", "a")).stdout).toBe(lines(["a", "a b", "a/1", "a/2"]));
+    expect((await run("ls", "a/")).stdout).toBe(lines(["a/1", "a/2"]));
+    expect((await run("ls", "--start", "a/2", "--end", "é")).stdout).toBe(lines(["a/2", "b\nc"]));
+    expect((await run("ls", "--start", "\uffee")).stdout).toBe(lines(["\uffee", "💾"]));
+    expect((await run("ls", "")).stdout).toBe(lines(KEYS));
+  });
+
+  test("no match prints nothing and is no failure", async () => {
+    expect(await run("ls", "nothing/")).toMatchObject({ stdout: "", stderr: "", exitCode: 0 });
+    expect(await run("ls", "nothing/", "-o", "table")).toMatchObject({ stdout: "", exitCode: 0 });
+  });
+
+  test("--limit ends the listing", async () => {
+    expect((await run("ls", "--limit", "3")).stdout).toBe(lines(KEYS.slice(0, 3)));
+  });
+
+  test("-0 ends each key with a NUL, so that newlines in keys do no harm", async () => {
+    expect((await run("ls", "-0")).stdout).toBe(lines(KEYS, "\0"));
+    const count = await shell("kv ls --null b | xargs -0 -n1 echo x | wc -l", { url: server.url });
+    expect(count.stdout.trim()).toBe("2");
+  });
+
+  test("-o json has a line for each entry, with its value", async () => {
+    const { stdout } = await run("ls", "-o", "json");
+    const entries = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(entries.map(({ key, value }) => [key, value])).toEqual(
+      KEYS.map((key) => [key, `value of ${key}`]),
+    );
+    expect(entries[0]).toMatchObject({ version: 1, contentType: "text/plain; charset=utf-8" });
+  });
+
+  test("-o table is aligned and escapes control characters", async () => {
+    const { stdout } = await run("ls", "-o", "table", "--end", "c");
+    const [title, ...rows] = stdout.trimEnd().split("\n");
+    expect(title).toMatch(/^KEY +REVISION {2}VERSION {2}CONTENT TYPE$/);
+    expect(rows.map((row) => row.slice(0, 5).trimEnd())).toEqual(
+      ["Z", "a", "a b", "a/1", "a/2", String.raw`b\nc`].map((key) => key.slice(0, 5)),
+    );
+    expect(new Set(rows.map((row) => row.indexOf("text/plain"))).size).toBe(1);
+  });
+
+  test("a listing of more than one page is whole and in order", async () => {
+    const puts = Array.from({ length: 2_500 }, (_, index) => {
+      return { op: "put", key: `many/${String(index).padStart(5, "0")}`, value: "" };
+    });
+    const txn = await kv(["txn", "-"], { url: server.url, input: JSON.stringify({ then: puts }) });
+    expect(txn).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+    const keys = puts.map(({ key }) => key);
+    expect((await run("ls", "many/")).stdout).toBe(lines(keys));
+    expect((await run("ls", "many/", "--limit", "1001")).stdout).toBe(lines(keys.slice(0, 1_001)));
+  });
+});
+
+describe("txn", () => {
+  const path = join(temporary.path, "txn.json");
+
+  async function txn(body: unknown, ...flags: string[]): Promise<Ran> {
+    await Bun.write(path, typeof body === "string" ? body : JSON.stringify(body));
+    return run("txn", path, ...flags);
+  }
+
+  test("it takes effect at one revision and prints nothing", async () => {
+    const then = [
+      { op: "put", key: "t/1", value: "one" },
+      { op: "put", key: "t/2", base64: "/w==" },
+    ];
+    expect(await txn({ then })).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+    expect((await run("get", "t/1")).stdout).toBe("one");
+    expect((await run("get", "t/2")).bytes).toEqual(Uint8Array.of(255));
+  });
+
+  test("-o json prints the answer with a result for each operation", async () => {
+    const then = [
+      { op: "put", key: "t/3", value: "x" },
+      { op: "get", key: "t/3", keys: true },
+      { op: "get", key: "t/none" },
+      { op: "delete", key: "t/3" },
+      { op: "put", key: "t/4", value: "y" },
+    ];
+    const answer = JSON.parse((await txn({ then }, "-o", "json")).stdout);
+    expect(answer.succeeded).toBe(true);
+    expect(answer.results.map(({ op }: { op: string }) => op)).toEqual(then.map(({ op }) => op));
+    expect(answer.results[1].entry).not.toHaveProperty("value");
+    expect(answer.results[2]).toEqual({ op: "get", entry: null });
+  });
+
+  test("failed checks are exit code 4, name the key, and change nothing", async () => {
+    const checks = [
+      { key: "t/1", revision: 0, not: true },
+      { key: "t/1", revision: 0 },
+    ];
+    const body = { checks, then: [{ op: "put", key: "t/1", value: "no" }] };
+    expectFailure(await txn(body), 4, "checks[1] on t/1 did not hold");
+    expect((await run("get", "t/1")).stdout).toBe("one");
+    const answer = await txn({ ...body, else: [{ op: "get", key: "t/1" }] }, "-o", "json");
+    expect(answer.exitCode).toBe(4);
+    expect(JSON.parse(answer.stdout)).toMatchObject({
+      succeeded: false,
+      failed: [1],
+      results: [{ op: "get", entry: { value: "one" } }],
+    });
+  });
+
+  test.each([
+    ["", "is no JSON"],
+    ["{", "is no JSON"],
+    ['"\\ud800"', "must be an object"],
+    [{ thn: [] }, 'did you mean "then"?'],
+    [{ then: [{ op: "putt", key: "k" }] }, 'did you mean "put"?'],
+    [{ then: [{ op: "put", key: "k" }] }, 'exactly one of "value" (text) and "base64" (bytes)'],
+    [{ then: [{ op: "put", key: "", value: "" }] }, "then[0].key is empty"],
+    [{ checks: [{ key: "k" }] }, 'lacks the field "revision"'],
+  ])("%j is refused in one line", async (body, message) => {
+    const ran = await txn(body);
+    expectFailure(ran, 2, message);
+  });
+
+  test("a file that is not there is named", async () => {
+    expectFailure(await run("txn", "/nowhere.json"), 1, "cannot read /nowhere.json");
+  });
+});
+
+describe("status and health", () => {
+  test("status tells a person what matters", async () => {
+    const { stdout, exitCode } = await run("status");
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/^server {4}http:\/\/127\.0\.0\.1:\d+, kv \S+$/m);
+    expect(stdout).toMatch(/^revision {2}\d+, readable from \d+$/m);
+    expect(stdout).toMatch(/^engine {4}log, durability sync$/m);
+  });
+
+  test("status -o json is what the server answers", async () => {
+    const { stdout } = await run("status", "-o", "json");
+    const answer = (await (await fetch(`${server.url}/v1/status`)).json()) as object;
+    expect(Object.keys(JSON.parse(stdout))).toEqual(Object.keys(answer));
+    expect(JSON.parse(stdout).store).toBe((answer as { store: string }).store);
+  });
+
+  test("health is silent and 0 when the server is ready", async () => {
+    expect(await run("health")).toMatchObject({ stdout: "", stderr: "", exitCode: 0 });
+  });
+
+  test("KV_PORT alone finds a server on this machine", async () => {
+    const environment = { KV_PORT: String(server.port) };
+    expect((await kv(["health"], { environment })).exitCode).toBe(0);
+    expect((await kv(["get", "a"], { environment })).stdout).toBe("value of a");
+  });
+
+  test("a server on this machine is reached past any proxy", async () => {
+    const environment = { HTTP_PROXY: "http://127.0.0.1:1", http_proxy: "http://127.0.0.1:1" };
+    const ran = await kv(["get", "a"], { url: server.url, environment });
+    expect(ran).toMatchObject({ stdout: "value of a", exitCode: 0 });
+  });
+
+  test("the short forms of an address are understood", async () => {
+    for (const url of [`:${server.port}`, `127.0.0.1:${server.port}`, `localhost:${server.port}`]) {
+      expect((await kv(["get", "a", "--url", url])).stdout).toBe("value of a");
+    }
+  });
+});

@@ -1,0 +1,161 @@
+/**
+ * Runs the compiled executable as a user would, and holds every run to what no run may do: print a stack
+ * trace, or a path out of the executable.
+ */
+
+import { expect } from "bun:test";
+import { executable } from "../../scripts/build.ts";
+
+export interface RunOptions {
+  /** The server, as `KV_URL`; without one the command gets the default address. */
+  readonly url?: string;
+  /** Bytes for stdin; empty when left out. */
+  readonly input?: string | Uint8Array;
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly directory?: string;
+}
+
+export interface Ran {
+  /** 128 + the number of the signal where one ended it. */
+  readonly exitCode: number;
+  readonly bytes: Uint8Array;
+  /** `bytes` as text. */
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs `kv` with these arguments to its end. */
+export async function kv(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  return run([executable, ...argv], options);
+}
+
+/** Runs a line of shell in which `kv` is the executable. */
+export async function shell(line: string, options: RunOptions = {}): Promise<Ran> {
+  return run(["bash", "-c", `kv() { "${executable}" "$@"; }\n${line}`], options);
+}
+
+/**
+ * Runs `kv` on a terminal of its own: stdout and stderr come as one text, line ends as CR LF.
+ * `line` is shell, `kv` stands for the executable.
+ */
+export async function terminal(line: string, options: RunOptions = {}): Promise<Ran> {
+  const inner = line.replaceAll(/\bkv\b/g, `"${executable}"`);
+  return run(["script", "-qec", inner, "/dev/null"], options);
+}
+
+/** A command that goes on until it is told to end. */
+export interface Running {
+  /** What it has printed so far. */
+  readonly output: { stdout: string; stderr: string };
+  /** The exit code; all output is in by then. */
+  readonly exited: Promise<number>;
+  /** The first `count` lines of stdout, as soon as they are there. */
+  lines(count: number): Promise<string[]>;
+  /** As `lines`, each parsed as JSON. */
+  jsonLines(count: number): Promise<Record<string, unknown>[]>;
+  /** As `lines`, of stderr. */
+  errorLines(count: number): Promise<string[]>;
+  kill(signal: NodeJS.Signals): Promise<number>;
+}
+
+/** Starts `kv` with these arguments. With `unread`, nobody reads its stdout. */
+export function start(
+  argv: readonly string[],
+  options: RunOptions & { readonly unread?: boolean } = {},
+): Running {
+  const child = Bun.spawn([executable, ...argv], {
+    env: environmentOf(options),
+    cwd: options.directory ?? process.cwd(),
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const output = { stdout: "", stderr: "" };
+  let code: number | undefined;
+  let changed = Promise.withResolvers<void>();
+  const collect = async (name: "stdout" | "stderr"): Promise<void> => {
+    if (name === "stdout" && options.unread === true) return;
+    for await (const text of child[name].pipeThrough(new TextDecoderStream())) {
+      output[name] += text;
+      changed.resolve();
+      changed = Promise.withResolvers();
+    }
+  };
+  const exited = Promise.all([child.exited, collect("stdout"), collect("stderr")]).then(
+    ([exitCode]) => {
+      code = exitCode;
+      changed.resolve();
+      expectNoTrace(output.stderr);
+      return exitCode;
+    },
+  );
+  const linesOf = async (name: "stdout" | "stderr", count: number): Promise<string[]> => {
+    for (;;) {
+      const lines = output[name].split("\n").slice(0, -1);
+      if (lines.length >= count) return lines.slice(0, count);
+      if (code !== undefined) {
+        throw new Error(`kv ended with ${code}:\n${output.stdout}${output.stderr}`);
+      }
+      await changed.promise;
+    }
+  };
+  return {
+    output,
+    exited,
+    lines: (count) => linesOf("stdout", count),
+    jsonLines: async (count) => (await linesOf("stdout", count)).map((line) => JSON.parse(line)),
+    errorLines: (count) => linesOf("stderr", count),
+    kill(signal) {
+      child.kill(signal);
+      return exited;
+    },
+  };
+}
+
+/** The environment of a run: none of kv's variables but those given, and no colours by accident. */
+export function environmentOf(options: RunOptions): Record<string, string> {
+  const inherited = Object.entries(process.env) as [string, string][];
+  const own = inherited.filter(([name]) => !/^(KV_.*|NO_COLOR|FORCE_COLOR)$/.test(name));
+  return {
+    ...Object.fromEntries(own),
+    TERM: "xterm-256color",
+    ...(options.url === undefined ? undefined : { KV_URL: options.url }),
+    ...options.environment,
+  };
+}
+
+/** Fails unless the output could come from a program that never shows where it broke. */
+export function expectNoTrace(output: string): void {
+  expect(output).not.toMatch(/^\s+at .+[:(]/m);
+  expect(output).not.toMatch(/\$bunfs|node_modules|\.ts:\d+|unexpected error|Bun v\d/);
+}
+
+/** The usual shape of a failure: nothing on stdout, one line on stderr, an exit code. */
+export function expectFailure(ran: Ran, exitCode: number, message: RegExp | string): void {
+  expect(ran.stdout).toBe("");
+  if (typeof message === "string") expect(ran.stderr).toContain(message);
+  else expect(ran.stderr).toMatch(message);
+  expect(ran.stderr.trimEnd().split("\n")).toHaveLength(1);
+  expect(ran.exitCode).toBe(exitCode);
+}
+
+// --- internal ---
+
+async function run(command: readonly string[], options: RunOptions): Promise<Ran> {
+  const child = Bun.spawn([...command], {
+    env: environmentOf(options),
+    cwd: options.directory ?? process.cwd(),
+    stdin:
+      typeof options.input === "string" ? Buffer.from(options.input) : (options.input ?? "ignore"),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [bytes, stderr, exitCode] = await Promise.all([
+    new Response(child.stdout).bytes(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  const stdout = new TextDecoder().decode(bytes);
+  expectNoTrace(stderr);
+  return { exitCode, bytes, stdout, stderr };
+}
