@@ -8,6 +8,7 @@ import { openModel } from "../support/model-store.ts";
 import { openSocket, type SocketClient } from "../support/socket-client.ts";
 import { startSocketServer, type SocketServer } from "../support/socket-server.ts";
 import { put, write } from "../support/stores.ts";
+import { temporaryLog } from "../support/temporary-log.ts";
 
 const PAGE = readFileSync(join(import.meta.dir, "../../docs/websocket.md"), "utf8");
 
@@ -18,7 +19,8 @@ const blocks = [...PAGE.matchAll(/^```ws *(.*)\n([^]*?)^```$/gm)].map(([, name, 
 }));
 
 test("the conversation of the page goes as it is written", async () => {
-  await using server = startSocketServer(openModel());
+  await using log = await temporaryLog();
+  await using server = startSocketServer(log.store);
   const lines = blocks.filter(({ name }) => name === "").flatMap(({ lines }) => lines);
   expect(lines.length).toBeGreaterThan(40);
   await replay(server, lines);
@@ -33,12 +35,14 @@ test("a compacted start is refused as the page says", async () => {
 });
 
 test("progress comes as the page says", async () => {
-  await using server = startSocketServer(openModel(), { progressMs: 20 });
+  await using log = await temporaryLog();
+  await using server = startSocketServer(log.store, { progressMs: 20 });
   await replay(server, named("progress"));
 });
 
 test("a stop goes as the page says", async () => {
-  await using server = startSocketServer(openModel());
+  await using log = await temporaryLog();
+  await using server = startSocketServer(log.store);
   await replay(server, named("stop"));
 });
 

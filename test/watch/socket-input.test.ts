@@ -12,7 +12,7 @@ let server: TestServer;
 let client: SocketClient;
 
 beforeAll(async () => {
-  server = startTestServer();
+  server = await startTestServer();
   client = await openSocket(server.url);
   await client.request({ op: "put", key: "k", value: "v" });
 });

@@ -4,11 +4,11 @@ import { expect, test } from "bun:test";
 import { TOPIC_CHECK_BYTES, WATCHER_UNSENT_BYTES_MAX } from "../../src/limits.ts";
 import type { SocketFrame } from "../../src/messages.ts";
 import type { Subscriber } from "../../src/watch/subscriber.ts";
-import { openModel } from "../support/model-store.ts";
 import { openRawSocket, type RawSocket } from "../support/raw-socket.ts";
 import { openSocket } from "../support/socket-client.ts";
 import { startSocketServer, type SocketServer } from "../support/socket-server.ts";
 import { changesBetween, put, write } from "../support/stores.ts";
+import { temporaryLog } from "../support/temporary-log.ts";
 import { WatchChecker } from "../support/watch-checker.ts";
 
 const COMMITS = 250;
@@ -36,7 +36,8 @@ function revisionsOf(texts: readonly string[]): number[] {
 }
 
 test("stalled readers cost a bounded amount, disturb nobody, and go on without a hole", async () => {
-  const store = openModel();
+  await using log = await temporaryLog();
+  const { store } = log;
   await using server = startSocketServer(store);
   const subscribers = subscribersOf(server);
   const stalled = await Promise.all(Array.from({ length: 12 }, () => openRawSocket(server.url)));
@@ -59,7 +60,7 @@ test("stalled readers cost a bounded amount, disturb nobody, and go on without a
   expect(most).toBeLessThan(WATCHER_UNSENT_BYTES_MAX + TOPIC_CHECK_BYTES + 2 * VALUE_BYTES + 1_000);
 
   // One after the other reads again while writes go on.
-  const log = changesBetween(store, 1, COMMITS + stalled.length);
+  const commits = changesBetween(store, 1, COMMITS + stalled.length);
   for (const raw of stalled) {
     raw.resume();
     await write(store, put("late"));
@@ -68,14 +69,15 @@ test("stalled readers cost a bounded amount, disturb nobody, and go on without a
     await raw.until(() => raw.texts.length === 1 + COMMITS + stalled.length);
     const checker = new WatchChecker({}, 0);
     for (const text of raw.texts.slice(1)) checker.receive(JSON.parse(text) as SocketFrame);
-    checker.compare(await log, COMMITS + stalled.length);
+    checker.compare(await commits, COMMITS + stalled.length);
     raw.destroy();
   }
   expect(server.errors).toEqual([]);
 }, 20_000);
 
 test("a reader of history that stalls holds no more than a reader of news", async () => {
-  const store = openModel();
+  await using log = await temporaryLog();
+  const { store } = log;
   const value = "x".repeat(VALUE_BYTES);
   for (let count = 0; count < COMMITS; count++) await write(store, put("a", value));
   await using server = startSocketServer(store);
@@ -97,7 +99,8 @@ test("a reader of history that stalls holds no more than a reader of news", asyn
 });
 
 test("a stalled reader that breaks off is forgotten", async () => {
-  const store = openModel();
+  await using log = await temporaryLog();
+  const { store } = log;
   await using server = startSocketServer(store);
   const raw = await openRawSocket(server.url);
   await watchAll(raw);

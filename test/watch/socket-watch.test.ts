@@ -9,6 +9,7 @@ import { rounds } from "../support/rounds.ts";
 import { openSocket, type Received, type SocketClient } from "../support/socket-client.ts";
 import { startSocketServer } from "../support/socket-server.ts";
 import { changesBetween, del, put, write } from "../support/stores.ts";
+import { temporaryLog } from "../support/temporary-log.ts";
 import { WatchChecker } from "../support/watch-checker.ts";
 
 const KEYS = ["a", "a/1", "a/2", "b", "ä"];
@@ -140,7 +141,8 @@ describe("a watch", () => {
 
 test("watches from anywhere, cut at any moment and resumed, see every change exactly once", async () => {
   await withSeed(randomSeed(), async (random) => {
-    const store = openModel({ chunkCommitsMax: 7 });
+    await using temporary = await temporaryLog({ recentBytesMax: 200_000 });
+    const { store } = temporary;
     for (let count = 0; count < 100; count++) await write(store, ...operations(random));
     await using server = startSocketServer(store, { progressMs: 20 });
     const writing = new AbortController();
