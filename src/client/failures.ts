@@ -27,7 +27,7 @@ export function connectionFailed(attempt: Attempt, cause: unknown): KvError {
     return new KvError("unavailable", `the host ${host} of ${url} is not known`, {}, cause);
   }
   if (isNotHttp(code)) return notKv(attempt, "it does not speak HTTP", cause);
-  const reason = `${code ?? messageOf(cause)}`;
+  const reason = code ?? innerMessageOf(cause);
   if (wasNotSent(cause, code)) {
     return new KvError("unavailable", `cannot connect to ${url} (${reason})`, {}, cause);
   }
@@ -95,6 +95,12 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Node's own message is "fetch failed"; its cause knows more. */
+function innerMessageOf(error: unknown): string {
+  const { cause } = (error ?? {}) as { cause?: unknown };
+  return messageOf(cause instanceof Error ? cause : error);
+}
+
 function isNotHttp(code: string | undefined): boolean {
   return code === "Malformed_HTTP_Response" || (code?.startsWith("HPE_") ?? false);
 }
@@ -103,6 +109,8 @@ function isNotHttp(code: string | undefined): boolean {
 function wasNotSent(error: unknown, code: string | undefined): boolean {
   const { cause } = (error ?? {}) as { cause?: { syscall?: unknown } };
   if (cause?.syscall === "connect" || code === "UND_ERR_CONNECT_TIMEOUT") return true;
+  // Ports of other protocols, which the standard of fetch does not allow.
+  if (innerMessageOf(error) === "bad port") return true;
   if (code === "EPROTO" && messageOf(error).includes("handshake")) return true;
   return /CERT|ERR_TLS|ERR_SSL_WRONG_VERSION|ERR_INVALID_URL/.test(code ?? "");
 }

@@ -45,7 +45,8 @@ export class Watcher {
   readonly #options: WatcherOptions;
   readonly #feed: WatcherFeed;
   readonly #bytesMax: number;
-  readonly #start = Promise.withResolvers<WatchStart>();
+  #resolveStart!: (start: WatchStart) => void;
+  #rejectStart!: (error: unknown) => void;
   /** It has been taken in up to, but not including, this revision; unknown until it begins from now. */
   #next: number | undefined;
   /** What was pulled: up to and including this revision. */
@@ -64,7 +65,11 @@ export class Watcher {
     this.#feed = feed;
     this.#bytesMax = bytesMax;
     this.#next = options.from;
-    this.started = this.#start.promise;
+    // `Promise.withResolvers` came to Node.js with version 22.
+    this.started = new Promise((resolve, reject) => {
+      this.#resolveStart = resolve;
+      this.#rejectStart = reject;
+    });
     // Whoever pulls gets the error too; nobody has to look here.
     this.started.catch(() => {});
   }
@@ -126,7 +131,7 @@ export class Watcher {
       this.#store = store;
       this.#next ??= revision + 1;
       this.#pulled = this.#next - 1;
-      this.#start.resolve({ revision: this.#pulled, store });
+      this.#resolveStart({ revision: this.#pulled, store });
     } else if (this.#store !== store) {
       this.end(anotherStore());
       return;
@@ -180,7 +185,7 @@ export class Watcher {
   end(error?: unknown): void {
     if (this.#end !== undefined) return;
     this.#end = { error };
-    this.#start.reject(error ?? new KvError("unavailable", "the watch was ended"));
+    this.#rejectStart(error ?? new KvError("unavailable", "the watch was ended"));
     this.#feed.ended(this);
     this.#wakeUp();
   }

@@ -45,9 +45,9 @@ test("a watch goes on over restarts of the server under writes: nothing lost, no
     },
   );
   const { revision: start } = await watch.started;
-  let writing = true;
+  const enough = new AbortController();
   const writer = (async () => {
-    for (let count = 0; writing; count++) {
+    for (let count = 0; !enough.signal.aborted; count++) {
       await write(store, put(`${count % 3 === 0 ? "b" : "a"}/${count % 7}`, `${count}`));
       if (count % 10 === 0) await Bun.sleep(1);
     }
@@ -65,7 +65,7 @@ test("a watch goes on over restarts of the server under writes: nothing lost, no
   }
   const before = seen.length;
   await until(() => seen.length > before + 20);
-  writing = false;
+  enough.abort();
   await writer;
   const last = store.status().revision;
   const expected = await changesBetween(store, start + 1, last, { range: { prefix: "a/" } });
@@ -165,7 +165,7 @@ test("a connection that does not open in time is given up", async () => {
   await using stalled = await startOddServer(() => {});
   const watches = quickWatches(stalled.url, {
     timeoutMs: 20,
-    diagnose: (error) => Promise.resolve(error),
+    diagnose: async (error) => error,
   });
   await expectFailure(watches.watch({ range: {} }).pull(), "unavailable", "within 0.02 s");
 });
