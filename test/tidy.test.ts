@@ -116,6 +116,8 @@ describe("a planted fault is caught:", () => {
       "test/image.sh:1 has 402 lines; at most 400",
     ]);
     expect(shapeFaults([file("test/b.test.ts", "/** Header. */", long)])).toEqual([]);
+    expect(shapeFaults([file("src/c.ts", "/** Header. */", `say("${long}");`)])).toEqual([]);
+    expect(shapeFaults([file("src/c.ts", "/** Header. */", `// "${long}"`)])).toHaveLength(1);
   });
 
   test("an end of the process in the middle, an export without a name", () => {
