@@ -12,7 +12,7 @@ const MAX = LIMITS.valueBytesMax;
 let server: TestServer;
 
 beforeAll(async () => {
-  server = startTestServer();
+  server = await startTestServer();
   await write(server.store, put("key", "before"));
 });
 
@@ -82,7 +82,9 @@ describe("a value of a byte more", () => {
 });
 
 test("a limit below the usual one holds too", async () => {
-  await using small = startTestServer({ store: openModel({ limits: { valueBytesMax: 10 } }) });
+  await using small = await startTestServer({
+    store: openModel({ limits: { valueBytesMax: 10 } }),
+  });
   expect((await small.fetch("/v1/kv/a", { method: "PUT", body: "a".repeat(10) })).status).toBe(201);
   const send = () => small.fetch("/v1/kv/a", { method: "PUT", body: "a".repeat(11) });
   await expectRefusal(small, send, {

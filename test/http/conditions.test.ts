@@ -7,8 +7,8 @@ import { put, write } from "../support/stores.ts";
 
 let server: TestServer;
 
-beforeAll(() => {
-  server = startTestServer();
+beforeAll(async () => {
+  server = await startTestServer();
 });
 
 afterAll(async () => {

@@ -9,9 +9,9 @@ import { startTestServer, type TestServer } from "../support/test-server.ts";
 let store: FaultyStore;
 let server: TestServer;
 
-beforeEach(() => {
+beforeEach(async () => {
   store = openFaulty();
-  server = startTestServer({ store });
+  server = await startTestServer({ store });
 });
 
 afterEach(() => server.stop());

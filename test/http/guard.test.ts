@@ -1,7 +1,6 @@
 /** Who may use the server: names in Host, origins of web pages, and CORS for those let in. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { openModel } from "../support/model-store.ts";
 import { failure, put, write } from "../support/stores.ts";
 import { rawRequest, type RawAnswer } from "../support/raw-http.ts";
 import { expectRefusal, startTestServer, type TestServer } from "../support/test-server.ts";
@@ -11,7 +10,7 @@ const APP = "https://app.example.com";
 let server: TestServer;
 
 beforeAll(async () => {
-  server = startTestServer({
+  server = await startTestServer({
     allowedHosts: ["kv.example.com", "Shop.Example.com:8443"],
     allowedOrigins: [APP, "http://localhost:3000", "https://Port.example.com:443"],
   });
@@ -278,15 +277,8 @@ describe("a server does not start with", () => {
     ["an allowed origin that is a pattern", { allowedOrigins: ["*"] }],
     ["an allowed origin with a pattern", { allowedOrigins: ["https://*.example.com"] }],
   ])("%s", async (_, options) => {
-    await using store = closing(openModel());
-    const start = () => startTestServer({ ...options, store: store.store });
+    const start = () => startTestServer(options);
     const error = await failure(start, "invalid_argument");
     expect(error.message).toMatch(/an allowed (host|origin) (is a name|looks) like .*not "/);
   });
 });
-
-// --- internal ---
-
-function closing(store: ReturnType<typeof openModel>) {
-  return { store, [Symbol.asyncDispose]: () => store.close() };
-}

@@ -6,8 +6,8 @@ import { expectRefusal, startTestServer, type TestServer } from "../support/test
 
 let server: TestServer;
 
-beforeAll(() => {
-  server = startTestServer();
+beforeAll(async () => {
+  server = await startTestServer();
 });
 
 afterAll(() => server.stop());

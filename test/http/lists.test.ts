@@ -13,8 +13,8 @@ interface Page {
 
 let server: TestServer;
 
-beforeAll(() => {
-  server = startTestServer();
+beforeAll(async () => {
+  server = await startTestServer();
 });
 
 afterAll(async () => {

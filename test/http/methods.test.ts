@@ -8,7 +8,7 @@ import { expectRefusal, startTestServer, type TestServer } from "../support/test
 let server: TestServer;
 
 beforeAll(async () => {
-  server = startTestServer();
+  server = await startTestServer();
   await write(server.store, put("key", "value"));
 });
 

@@ -65,14 +65,14 @@ let server: TestServer;
 beforeAll(async () => {
   model = openModel();
   store = openFaulty(model);
-  server = startTestServer({ store });
+  server = await startTestServer({ store });
   await write(store, put("a"), put("gone"));
   await write(store, put("key", "one"), put("b"), { op: "delete", key: "gone" });
   await write(store, put("key", "two"));
   model.compact(2);
 });
 
-beforeEach(() => {
+beforeEach(async () => {
   store.fault = undefined;
 });
 

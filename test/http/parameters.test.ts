@@ -9,7 +9,7 @@ import { expectRefusal, startTestServer, type TestServer } from "../support/test
 let server: TestServer;
 
 beforeAll(async () => {
-  server = startTestServer();
+  server = await startTestServer();
   await write(server.store, put("a b", "1"), put("a+b", "2"), put("é", "3"), put("z", "4"));
 });
 

@@ -19,7 +19,7 @@ test("a server tells where it listens", async () => {
 });
 
 test("a taken port is one line that says what to do", async () => {
-  await using server = startTestServer();
+  await using server = await startTestServer();
   const { port } = server;
   const start = () => startTestServer({ port });
   const error = await failure(start, "unavailable");
@@ -37,7 +37,7 @@ test("an address of another machine is one line that says what to do", async () 
 
 test("a stop waits for a write in flight and answers it", async () => {
   const store = openFaulty();
-  const server = startTestServer({ store });
+  const server = await startTestServer({ store });
   const gate = Promise.withResolvers<void>();
   store.gate = gate.promise;
   const put = server.fetch("/v1/kv/key", { method: "PUT", body: "value" });
@@ -57,7 +57,7 @@ test("a stop twice is one stop", async () => {
 });
 
 test("a stop ends watches with a reason and closes their connections with 1001", async () => {
-  const server = startTestServer();
+  const server = await startTestServer();
   const socket = new WebSocket(`${server.url.replace("http", "ws")}/v1/ws`);
   const messages: string[] = [];
   const created = Promise.withResolvers<void>();
@@ -75,7 +75,7 @@ test("a stop ends watches with a reason and closes their connections with 1001",
 });
 
 test("a stop does not wait for connections that ask nothing", async () => {
-  const server = startTestServer();
+  const server = await startTestServer();
   const closed = Promise.withResolvers<void>();
   const opened = await Bun.connect({
     hostname: "127.0.0.1",

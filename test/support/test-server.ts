@@ -1,12 +1,14 @@
 /** A server over a store on a port of its own, and what tests of HTTP ask of it again and again. */
 
 import { expect } from "bun:test";
+import { join } from "node:path";
 import type { ErrorCode } from "../../src/errors.ts";
 import type { JsonError } from "../../src/json.ts";
 import type { Store } from "../../src/kv.ts";
-import { startServer, type ServerOptions } from "../../src/http/server.ts";
-import { openModel } from "./model-store.ts";
+import { openLog } from "../../src/log/engine.ts";
+import { startServer, type RunningServer, type ServerOptions } from "../../src/http/server.ts";
 import { sendRaw, type RawAnswer } from "./raw-http.ts";
+import { temporaryDirectory } from "./temporary.ts";
 
 export interface TestServer extends AsyncDisposable {
   readonly url: string;
@@ -20,20 +22,21 @@ export interface TestServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export function startTestServer(options: Partial<Omit<ServerOptions, "onError">> = {}): TestServer {
-  const store = options.store ?? openModel();
+/** On a store of its own in a temporary directory, or the one given. Stopping closes the store too. */
+export async function startTestServer(
+  options: Partial<Omit<ServerOptions, "onError">> = {},
+): Promise<TestServer> {
+  const directory = temporaryDirectory();
+  const store = options.store ?? (await openLog({ directory: join(directory.path, "data") }));
   const errors: unknown[] = [];
-  const server = startServer({
-    host: "127.0.0.1",
-    port: 0,
-    version: "1.2.3",
-    ...options,
-    store,
-    onError: (error) => errors.push(error),
-  });
+  const close = async (): Promise<void> => {
+    await store.close();
+    directory.remove();
+  };
+  const server = await start({ ...options, store, onError: (error) => errors.push(error) }, close);
   const stop = async (): Promise<void> => {
     await server.stop();
-    await store.close();
+    await close();
   };
   return {
     url: server.url,
@@ -77,6 +80,17 @@ export async function expectRefusal(
 }
 
 // --- internal ---
+
+type Started = Partial<ServerOptions> & Pick<ServerOptions, "store">;
+
+async function start(options: Started, close: () => Promise<void>): Promise<RunningServer> {
+  try {
+    return startServer({ host: "127.0.0.1", port: 0, version: "1.2.3", ...options });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
 
 async function snapshot(store: Store): Promise<unknown> {
   const { revision, keys } = await store.status();
