@@ -32,6 +32,8 @@ export interface SocketEndpointOptions {
   readonly connectionsMax?: number;
   /** Milliseconds between pings. */
   readonly pingMs?: number;
+  /** Milliseconds that a stop waits for clients to take what was sent to them. */
+  readonly closeMs?: number;
 }
 
 export interface SocketEndpoint {
@@ -47,7 +49,8 @@ export interface SocketEndpoint {
 
 export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndpoint {
   const { store, hub, onError = console.error } = options;
-  const { connectionsMax = SOCKET_CONNECTIONS_MAX, pingMs = SOCKET_PING_SECONDS * 1_000 } = options;
+  const { connectionsMax = SOCKET_CONNECTIONS_MAX, closeMs = SOCKET_CLOSE_MS } = options;
+  const { pingMs = SOCKET_PING_SECONDS * 1_000 } = options;
   const connections = new Set<Connection>();
   let publisher: Bun.Server<SocketData> | undefined;
   let stopping = false;
@@ -103,7 +106,7 @@ export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndp
       const stops = [...connections].map((connection) => connection.stop(1001, STOPPING));
       const timer = setTimeout(() => {
         for (const connection of connections) connection.terminate();
-      }, SOCKET_CLOSE_MS);
+      }, closeMs);
       await Promise.all(stops);
       clearTimeout(timer);
     },

@@ -8,6 +8,7 @@ import { checkRange, type Range } from "../keys.ts";
 import type { Status, Store } from "../kv.ts";
 import { PROGRESS_MS, SOCKET_WATCHES_MAX, WATCHER_UNSENT_BYTES_MAX } from "../limits.ts";
 import type { EndReason } from "../messages.ts";
+import { checkWatchable } from "../rules.ts";
 import { CatchingUp } from "./catching-up.ts";
 import { Filters } from "./filters.ts";
 import { endFrame, progressFrame } from "./frames.ts";
@@ -225,19 +226,6 @@ export class Hub {
 /** The first revision that a watch wants to see. */
 function firstRevision({ revision, oldest }: Status, from: number | undefined): number {
   if (from === undefined) return revision + 1;
-  if (from <= oldest) {
-    throw new KvError(
-      "compacted",
-      `revision ${from} is compacted; a watch can start from ${oldest + 1} at the earliest`,
-      { oldest: oldest + 1 },
-    );
-  }
-  if (from > revision + 1) {
-    throw new KvError(
-      "invalid_argument",
-      `revision ${from} does not exist yet; a watch can start from ${revision + 1} at the latest`,
-      { revision },
-    );
-  }
+  checkWatchable(from, revision, oldest);
   return from;
 }

@@ -17,6 +17,7 @@ export interface SocketSettings {
   readonly connectionsMax?: number;
   readonly progressMs?: number;
   readonly pingMs?: number;
+  readonly closeMs?: number;
 }
 
 export function startSocketServer(store: Store, settings: SocketSettings = {}): SocketServer {

@@ -102,7 +102,7 @@ describe("catching up", () => {
     rig.feedErrors.push(new KvError("unavailable", "away"));
     await connection.watch({}, 1);
     await write(rig.store, put("a"));
-    await Bun.sleep(250);
+    while (connection.revisions.length < 2) await Bun.sleep(1);
     expect(connection.revisions).toEqual([1, 2]);
     expect(connection.failures).toEqual([]);
   });
