@@ -1,45 +1,44 @@
-/** The directory that `kv serve` keeps its data in, and what to say when it cannot be used. */
+/** The directory that `kv serve` keeps its data in, and what to say when the start fails. */
 
 import { accessSync, constants, mkdirSync } from "node:fs";
 import { KvError } from "../errors.ts";
 import { Failure } from "./failure.ts";
 import { showText } from "./output.ts";
 
-/** Makes the directory when it is not there, readable by nobody else. @throws `Failure`. */
+/** Makes the directory when it is not there, for this user alone. @throws errors of the system. */
 export function prepareDirectory(directory: string): void {
-  try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw startFailure(error, directory);
-  }
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
 }
 
-/** The failure of a start in one line. Whatever the cause, it ends with exit code 1. */
-export function startFailure(error: unknown, directory: string): unknown {
-  if (error instanceof KvError) return new Failure(error.message);
-  const { code, path } = error as NodeJS.ErrnoException;
-  const where = path === undefined || path === directory ? "" : ` (at ${showText(path)})`;
-  const name = `the data directory ${showText(directory)}`;
+/** Why the server could not start or go on, in one line. Whatever the cause, it is exit code 1. */
+export function serveFailure(error: unknown, directory: string): unknown {
+  const data = `the data directory ${showText(directory)}`;
+  if (error instanceof KvError) {
+    const isDamage = error.code === "internal";
+    return new Failure(isDamage ? `${data} cannot be opened: ${error.message}` : error.message);
+  }
+  const { code, path, syscall } = error as NodeJS.ErrnoException;
+  const what = path === undefined || path === directory ? data : `${showText(path)} in ${data}`;
+  const uid = process.getuid?.() ?? 0;
   switch (code) {
     case "EACCES":
-    case "EPERM": {
-      const uid = process.getuid?.() ?? 0;
+    case "EPERM":
       return new Failure(
-        `user ${uid} may not read and write ${name}${where}; ` +
-          `run "chown -R ${uid} DIRECTORY" on it, or choose another with --data`,
+        syscall === "mkdir"
+          ? `user ${uid} may not make ${data}; make it and give it to that user ` +
+              `(mkdir and chown ${uid}), or choose another with --data`
+          : `user ${uid} may not read and write ${what}; give it to that user ` +
+              `(chown -R ${uid}, for a mount on the host's side), or choose another with --data`,
       );
-    }
     case "EROFS":
-      return new Failure(
-        `${name}${where} is on a read-only file system; choose another with --data`,
-      );
+      return new Failure(`${data} is on a read-only file system; choose another with --data`);
     case "ENOTDIR":
     case "EEXIST":
-      return new Failure(`${name}${where} is not a directory; choose another with --data`);
+      return new Failure(`${data} is not a directory; choose another with --data`);
     case "ENOSPC":
     case "EDQUOT":
-      return new Failure(`no space is left for ${name}${where}`);
+      return new Failure(`no space is left for ${data}; make room and start again`);
     default:
       return error;
   }

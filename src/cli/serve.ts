@@ -4,7 +4,7 @@ import { defineCommand } from "citty";
 import type { RunningServer } from "../http/server.ts";
 import type { Store } from "../kv.ts";
 import type { CommandHelp } from "./command.ts";
-import { prepareDirectory, startFailure } from "./data-directory.ts";
+import { prepareDirectory, serveFailure } from "./data-directory.ts";
 import { FAILED } from "./exit-codes.ts";
 import { log } from "./log.ts";
 import { showText } from "./output.ts";
@@ -20,7 +20,14 @@ import { VERSION } from "../version.ts";
 
 export const command = defineCommand({
   args: serveFlags,
-  run: ({ args }) => serve(parseServeOptions(args), new Signals()),
+  async run({ args }) {
+    const options = parseServeOptions(args);
+    try {
+      return await serve(options, new Signals());
+    } catch (error) {
+      throw serveFailure(error, options.directory);
+    }
+  },
 });
 
 export const help: CommandHelp = {
@@ -70,22 +77,18 @@ async function serve(options: ServeOptions, signals: Signals): Promise<number> {
 
 async function openStore(directory: string, onFatal: (error: unknown) => void): Promise<Store> {
   const { openLog } = await import("../log/engine.ts");
-  try {
-    return await openLog({ directory, onFatal, onNotice: (notice) => log().info(notice) });
-  } catch (error) {
-    throw startFailure(error, directory);
-  }
+  return openLog({ directory, onFatal, onNotice: (notice) => log().info(notice) });
 }
 
 async function listen(options: ServeOptions, store: Store): Promise<RunningServer> {
   const { startServer } = await import("../http/server.ts");
-  const { host, port, allowedHosts, allowedOrigins, directory } = options;
+  const { host, port, allowedHosts, allowedOrigins } = options;
   try {
     const onError = (error: unknown): void => log().error(messageOf(error));
     return startServer({ store, host, port, allowedHosts, allowedOrigins, onError });
   } catch (error) {
     await store.close();
-    throw startFailure(error, directory);
+    throw error;
   }
 }
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import manifest from "../../package.json" with { type: "json" };
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { EXIT_CODES } from "../../src/cli/exit-codes.ts";
-import { expectFailure, kv, terminal } from "./rig.ts";
+import { expectFailure, kv, onTerminal } from "./rig.ts";
 
 const names = Object.keys(COMMANDS);
 
@@ -66,7 +66,13 @@ test("help for what does not exist names the nearest command", async () => {
 });
 
 test("headings are bold on a terminal, and plain with NO_COLOR", async () => {
-  expect((await terminal("kv get --help")).stdout).toContain("\u001b[1mUsage:\u001b[22m");
-  const plain = await terminal("kv get --help", { environment: { NO_COLOR: "1" } });
-  expect(plain.stdout).not.toContain("\u001b");
+  const help = ["get", "--help"];
+  expect((await onTerminal(help)).output).toContain("\u001b[1mUsage:\u001b[22m");
+  for (const [name, value] of [
+    ["NO_COLOR", "1"],
+    ["TERM", "dumb"],
+  ] as const) {
+    const environment = { [name]: value };
+    expect((await onTerminal(help, { environment })).output).not.toContain("\u001b");
+  }
 });

@@ -34,13 +34,81 @@ export async function shell(line: string, options: RunOptions = {}): Promise<Ran
   return run(["bash", "-c", `kv() { "${executable}" "$@"; }\n${line}`], options);
 }
 
-/**
- * Runs `kv` on a terminal of its own: stdout and stderr come as one text, line ends as CR LF.
- * `line` is shell, `kv` stands for the executable.
- */
-export async function terminal(line: string, options: RunOptions = {}): Promise<Ran> {
-  const inner = line.replaceAll(/\bkv\b/g, `"${executable}"`);
-  return run(["script", "-qec", inner, "/dev/null"], options);
+/** Runs any command to its end. */
+export async function run(command: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const child = Bun.spawn([...command], {
+    env: environmentOf(options),
+    cwd: options.directory ?? process.cwd(),
+    stdin:
+      typeof options.input === "string" ? Buffer.from(options.input) : (options.input ?? "ignore"),
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [bytes, stderr, exitCode] = await Promise.all([
+    new Response(child.stdout).bytes(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  const stdout = new TextDecoder().decode(bytes);
+  expectNoTrace(stderr);
+  return { exitCode, bytes, stdout, stderr };
+}
+
+/** A command on a terminal of its own: stdin, stdout and stderr are the same, line ends are CR LF. */
+export interface TerminalSession {
+  /** What stands on the terminal so far, the echo of what was typed included. */
+  readonly output: string;
+  readonly exited: Promise<number>;
+  type(text: string): void;
+  /** Waits until `text` stands on the terminal. */
+  until(text: string): Promise<void>;
+}
+
+/** Starts `kv` on a terminal of 100 columns. */
+export function openTerminal(argv: readonly string[], options: RunOptions = {}): TerminalSession {
+  let output = "";
+  let changed = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  const decoder = new TextDecoder();
+  const child = Bun.spawn([executable, ...argv], {
+    env: environmentOf(options),
+    cwd: options.directory ?? process.cwd(),
+    terminal: {
+      cols: 100,
+      rows: 30,
+      data(_, data) {
+        output += decoder.decode(data, { stream: true });
+        changed.resolve();
+        changed = Promise.withResolvers();
+      },
+      exit: () => closed.resolve(),
+    },
+  });
+  const exited = Promise.all([child.exited, closed.promise]).then(([code]) => {
+    child.terminal?.close();
+    expectNoTrace(output);
+    return code;
+  });
+  return {
+    get output() {
+      return output;
+    },
+    exited,
+    type: (text) => void child.terminal!.write(text),
+    async until(text) {
+      while (!output.includes(text)) await changed.promise;
+    },
+  };
+}
+
+/** Runs `kv` on a terminal to its end. */
+export async function onTerminal(
+  argv: readonly string[],
+  options: RunOptions = {},
+): Promise<{ exitCode: number; output: string }> {
+  const session = openTerminal(argv, options);
+  const exitCode = await session.exited;
+  return { exitCode, output: session.output };
 }
 
 /** A command that goes on until it is told to end. */
@@ -137,25 +205,4 @@ export function expectFailure(ran: Ran, exitCode: number, message: RegExp | stri
   else expect(ran.stderr).toMatch(message);
   expect(ran.stderr.trimEnd().split("\n")).toHaveLength(1);
   expect(ran.exitCode).toBe(exitCode);
-}
-
-// --- internal ---
-
-async function run(command: readonly string[], options: RunOptions): Promise<Ran> {
-  const child = Bun.spawn([...command], {
-    env: environmentOf(options),
-    cwd: options.directory ?? process.cwd(),
-    stdin:
-      typeof options.input === "string" ? Buffer.from(options.input) : (options.input ?? "ignore"),
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [bytes, stderr, exitCode] = await Promise.all([
-    new Response(child.stdout).bytes(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  const stdout = new TextDecoder().decode(bytes);
-  expectNoTrace(stderr);
-  return { exitCode, bytes, stdout, stderr };
 }

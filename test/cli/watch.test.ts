@@ -178,6 +178,7 @@ describe("losses of the connection", () => {
         port: server.port,
       });
       await put("k", String(round));
+      await child.jsonLines(round);
     }
     expect((await child.jsonLines(3)).map(({ value }) => value)).toEqual(["1", "2", "3"]);
     const lines = await child.errorLines(4);
