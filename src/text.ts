@@ -25,7 +25,9 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
+    const isStart = name.length >= 3 && candidate.toLowerCase().startsWith(name.toLowerCase());
+    // Who stops short means the whole name, however much of it is left.
+    const distance = isStart ? 1 : editDistance(name.toLowerCase(), candidate.toLowerCase());
     // As many edits as letters make any name out of any other.
     const alike = distance < Math.max(name.length, candidate.length);
     if (alike && distance < bestDistance) {

@@ -41,6 +41,8 @@ describe("the nearest name", () => {
     ["kyes", "keys"],
     ["perfix", "prefix"],
     ["cursors", "cursor"],
+    ["pre", "prefix"],
+    ["sta", "start"],
   ])("of %s is %s", (typo, meant) => {
     expect(nearest(typo, known)).toBe(meant);
     expect(didYouMean(typo, known)).toBe(`; did you mean "${meant}"?`);

@@ -46,7 +46,8 @@ export async function readJson(call: Call): Promise<unknown> {
   } catch (error) {
     // What nests too deep for the parser is a RangeError.
     const reason = (error as Error).message.replace("JSON Parse error: ", "");
-    throw new KvError("invalid_argument", `the body is not JSON: ${quote(reason)}`);
+    const line = reason.replaceAll(/\p{Cc}/gu, " ").slice(0, 80);
+    throw new KvError("invalid_argument", `the body is not JSON (${line})`);
   }
 }
 

@@ -6,9 +6,9 @@ import { HEADERS, PATHS, defaultContentType } from "../protocol.ts";
 import { validate } from "../schema.ts";
 import { etag, json } from "./answers.ts";
 import { readBody } from "./body.ts";
-import { conditionChecks, evaluateRead, readConditions } from "./conditions.ts";
+import { conditionChecks, evaluateRead, readConditions, type Conditions } from "./conditions.ts";
 import { flag, integer } from "./parameters.ts";
-import { STORE_ERRORS, defineRoute, type Call, type Route } from "./route.ts";
+import { STORE_ERRORS, defineRoute, type Route } from "./route.ts";
 import { deleteShape, putShape } from "./shapes.ts";
 import {
   absentKey,
@@ -63,11 +63,12 @@ const getValue = defineRoute({
   errors: [...STORE_ERRORS, "not_found", "compacted", "precondition_failed", "too_large"],
   handle(call, { revision, meta }) {
     const withMeta = meta === true || call.request.method === "HEAD";
+    const conditions = readConditions(call.request.headers);
+    const answer = (result: GetResult) => answerGet(call.key, result, conditions, withMeta);
     const options = revision === undefined ? undefined : { revision };
     const result = call.context.store.get(call.key, options);
     // Most values are at hand, and an answer in the same turn is the faster one.
-    if (result instanceof Promise) return result.then((late) => answerGet(call, late, withMeta));
-    return answerGet(call, result, withMeta);
+    return result instanceof Promise ? result.then(answer) : answer(result);
   },
 });
 
@@ -155,9 +156,14 @@ export const keyRoutes: readonly Route[] = [getValue, putValue, deleteValue];
 const INERT =
   /^(text\/plain|application\/json|application\/octet-stream|image\/(png|jpeg|gif|webp|avif|bmp))(; ?charset=[\w-]+)?$/i;
 
-function answerGet(call: Call, result: GetResult, withMeta: boolean): Response {
+function answerGet(
+  key: string,
+  result: GetResult,
+  conditions: Conditions | undefined,
+  withMeta: boolean,
+): Response {
   const { entry } = result;
-  if (entry === undefined) throw absentKey(call.key, result.revision);
+  if (entry === undefined) throw absentKey(key, result.revision);
   const headers: Record<string, string> = {
     ETag: etag(entry.revision),
     "Content-Type": entry.contentType,
@@ -175,8 +181,8 @@ function answerGet(call: Call, result: GetResult, withMeta: boolean): Response {
       headers[HEADERS.expiresAt] = new Date(entry.expiresAt).toISOString();
     }
   }
-  const verdict = evaluateRead(readConditions(call.request.headers), entry.revision);
-  if (verdict === "failed") throw preconditionFailed(call.key, entry.revision, result.revision);
+  const verdict = evaluateRead(conditions, entry.revision);
+  if (verdict === "failed") throw preconditionFailed(key, entry.revision, result.revision);
   if (verdict === "not_modified") {
     delete headers["Content-Type"];
     return new Response(null, { status: 304, headers });

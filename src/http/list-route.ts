@@ -4,10 +4,10 @@ import { KvError } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import { PATHS } from "../protocol.ts";
 import { etag, json } from "./answers.ts";
-import { evaluateRead, readConditions } from "./conditions.ts";
+import { evaluateRead, readConditions, type Conditions } from "./conditions.ts";
 import { listPage, type ListAnswer } from "./listing.ts";
 import { bound, flag, integer, opaque } from "./parameters.ts";
-import { STORE_ERRORS, defineRoute, type Call, type Route } from "./route.ts";
+import { STORE_ERRORS, defineRoute, type Route } from "./route.ts";
 import { listShape } from "./shapes.ts";
 
 const pageHeaders = {
@@ -48,15 +48,18 @@ export const listRoute: Route = defineRoute({
     },
   },
   errors: [...STORE_ERRORS, "compacted", "precondition_failed", "too_large"],
-  handle: async (call, parameters) => answer(call, await listPage(call.context.store, parameters)),
+  async handle({ context, request }, parameters) {
+    const conditions = readConditions(request.headers);
+    return answer(await listPage(context.store, parameters), conditions);
+  },
 });
 
 // --- internal ---
 
-function answer(call: Call, page: ListAnswer): Response {
+function answer(page: ListAnswer, conditions: Conditions | undefined): Response {
   const { revision } = page;
   const headers = { ETag: etag(revision), "Cache-Control": "no-cache" };
-  const verdict = evaluateRead(readConditions(call.request.headers), revision);
+  const verdict = evaluateRead(conditions, revision);
   if (verdict === "not_modified") return new Response(null, { status: 304, headers });
   if (verdict === "answer") return json(200, page, headers);
   throw new KvError(

@@ -138,8 +138,11 @@ describe.each(["GET", "PUT", "DELETE"])("%s refuses", (method) => {
     ["If-None-Match: 1 2", /If-None-Match has "1 2"/],
   ])("%s", async (header, message) => {
     await write(server.store, put("key"));
-    const request = () => server.raw(rawRequest(method, "/v1/kv/key", [header]));
-    await expectRefusal(server, request, { status: 400, code: "invalid_argument", message });
+    const targets = ["/v1/kv/key", "/v1/kv/missing", ...(method === "GET" ? ["/v1/kv"] : [])];
+    for (const target of targets) {
+      const request = () => server.raw(rawRequest(method, target, [header]));
+      await expectRefusal(server, request, { status: 400, code: "invalid_argument", message });
+    }
   });
 });
 

@@ -1,0 +1,125 @@
+/** Replays the commands of `docs/http.md`, in order, against a fresh server on the log engine. */
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { ERROR_CODES } from "../../src/errors.ts";
+import { STATUSES } from "../../src/http/answers.ts";
+import { ROUTES } from "../../src/http/routes.ts";
+import { BODY_IDLE_SECONDS, JSON_BODY_BYTES_MAX, LIMITS } from "../../src/limits.ts";
+import { curlRequest } from "../support/curl.ts";
+import type { RawAnswer } from "../support/raw-http.ts";
+import { startTestServer, type TestServer } from "../support/test-server.ts";
+
+const PAGE = readFileSync(join(import.meta.dir, "../../docs/http.md"), "utf8");
+
+/** A command of the page and the answer that stands under it. */
+interface Exchange {
+  readonly command: string;
+  readonly answer: string;
+}
+
+const exchanges: Exchange[] = [...PAGE.matchAll(/^```console\n([^]*?)^```$/gm)].flatMap(
+  ([, text]) => text!.split(/^\$ /m).slice(1).map(exchangeOf),
+);
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startTestServer({
+    allowedHosts: ["kv.example.com"],
+    allowedOrigins: ["https://app.example.com"],
+  });
+});
+
+afterAll(async () => {
+  expect(server.errors).toEqual([]);
+  await server.stop();
+});
+
+describe("the page is as the server answers:", () => {
+  test.each(exchanges.map((exchange, at) => [at + 1, exchange.command, exchange] as const))(
+    "%d. %s",
+    async (_, command, exchange) => {
+      const answer = await server.raw(curlRequest(command));
+      expect(shown(answer!, exchange.answer)).toBe(exchange.answer);
+    },
+  );
+});
+
+test("the page has enough to replay", () => {
+  expect(exchanges.length).toBeGreaterThan(50);
+});
+
+test("the page names every error code with its status", () => {
+  for (const code of ERROR_CODES) {
+    expect(PAGE).toMatch(new RegExp(`^\\| \`${code}\` \\| ${STATUSES[code]} \\|`, "m"));
+  }
+});
+
+test("the page names every route, parameter and header", () => {
+  for (const route of ROUTES) {
+    expect(PAGE).toContain(`\`${route.method} ${route.path}`);
+    for (const name of Object.keys(route.parameters)) expect(PAGE).toContain(`\`${name}`);
+    for (const answer of Object.values(route.answers)) {
+      for (const name of Object.keys(answer.headers ?? {})) expect(PAGE).toContain(name);
+    }
+  }
+});
+
+test("the page names the limits that are", () => {
+  const numbers = [
+    LIMITS.keyBytesMax,
+    LIMITS.valueBytesMax,
+    LIMITS.contentTypeCharsMax,
+    LIMITS.txnChecksMax,
+    LIMITS.commitBytesMax,
+    LIMITS.pageEntriesMax,
+    LIMITS.pageBytesMax,
+    JSON_BODY_BYTES_MAX,
+    BODY_IDLE_SECONDS,
+  ];
+  for (const number of numbers) expect(PAGE).toContain(number.toLocaleString("en"));
+});
+
+// --- internal ---
+
+function exchangeOf(text: string): Exchange {
+  const [command = "", ...answer] = text.trimEnd().split("\n");
+  return { command, answer: answer.join("\n") };
+}
+
+/** Headers that stand on the page only where they matter. */
+const LEFT_OUT = new Set(["date", "content-length", "connection"]);
+
+/**
+ * The answer as the page has it: its headers in the page's order, then those that the page lacks; texts
+ * that differ each time as `…` where the page has them so. JSON must end in a newline.
+ */
+function shown(answer: RawAnswer, page: string): string {
+  const listed = page.split("\n\n")[0]!.split("\n").slice(1).map(nameOf);
+  const sent = [...answer.headers.keys()].filter((name) => !LEFT_OUT.has(name));
+  const lines = [...new Set([...listed, ...sent])]
+    .map((name) => [name, answer.headers.get(name)])
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${spelled(page, name!)}: ${value}`);
+  const isJson = answer.headers.get("content-type") === "application/json";
+  if (isJson && answer.body !== "") expect(answer.body.endsWith("}\n")).toBe(true);
+  const head = [answer.statusLine, ...lines].join("\n");
+  const body = answer.body.replace(/\n$/, "");
+  return elided(body === "" ? head : `${head}\n\n${body}`, page);
+}
+
+function nameOf(line: string): string {
+  return line.slice(0, line.indexOf(":")).toLowerCase();
+}
+
+function spelled(page: string, name: string): string {
+  return new RegExp(`^${name}(?=:)`, "im").exec(page)?.[0] ?? name;
+}
+
+/** `text` with `…` in place of whatever stands where `page` has it, as long as the rest is the same. */
+function elided(text: string, page: string): string {
+  const literal = page.split("…").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${literal.join("[^]*?")}$`).test(text) ? page : text;
+}
