@@ -212,9 +212,12 @@ export class LogStore implements Store {
     this.#state = "closed";
     await this.#loop.idle();
     this.#wake();
-    if (failed) this.#log.abandon();
-    else await this.#log.close();
-    this.#lock.release();
+    try {
+      if (failed) this.#log.abandon();
+      else await this.#log.close();
+    } finally {
+      this.#lock.release();
+    }
   }
 
   #checkOpen(): void {

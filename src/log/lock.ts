@@ -31,7 +31,7 @@ export function lockDirectory(directory: string): Lock {
     if ((error as { code?: string }).code === "SQLITE_BUSY") throw inUse(directory);
     throw error;
   }
-  held.add(path);
+  held.set(path, database);
   return {
     release() {
       if (!held.delete(path)) return;
@@ -43,8 +43,11 @@ export function lockDirectory(directory: string): Lock {
 
 // --- internal ---
 
-/** Directories that this process has locked. */
-const held = new Set<string>();
+/**
+ * Directories that this process has locked. Holds the databases too: one that is nowhere referenced
+ * is closed by the garbage collector, and its lock is gone.
+ */
+const held = new Map<string, Database>();
 
 function openDatabase(path: string): Database {
   try {

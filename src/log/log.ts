@@ -144,8 +144,11 @@ export class Log {
 
   /** Seals the log. Nothing may be under way. */
   async close(): Promise<void> {
-    await this.#durable.sync();
-    this.abandon();
+    try {
+      await this.#durable.sync();
+    } finally {
+      this.abandon();
+    }
   }
 
   /** Closes the files as they are. */

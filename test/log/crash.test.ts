@@ -18,7 +18,7 @@ test.each(Object.entries(crashes))(
   "when %s, again and again, at any call, nothing answered is lost",
   async (_, crash) => {
     const seed = randomSeed();
-    for (let run = 0; run < rounds(12); run++) {
+    for (let run = 0; run < rounds(30); run++) {
       await withSeed(seed + run, async (random) => {
         const crashRun = new CrashRun(random);
         let disk = new FakeDisk();

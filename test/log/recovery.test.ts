@@ -5,7 +5,7 @@ import { DURABLE_FILE } from "../../src/log/durable.ts";
 import { KvError } from "../../src/errors.ts";
 import type { Store } from "../../src/kv.ts";
 import type { FakeDisk } from "../support/fake-disk.ts";
-import { cut, flipped, killedAfter, openOn, segmentNames } from "../support/logs.ts";
+import { cut, flipped, killedAfter, openOn, recordsOf, segmentNames } from "../support/logs.ts";
 import { random } from "../support/random.ts";
 import { del, dump, failure, put, textOf, write } from "../support/stores.ts";
 
@@ -114,12 +114,89 @@ describe("damage", () => {
       for (let bit = 0; bit < size * 8; bit++) {
         // Most of the mark's file is never read: a few bits of it will do.
         if (name === DURABLE_FILE && (bit >>> 3) % 4_096 >= 80 && bit % 997 !== 0) continue;
-        outcomes[await open(flipped(disk, name, bit), right!)]++;
+        outcomes[await open(flipped(disk, name, bit), right!, name, bit >>> 3)]++;
       }
     }
     expect(outcomes.refused).toBeGreaterThan(1_000);
     expect(outcomes.right).toBeGreaterThan(100);
   }, 60_000);
+
+  test("below a later batch is refused also when the mark is lost", async () => {
+    const ends: number[] = [];
+    const disk = await killedAfter(async (store, disk) => {
+      for (let round = 0; round < 4; round++) {
+        await write(store, put("a", `${round}`), put("b", "x"));
+        ends.push(disk.bytes(segmentNames(disk)[0]!).length);
+      }
+    });
+    const [name] = segmentNames(disk) as [string];
+    disk.remove(DURABLE_FILE);
+    // Of the last batch nothing proves that it was synced: its damage looks like a torn tail.
+    for (let bit = 0; bit < ends[2]! * 8; bit++) await refused(flipped(disk, name, bit), name);
+    for (let bit = ends[2]! * 8; bit < ends[3]! * 8; bit++) {
+      const store = await openOn(flipped(disk, name, bit));
+      expect((await store.status()).revision).toBe(3);
+      await store.close();
+    }
+  });
+
+  test("of the newest records is refused after any start, also one that had no mark", async () => {
+    const before = await killedAfter(putEight, { segmentBytesMax: 600 });
+    before.remove(DURABLE_FILE);
+    await openOn(before);
+    const disk = before.kill();
+    const name = segmentNames(disk).at(-1)!;
+    const right = await openOn(disk);
+    const { revision } = await right.status();
+    await right.close();
+    const size = disk.bytes(name).length;
+    for (let bit = 0; bit < size * 8; bit += 5) await refused(flipped(disk, name, bit), name);
+    expect(revision).toBe(8);
+  });
+
+  test("of a log that is another than the mark's is refused", async () => {
+    const [one, other] = await Promise.all([killedAfter(putEight), killedAfter(putEight)]);
+    one.place(DURABLE_FILE, other.bytes(DURABLE_FILE));
+    await refused(one, segmentNames(one)[0]!);
+  });
+
+  test("by bytes of a fork of the same store is refused, at the right place too", async () => {
+    const options = { segmentBytesMax: 2_000 };
+    const fork = await killedAfter(putEight, options);
+    const [one, other] = [fork.copy(), fork.copy()];
+    for (const [at, disk] of [one, other].entries()) {
+      const store = await openOn(disk, options);
+      for (let round = 0; round < 8; round++) await write(store, put("a", `${at}`.repeat(200)));
+      await store.close();
+    }
+    const names = segmentNames(one);
+    expect(segmentNames(other)).toEqual(names);
+    expect(names.length).toBeGreaterThanOrEqual(3);
+    for (const name of names.slice(1, -1)) {
+      const copy = one.copy();
+      copy.place(name, other.bytes(name));
+      await refused(copy, ".log");
+    }
+    // The records of the middle segment are of the same size: here one half is of each fork.
+    const name = names[1]!;
+    for (const { offset } of recordsOf(one, name)) {
+      const copy = one.copy();
+      copy.bytes(name).set(other.bytes(name).subarray(offset), offset);
+      await refused(copy, ".log");
+    }
+  });
+
+  test("by segments that changed places, or by none of them left, is refused", async () => {
+    const disk = await killedAfter(putEight, { segmentBytesMax: 600 });
+    const names = segmentNames(disk);
+    const copy = disk.copy();
+    copy.place(names[0]!, disk.bytes(names[1]!));
+    copy.place(names[1]!, disk.bytes(names[0]!));
+    await refused(copy, ".log");
+    for (const name of names) disk.remove(name);
+    const error = await failure(() => openOn(disk), "internal");
+    expect(error.message).toContain(DURABLE_FILE);
+  });
 
   test("of a missing segment is refused", async () => {
     const disk = await killedAfter(
@@ -220,13 +297,24 @@ async function putEight(store: Store): Promise<void> {
   for (let round = 0; round < 8; round++) await write(store, put("a", `${round}`.repeat(100)));
 }
 
-/** Opens a damaged disk: refused with file and offset, or with exactly the right content. */
-async function open(disk: FakeDisk, right: Dump): Promise<"refused" | "right"> {
+/**
+ * Opens a disk with one bad byte: refused with the file and an offset just before it, or with exactly
+ * the right content.
+ */
+async function open(
+  disk: FakeDisk,
+  right: Dump,
+  name: string,
+  byte: number,
+): Promise<"refused" | "right"> {
   let store: Store;
   try {
     store = await openOn(disk);
   } catch (error) {
-    expectPlace(error);
+    const { file, offset } = expectPlace(error);
+    expect(file).toBe(name);
+    expect(offset).toBeLessThanOrEqual(byte);
+    expect(offset).toBeGreaterThan(byte - 200);
     return "refused";
   }
   expect(await dump(store, 0)).toEqual(right);
@@ -243,10 +331,13 @@ async function refused(disk: FakeDisk, name: string): Promise<void> {
   expect((outcome as KvError).message).toContain(name);
 }
 
-function expectPlace(error: unknown): void {
+/** The place that a refusal names. */
+function expectPlace(error: unknown): { file: string; offset: number } {
   if (!(error instanceof KvError)) throw new Error("expected a refusal", { cause: error });
   expect(error.code).toBe("internal");
-  expect(error.message).toMatch(/\d{10}\.log.*offset \d+/);
+  const [, file, offset] = /(\d{10}\.log).*offset (\d+)/.exec(error.message) ?? [];
+  if (file === undefined) throw new Error("the refusal names no place", { cause: error });
+  return { file, offset: Number(offset) };
 }
 
 /** Names of files that are neither log nor mark nor lock. */

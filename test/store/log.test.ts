@@ -1,7 +1,7 @@
 /** The log engine against the suite of stores and against the model: on files, and on a fake disk. */
 
 import { describe, test } from "bun:test";
-import { openLog } from "../../src/log/engine.ts";
+import { openLog, type LogOptions } from "../../src/log/engine.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn } from "../support/logs.ts";
 import { rounds } from "../support/rounds.ts";
@@ -15,7 +15,16 @@ conformance("the log engine", openInDirectory);
 describe("random transactions give the same on the log engine and on the model", () => {
   test("on files", () => sameAsModel(openInDirectory, rounds(5)), rounds(20_000));
 
-  test("with small segments", () => sameAsModel(openSmall, rounds(40)), rounds(20_000));
+  test("with small segments", () => sameAsModel(openSmall({}), rounds(20)), rounds(20_000));
+
+  test(
+    "with nothing kept in memory",
+    async () => {
+      const options = { valueCacheBytesMax: 0, recentBytesMax: 0 };
+      await sameAsModel(openSmall(options), rounds(20));
+    },
+    rounds(20_000),
+  );
 });
 
 // --- internal ---
@@ -38,19 +47,21 @@ async function openInDirectory(): Promise<Opened> {
 }
 
 /** On a fake disk, where every few commits begin a segment and a reopening is a crash every other time. */
-async function openSmall(): Promise<Opened> {
-  let disk = new FakeDisk();
-  const options = { segmentBytesMax: 2_000 };
-  let store = await openOn(disk, options);
-  let openings = 0;
-  return {
-    store,
-    close: () => store.close(),
-    async reopen() {
-      if (++openings % 2 === 0) await store.close();
-      else disk = disk.kill();
-      store = await openOn(disk, options);
-      return store;
-    },
+function openSmall(more: Partial<LogOptions>): () => Promise<Opened> {
+  return async () => {
+    let disk = new FakeDisk();
+    const options = { segmentBytesMax: 2_000, ...more };
+    let store = await openOn(disk, options);
+    let openings = 0;
+    return {
+      store,
+      close: () => store.close(),
+      async reopen() {
+        if (++openings % 2 === 0) await store.close();
+        else disk = disk.kill();
+        store = await openOn(disk, options);
+        return store;
+      },
+    };
   };
 }

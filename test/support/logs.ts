@@ -1,6 +1,9 @@
 /** Log engines on fake disks, and the damage that tests do to them. */
 
+import { expect } from "bun:test";
 import { openLog, type LogOptions } from "../../src/log/engine.ts";
+import { type RecordHeader, SEGMENT_HEADER_BYTES } from "../../src/log/format.ts";
+import { openSegment } from "../../src/log/segment.ts";
 import type { Store } from "../../src/kv.ts";
 import { FakeDisk } from "./fake-disk.ts";
 
@@ -48,4 +51,23 @@ export function cut(
   bytes.set(after, kept.length);
   copy.place(name, bytes);
   return copy;
+}
+
+/** The records of a segment, all of which must be sound and chained. */
+export function recordsOf(disk: FakeDisk, name: string): RecordHeader[] {
+  const file = disk.open(name);
+  const segment = openSegment(file);
+  const records: RecordHeader[] = [];
+  const { fault } = segment.scan(
+    SEGMENT_HEADER_BYTES,
+    file.size(),
+    ({ header }) => {
+      records.push(header);
+      return true;
+    },
+    segment.header.crc,
+  );
+  file.close();
+  expect(fault).toBeUndefined();
+  return records;
 }
