@@ -18,7 +18,9 @@ export function serveFailure(error: unknown, directory: string): unknown {
     const isDamage = error.code === "internal";
     return new Failure(isDamage ? `${data} cannot be opened: ${error.message}` : error.message);
   }
-  const { code, path, syscall } = error as NodeJS.ErrnoException;
+  const { code, message, path, syscall } = error as NodeJS.ErrnoException;
+  // Not from the system: a fault in kv.
+  if (code === undefined) return error;
   const what = path === undefined || path === directory ? data : `${showText(path)} in ${data}`;
   const uid = process.getuid?.() ?? 0;
   switch (code) {
@@ -40,6 +42,6 @@ export function serveFailure(error: unknown, directory: string): unknown {
     case "EDQUOT":
       return new Failure(`no space is left for ${data}; make room and start again`);
     default:
-      return error;
+      return new Failure(`${data} cannot be used: ${message}`);
   }
 }

@@ -40,18 +40,17 @@ export const command = defineCommand({
     const limit = args.limit === undefined ? Infinity : parseInteger("--limit", args.limit, 1);
     const print = printer(args.output, args.null === true);
     const client = await connectByFlags(args);
-    let page: ListedEntry[] = [];
-    let count = 0;
-    for await (const entry of client.list(range, { keys: args.output !== "json" })) {
-      page.push(entry);
-      count += 1;
-      if (page.length === PAGE_ENTRIES || count === limit) {
-        writeOut(print(page));
-        page = [];
-      }
-      if (count === limit) break;
+    let gathered: ListedEntry[] = [];
+    let bytes = 0;
+    for await (const entry of client.list(range, { keys: args.output !== "json", limit })) {
+      gathered.push(entry);
+      bytes += entry.value?.length ?? 0;
+      if (gathered.length < GATHERED_ENTRIES && bytes < GATHERED_BYTES) continue;
+      writeOut(print(gathered));
+      gathered = [];
+      bytes = 0;
     }
-    writeOut(print(page));
+    writeOut(print(gathered));
   },
 });
 
@@ -73,8 +72,9 @@ export const help: CommandHelp = {
 
 // --- internal ---
 
-/** Entries gathered for one write. */
-const PAGE_ENTRIES = 1_000;
+/** Entries, and bytes of their values, after which what is gathered is written. */
+const GATHERED_ENTRIES = 1_000;
+const GATHERED_BYTES = 1024 * 1024;
 
 function parseRange(
   prefix: string | undefined,

@@ -31,7 +31,7 @@ export async function kv(argv: readonly string[], options: RunOptions = {}): Pro
 
 /** Runs a line of shell in which `kv` is the executable. */
 export async function shell(line: string, options: RunOptions = {}): Promise<Ran> {
-  return run(["bash", "-c", `kv() { "${executable}" "$@"; }\n${line}`], options);
+  return run(shellCommand(line), options);
 }
 
 /** Runs any command to its end. */
@@ -64,13 +64,38 @@ export interface TerminalSession {
   until(text: string): Promise<void>;
 }
 
-/** Starts `kv` on a terminal of 100 columns. */
+/** Starts `kv` on a terminal of its own. */
 export function openTerminal(argv: readonly string[], options: RunOptions = {}): TerminalSession {
+  return spawnOnTerminal([executable, ...argv], options);
+}
+
+/** Runs `kv` on a terminal to its end. */
+export function onTerminal(argv: readonly string[], options: RunOptions = {}): Promise<Shown> {
+  return ended(openTerminal(argv, options));
+}
+
+/** Runs a line of shell on a terminal, as `shell` does without one. */
+export function shellOnTerminal(line: string, options: RunOptions = {}): Promise<Shown> {
+  return ended(spawnOnTerminal(shellCommand(line), options));
+}
+
+export interface Shown {
+  readonly exitCode: number;
+  /** Everything that stood on the terminal. */
+  readonly output: string;
+}
+
+async function ended(session: TerminalSession): Promise<Shown> {
+  const exitCode = await session.exited;
+  return { exitCode, output: session.output };
+}
+
+function spawnOnTerminal(command: string[], options: RunOptions): TerminalSession {
   let output = "";
   let changed = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   const decoder = new TextDecoder();
-  const child = Bun.spawn([executable, ...argv], {
+  const child = Bun.spawn(command, {
     env: environmentOf(options),
     cwd: options.directory ?? process.cwd(),
     terminal: {
@@ -99,16 +124,6 @@ export function openTerminal(argv: readonly string[], options: RunOptions = {}):
       while (!output.includes(text)) await changed.promise;
     },
   };
-}
-
-/** Runs `kv` on a terminal to its end. */
-export async function onTerminal(
-  argv: readonly string[],
-  options: RunOptions = {},
-): Promise<{ exitCode: number; output: string }> {
-  const session = openTerminal(argv, options);
-  const exitCode = await session.exited;
-  return { exitCode, output: session.output };
 }
 
 /** A command that goes on until it is told to end. */
@@ -205,4 +220,8 @@ export function expectFailure(ran: Ran, exitCode: number, message: RegExp | stri
   else expect(ran.stderr).toMatch(message);
   expect(ran.stderr.trimEnd().split("\n")).toHaveLength(1);
   expect(ran.exitCode).toBe(exitCode);
+}
+
+function shellCommand(line: string): string[] {
+  return ["bash", "-c", `kv() { "${executable}" "$@"; }\n${line}`];
 }

@@ -210,6 +210,11 @@ describe("what keeps it from starting is one line and exit code 1", () => {
     writeFileSync(join(temporary.path, "file"), "");
     expectFailure(await refused("--data", "file"), 1, "is not a directory");
     expectFailure(await refused("--data", "file/below"), 1, "is not a directory");
+    expectFailure(
+      await refused("--data", "/proc/nowhere"),
+      1,
+      "/proc/nowhere cannot be used: ENOENT",
+    );
   });
 
   test("a data directory that the user may not write to names the user and what to do", async () => {
