@@ -114,6 +114,25 @@ test("history is read across segments, from any revision", async () => {
   await store.close();
 });
 
+test("a chunk of history is about 1 MiB, and the next one goes on where it ended", async () => {
+  for (const recentBytesMax of [0, 16 * 1024 * 1024]) {
+    const options = { segmentBytesMax: 1_500_000, recentBytesMax, valueCacheBytesMax: 0 };
+    const store = await openOn(new FakeDisk(), options);
+    const value = "x".repeat(100_000);
+    for (let round = 0; round < 40; round++) await write(store, put(`k${round}`, value));
+    const seen: number[] = [];
+    for await (const { commits, through } of store.changes(1)) {
+      expect(commits.length).toBeGreaterThan(0);
+      expect(commits.length).toBeLessThan(25);
+      expect(through).toBe(commits.at(-1)!.revision);
+      seen.push(...commits.map(({ revision }) => revision));
+      if (through === 40) break;
+    }
+    expect(seen).toEqual(Array.from({ length: 40 }, (_, at) => at + 1));
+    await store.close();
+  }
+});
+
 test("the name of a segment sorts as its number does", () => {
   expect(segmentName(7)).toBe("0000000007.log");
   for (const number of [1, 9, 10, 99_999, 2 ** 31]) {

@@ -131,7 +131,7 @@ export async function changesBetween(
 export async function dump(store: Store, since: number) {
   const { store: id, revision, oldest, keys } = await store.status();
   const commits = await changesBetween(store, since + 1, revision);
-  const states: unknown[] = [];
+  const states: Record<string, unknown>[][] = [];
   for (const at of [since, ...commits.map((commit) => commit.revision)]) {
     states.push((await listAll(store, {}, { revision: at })).map(shown));
   }
