@@ -2,8 +2,11 @@
 
 import { describe, expect, test } from "bun:test";
 import { KvError } from "../../src/errors.ts";
+import type { ChangesOptions, Status, Store } from "../../src/kv.ts";
+import { Hub } from "../../src/watch/hub.ts";
 import { failure, put, write } from "../support/stores.ts";
-import { quiet, Rig } from "./rig.ts";
+import { openModel } from "../support/model-store.ts";
+import { quiet, Rig, RigConnection } from "./rig.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -142,6 +145,24 @@ describe("progress", () => {
     await write(rig.store, put("a"));
     await Bun.sleep(40);
     expect(connection.frames).toEqual([{ way: "published", watch, type: "progress", revision: 2 }]);
+  });
+
+  test("covers revisions that no commit has", async () => {
+    const model = openModel();
+    const store: Store = Object.assign(Object.create(model) as Store, {
+      status: () => ({ ...(model.status() as Status), revision: 0 }),
+      async *changes(_from: number, { signal }: ChangesOptions) {
+        yield { commits: [], through: 7 };
+        await new Promise((resolve) => signal?.addEventListener("abort", resolve));
+      },
+    });
+    const hub = new Hub({ store, progressMs: 1 });
+    const connection = new RigConnection(hub);
+    hub.publishThrough({ publish: (_topic, frame) => connection.take(frame, "published") });
+    const { watch } = await connection.watch({});
+    while (connection.frames.length === 0) await Bun.sleep(1);
+    expect(connection.frames).toEqual([{ way: "published", watch, type: "progress", revision: 7 }]);
+    hub.stop();
   });
 
   test("reaches a watcher that searches a long history in silence", async () => {

@@ -140,15 +140,19 @@ export class Simulation implements Publisher {
     this.#recorded = revision;
     const over = new AbortController();
     const recording = this.#record(revision, over.signal);
-    for (let step = 0; step < steps; step++) {
-      this.#step();
-      await turns(this.#random.below(4));
+    try {
+      for (let step = 0; step < steps; step++) {
+        this.#step();
+        await turns(this.#random.below(4));
+      }
+      await Promise.all(this.#pending);
+      await this.#settle();
+    } finally {
+      // A failure must not be hidden by what goes on behind it.
+      this.hub.stop();
+      over.abort();
+      await Promise.all([recording, ...this.#pending]);
     }
-    await Promise.all(this.#pending);
-    await this.#settle();
-    this.hub.stop();
-    over.abort();
-    await recording;
     if (this.failures.length > 0) throw this.failures[0];
   }
 
