@@ -3,17 +3,13 @@
  * the only place that ends the process, and what catches what nothing else caught.
  */
 
-import { run } from "./cli/run.ts";
 import { reportUnexpected } from "./cli/report.ts";
-import { signalExitCode } from "./cli/signals.ts";
+import { run } from "./cli/run.ts";
+import { onSignals, signalExitCode } from "./cli/signals.ts";
 
 // Set before anything else runs: a stack trace is never what a user gets to see.
 process.on("uncaughtException", (error) => process.exit(reportUnexpected(error)));
 process.on("unhandledRejection", (reason) => process.exit(reportUnexpected(reason)));
-
-// The first process of a container has no default action for signals, so Ctrl-C needs a handler there.
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.on(signal, () => process.exit(signalExitCode(signal)));
-}
+onSignals((signal) => process.exit(signalExitCode(signal)));
 
 process.exit(await run(process.argv.slice(2)));

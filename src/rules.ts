@@ -1,6 +1,6 @@
 /**
- * What every engine checks before it looks at its data: transactions and revisions against the limits.
- * The errors here are the ones that `Store` promises.
+ * What every engine checks before it looks at its data: transactions and revisions against the
+ * limits. The errors here are the ones that `Store` promises.
  */
 
 import { KvError } from "./errors.ts";
@@ -24,7 +24,9 @@ export function checkTxn(txn: Txn, limits: Limits): void {
   if (txn.else !== undefined) checkOperations(txn.else, limits);
 }
 
-/** @throws `too_large` when a commit has more events or more bytes of keys and values than allowed. */
+/**
+ * @throws `too_large` when a commit has more events or more bytes of keys and values than allowed.
+ */
 export function checkCommitSize(events: number, bytes: number, limits: Limits): void {
   checkCount("events in one commit", events, limits.commitEventsMax);
   checkCount("bytes of keys and values in one commit", bytes, limits.commitBytesMax);

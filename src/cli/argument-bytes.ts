@@ -1,6 +1,6 @@
 /**
- * Refuses arguments that are no UTF-8. The platform hands them over with U+FFFD in place of each bad
- * byte, so two different keys would become one, and a value would change without a word.
+ * Refuses arguments that are no UTF-8. The platform hands them over with U+FFFD in place of each
+ * bad byte, so two different keys would become one, and a value would change without a word.
  */
 
 import { readFileSync } from "node:fs";

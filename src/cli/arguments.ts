@@ -1,6 +1,7 @@
 /**
  * The strict check of a command line, before citty gets to see it. citty alone takes unknown flags,
- * drops extra arguments and loses a value such as `-5`; what this check hands on, it cannot misread.
+ * drops extra arguments and loses a value such as `-5`; what this check hands on, it cannot
+ * misread.
  */
 
 import type { ArgDef, ArgsDef } from "citty";
@@ -12,9 +13,10 @@ import { UsageError } from "./failure.ts";
 export type Checked = { help: true } | { help: false; rawArgs: string[] };
 
 /**
- * Checks `argv` (what stands behind the command's name) against the definitions. `repeats`: the last
- * positional argument takes any number of values.
- * @throws `UsageError` for unknown, repeated and valueless flags, and for missing and extra arguments.
+ * Checks `argv` (what stands behind the command's name) against the definitions. `repeats`: the
+ * last positional argument takes any number of values.
+ * @throws `UsageError` for unknown, repeated and valueless flags, and for missing and extra
+ * arguments.
  */
 export function checkArguments(argv: readonly string[], args: ArgsDef, repeats = false): Checked {
   const flags = flagTable(args);
@@ -73,7 +75,9 @@ function flagTable(args: ArgsDef): Map<string, Flag> {
   return table;
 }
 
-/** No flag: `-` alone (stdin) and negative numbers are values, unless a flag is spelled like that. */
+/**
+ * No flag: `-` alone (stdin) and negative numbers are values, unless a flag is spelled like that.
+ */
 function isPositional(argument: string, flags: Map<string, Flag>): boolean {
   if (!argument.startsWith("-") || argument === "-") return true;
   return /^-\.?\d/.test(argument) && !flags.has(argument);

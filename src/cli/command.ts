@@ -1,4 +1,7 @@
-/** What a file of a subcommand exports: the definition for citty, and what its help says beyond that. */
+/**
+ * What a file of a subcommand exports: the definition for citty, and what its help says beyond
+ * that.
+ */
 
 import type { ArgDef, ArgsDef, CommandDef } from "citty";
 

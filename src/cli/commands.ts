@@ -1,4 +1,6 @@
-/** The subcommands by name. Each is loaded when it is used, so that none pays for another at start. */
+/**
+ * The subcommands by name. Each is loaded when it is used, so that none pays for another at start.
+ */
 
 import { nearest } from "../text.ts";
 import type { CommandModule } from "./command.ts";

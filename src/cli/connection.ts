@@ -31,7 +31,9 @@ interface ConnectionArguments {
   readonly timeout: string;
 }
 
-/** A client for the flags. Nothing is sent yet. @throws `UsageError` for an address that is none. */
+/**
+ * A client for the flags. Nothing is sent yet. @throws `UsageError` for an address that is none.
+ */
 export async function connectByFlags(args: ConnectionArguments): Promise<KvClient> {
   const { url, timeoutMs } = parseConnection(args);
   const { connect } = await import("../client/index.ts");

@@ -32,10 +32,15 @@ export async function readFileArgument(
 // --- internal ---
 
 const CHUNK_BYTES = 256 * 1024;
-/** Milliseconds between two tries at a descriptor that was made non-blocking by somebody who shares it. */
+/**
+ * Milliseconds between two tries at a descriptor that was made non-blocking by somebody who shares
+ * it.
+ */
 const BUSY_WAIT_MS = 5;
 
-/** Plain reads: the platform's streams cannot read every kind of file (devices are not pollable). */
+/**
+ * Plain reads: the platform's streams cannot read every kind of file (devices are not pollable).
+ */
 async function readAll(name: string, descriptor: number, bytesMax: number): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;

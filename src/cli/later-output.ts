@@ -1,6 +1,7 @@
 /**
- * Output to stdout beside other work: lines are gathered while an earlier write is under way, so that a
- * fast stream takes few writes, and a slow reader holds up whoever writes but never the event loop.
+ * Output to stdout beside other work: lines are gathered while an earlier write is under way, so
+ * that a fast stream takes few writes, and a slow reader holds up whoever writes but never the
+ * event loop.
  */
 
 import { writeOutLater } from "./output.ts";

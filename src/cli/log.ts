@@ -3,7 +3,10 @@
 import { createConsola, type ConsolaInstance, type LogObject } from "consola/core";
 import { hasColors, writeErrorLine } from "./output.ts";
 
-/** Made at the first use. `throttle: 0`, or repeats are swallowed and keep the process alive for a second. */
+/**
+ * Made at the first use. `throttle: 0`, or repeats are swallowed and keep the process alive for a
+ * second.
+ */
 export function log(): ConsolaInstance {
   instance ??= createConsola({ throttle: 0, reporters: [{ log: report }] });
   return instance;

@@ -1,6 +1,6 @@
 /**
- * Writing to stdout and stderr. Straight to the file descriptors: `process.stdout` costs 10 ms at start
- * and prints a stack trace when the reader of a pipe is gone.
+ * Writing to stdout and stderr. Straight to the file descriptors: `process.stdout` costs 10 ms at
+ * start and prints a stack trace when the reader of a pipe is gone.
  */
 
 import { fstatSync, write, writeSync } from "node:fs";
@@ -29,7 +29,9 @@ export async function writeOutLater(text: string): Promise<void> {
   }
 }
 
-/** Writes a line of text to stderr, control characters escaped; `color` is an ANSI colour's number. */
+/**
+ * Writes a line of text to stderr, control characters escaped; `color` is an ANSI colour's number.
+ */
 export function writeErrorLine(line: string, color?: number): void {
   const text = escapeControls(line);
   try {
@@ -67,8 +69,8 @@ export function paint(text: string, color: number): string {
 }
 
 /**
- * The text with each control character as an escape (`\n`, `\u001b`), so that no key or value can move
- * the cursor, change colours or reorder what is shown. A backslash stays as it is.
+ * The text with each control character as an escape (`\n`, `\u001b`), so that no key or value can
+ * move the cursor, change colours or reorder what is shown. A backslash stays as it is.
  */
 export function escapeControls(text: string): string {
   return text.replace(UNSAFE, (character) => NAMED[character] ?? unicodeEscape(character));
@@ -90,7 +92,9 @@ export function jsonLine(value: unknown): string {
 /** Milliseconds between two tries at a pipe that is full and does not block. */
 const BUSY_WAIT_MS = 5;
 
-/** Control characters (C0, DEL, C1), line and paragraph separators, and marks that change direction. */
+/**
+ * Control characters (C0, DEL, C1), line and paragraph separators, and marks that change direction.
+ */
 const UNSAFE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
 const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };

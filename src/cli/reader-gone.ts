@@ -1,6 +1,6 @@
 /**
- * Notices that nobody reads stdout any more while there is nothing to write: `kv watch | head -1` should
- * end with head, not at the next event. Only the system call poll(2) can tell.
+ * Notices that nobody reads stdout any more while there is nothing to write: `kv watch | head -1`
+ * should end with head, not at the next event. Only the system call poll(2) can tell.
  */
 
 import { fstatSync } from "node:fs";
@@ -44,7 +44,8 @@ async function loadPoll(): Promise<(() => boolean) | undefined> {
       const { symbols } = dlopen(library, {
         poll: { args: ["ptr", "u64", "i32"], returns: "i32" },
       });
-      // struct pollfd { int fd; short events; short revents; } for stdout, with no events asked for.
+      // struct pollfd { int fd; short events; short revents; } for stdout, with no events asked
+      // for.
       const entry = new Int16Array(4);
       new Int32Array(entry.buffer)[0] = 1;
       return () => {

@@ -14,7 +14,9 @@ import { UsageError } from "./failure.ts";
 import { writeOut } from "./output.ts";
 import { reportFailure } from "./report.ts";
 
-/** Runs `argv` (without the program's name) and answers the exit code; everything else is printed. */
+/**
+ * Runs `argv` (without the program's name) and answers the exit code; everything else is printed.
+ */
 export async function run(argv: readonly string[]): Promise<number> {
   const [first, ...rest] = argv;
   let command: string | undefined;

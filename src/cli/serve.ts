@@ -49,7 +49,9 @@ export const help: CommandHelp = {
 
 // --- internal ---
 
-/** Milliseconds for the last answers after the store has failed: "it is unknown what became of it". */
+/**
+ * Milliseconds for the last answers after the store has failed: "it is unknown what became of it".
+ */
 const LAST_ANSWERS_MS = 1_000;
 
 async function serve(options: ServeOptions, signals: Signals): Promise<number> {
@@ -111,7 +113,9 @@ async function stop(server: RunningServer, store: Store): Promise<number> {
   return 0;
 }
 
-/** The store cannot be trusted any more. Those who wait are told; then a new start has to recover. */
+/**
+ * The store cannot be trusted any more. Those who wait are told; then a new start has to recover.
+ */
 async function giveUp(server: RunningServer, error: unknown): Promise<number> {
   log().fatal(`the store failed and kv ends: ${messageOf(error)}`);
   await Promise.race([server.stop(), Bun.sleep(LAST_ANSWERS_MS)]);

@@ -1,4 +1,6 @@
-/** Which server a command talks to: `--url`, else `KV_URL`, else this machine and `KV_PORT` or 5000. */
+/**
+ * Which server a command talks to: `--url`, else `KV_URL`, else this machine and `KV_PORT` or 5000.
+ */
 
 import { DEFAULT_PORT, parseServerUrl } from "../client/url.ts";
 import { KvError } from "../errors.ts";

@@ -1,4 +1,6 @@
-/** SIGINT and SIGTERM of a process that has something to finish before it ends. */
+/** SIGINT and SIGTERM: how they end a command, and how a server gets to finish its work first. */
+
+import { remark } from "./output.ts";
 
 export type Stop = "SIGINT" | "SIGTERM";
 
@@ -7,7 +9,22 @@ export function signalExitCode(signal: Stop): number {
   return signal === "SIGINT" ? 130 : 143;
 }
 
-/** From its making on, these signals no longer end the process; `first` and `second` settle instead. */
+/**
+ * Calls `stop` at each of these signals, in place of what was to happen before. Without a handler
+ * the first process of a container would not end at all: it has no default action for signals.
+ */
+export function onSignals(stop: (signal: Stop) => void): void {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.removeAllListeners(signal);
+    process.on(signal, () => {
+      // A terminal shows ^C where the cursor is; what comes next should begin a line.
+      if (signal === "SIGINT") remark("");
+      stop(signal);
+    });
+  }
+}
+
+/** From its making on, signals no longer end the process; `first` and `second` settle instead. */
 export class Signals {
   readonly first: Promise<Stop>;
   readonly second: Promise<Stop>;
@@ -17,9 +34,6 @@ export class Signals {
     this.first = arrivals[0].promise;
     this.second = arrivals[1].promise;
     let count = 0;
-    for (const signal of ["SIGINT", "SIGTERM"] as const) {
-      process.removeAllListeners(signal);
-      process.on(signal, () => arrivals[Math.min(count++, 1)]!.resolve(signal));
-    }
+    onSignals((signal) => arrivals[Math.min(count++, 1)]!.resolve(signal));
   }
 }

@@ -1,4 +1,6 @@
-/** Rows of text in aligned columns, page by page: a listing may be longer than memory should hold. */
+/**
+ * Rows of text in aligned columns, page by page: a listing may be longer than memory should hold.
+ */
 
 export class Table {
   readonly #titles: readonly string[];

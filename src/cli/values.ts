@@ -1,4 +1,6 @@
-/** Reads the values of flags. Every message names the flag or the variable that the value came from. */
+/**
+ * Reads the values of flags. Every message names the flag or the variable that the value came from.
+ */
 
 import { quote } from "../text.ts";
 import { UsageError } from "./failure.ts";
@@ -19,7 +21,10 @@ export function parseInteger(
   throw new UsageError(`${source} must be a whole number ${bounds}, not ${quote(text)}`);
 }
 
-/** Milliseconds of a time such as `500ms`, `10s`, `2m`, `1h`, `1d`; at most 24 days. @throws `UsageError`. */
+/**
+ * Milliseconds of a time such as `500ms`, `10s`, `2m`, `1h`, `1d`; at most 24 days. @throws
+ * `UsageError`.
+ */
 export function parseMilliseconds(source: string, text: string): number {
   const match = /^([1-9]\d{0,9})(ms|s|m|h|d)$/.exec(text);
   const milliseconds = match === null ? Number.NaN : Number(match[1]) * UNITS_MS[match[2]!]!;

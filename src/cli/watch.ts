@@ -1,4 +1,7 @@
-/** `kv watch`: prints changes as they happen, over losses of the connection, until it is interrupted. */
+/**
+ * `kv watch`: prints changes as they happen, over losses of the connection, until it is
+ * interrupted.
+ */
 
 import { defineCommand } from "citty";
 import type { KvCommit } from "../client/index.ts";

@@ -1,6 +1,7 @@
 /**
- * One WebSocket from its opening to its end: requests and their answers, frames, and a heartbeat, because
- * a connection whose other end is gone looks like one where nothing happens. Reconnecting is done above.
+ * One WebSocket from its opening to its end: requests and their answers, frames, and a heartbeat,
+ * because a connection whose other end is gone looks like one where nothing happens. Reconnecting
+ * is done above.
  */
 
 import { KvError } from "../errors.ts";
@@ -21,7 +22,9 @@ export interface ChannelOptions {
   readonly url: string;
   /** Milliseconds until the connection must be open. */
   readonly timeoutMs: number;
-  /** Milliseconds of silence after which the other end must show that it is there, in as many again. */
+  /**
+   * Milliseconds of silence after which the other end must show that it is there, in as many again.
+   */
   readonly heartbeatMs: number;
 }
 
@@ -60,7 +63,10 @@ export class Channel {
     };
   }
 
-  /** Sends a request; `answered` is called in the turn in which its answer comes, unless the end comes first. */
+  /**
+   * Sends a request; `answered` is called in the turn in which its answer comes, unless the end
+   * comes first.
+   */
   request(request: ChannelRequest, answered: (answer: SocketAnswer) => void): void {
     const id = ++this.#lastId;
     this.#answered.set(id, answered);

@@ -28,7 +28,10 @@ import { toPut, toTxn, toTxnResult, type KvTxn, type KvTxnResult, type KvValue }
 import { Watches } from "./watches.ts";
 
 export interface ConnectOptions {
-  /** Milliseconds for each request, its answer included; 10,000 when left out, `Infinity` = no bound. */
+  /**
+   * Milliseconds for each request, its answer included; 10,000 when left out, `Infinity` = no
+   * bound.
+   */
   readonly timeoutMs?: number | undefined;
   /** Closes the client at once when it aborts: requests reject with its reason, watches end. */
   readonly signal?: AbortSignal | undefined;
@@ -40,7 +43,10 @@ export interface KvGetOptions extends RequestOptions {
 }
 
 export interface KvPutOptions extends RequestOptions {
-  /** Up to 255 characters. Without it: the blob's type, else text when the value is UTF-8, else bytes. */
+  /**
+   * Up to 255 characters. Without it: the blob's type, else text when the value is UTF-8, else
+   * bytes.
+   */
   readonly contentType?: string | undefined;
   /** Only if the key has this revision; 0 = only if it is absent. */
   readonly ifRevision?: number | undefined;
@@ -93,10 +99,10 @@ export interface KvDelete {
 }
 
 /**
- * A client of one server. Made by `connect`. Every method rejects with a `KvError`: `unavailable` when the
- * server cannot be reached or does not answer in time, `invalid_argument` and `too_large` for what it
- * refuses; a write also with `outcome_unknown` when it may have been applied or not. After an abort the
- * rejection is the signal's reason, and a write may have been applied as well.
+ * A client of one server. Made by `connect`. Every method rejects with a `KvError`: `unavailable`
+ * when the server cannot be reached or does not answer in time, `invalid_argument` and `too_large`
+ * for what it refuses; a write also with `outcome_unknown` when it may have been applied or not.
+ * After an abort the rejection is the signal's reason, and a write may have been applied as well.
  */
 export class KvClient {
   readonly #transport: HttpTransport;
@@ -134,8 +140,8 @@ export class KvClient {
 
   /**
    * Stores a value: 0 bytes to 16 MiB.
-   * @throws `precondition_failed` when a condition failed; `details.revision` is the key's revision, 0 when
-   * it is absent.
+   * @throws `precondition_failed` when a condition failed; `details.revision` is the key's
+   * revision, 0 when it is absent.
    *
    * @example
    * await kv.put("greeting", "hello");
@@ -155,7 +161,8 @@ export class KvClient {
 
   /**
    * Deletes a key. Without a condition an absent key is no error: `deleted` is 0 then.
-   * @throws `precondition_failed` when the key does not have `ifRevision`; `details.revision` says which.
+   * @throws `precondition_failed` when the key does not have `ifRevision`; `details.revision` says
+   * which.
    *
    * @example
    * const { deleted } = await kv.delete("greeting");
@@ -172,8 +179,9 @@ export class KvClient {
   }
 
   /**
-   * Every entry of a range in key order: all keys, those with a `prefix`, or from `start` up to but not
-   * including `end`. Read in pages as the loop goes on, all of them at the revision of the first.
+   * Every entry of a range in key order: all keys, those with a `prefix`, or from `start` up to but
+   * not including `end`. Read in pages as the loop goes on, all of them at the revision of the
+   * first.
    * @throws `compacted` when the loop takes so long that its revision is gone; start over then.
    *
    * @example
@@ -213,7 +221,8 @@ export class KvClient {
   }
 
   /**
-   * Runs a transaction: all of it takes effect at one revision, or nothing. Failed checks are no error.
+   * Runs a transaction: all of it takes effect at one revision, or nothing. Failed checks are no
+   * error.
    *
    * @example
    * const { succeeded } = await kv.txn({
@@ -228,10 +237,10 @@ export class KvClient {
   }
 
   /**
-   * The changes of a range, one commit after another, as an endless loop; see `KvWatch`. A commit has all
-   * its events of the range: what a transaction did together arrives together.
-   * @throws at the call `invalid_argument` for a bad range or `from`; in the loop `compacted` when that
-   * history is gone, `unsupported` where there is no `WebSocket` (Node.js before 22).
+   * The changes of a range, one commit after another, as an endless loop; see `KvWatch`. A commit
+   * has all its events of the range: what a transaction did together arrives together.
+   * @throws at the call `invalid_argument` for a bad range or `from`; in the loop `compacted` when
+   * that history is gone, `unsupported` where there is no `WebSocket` (Node.js before 22).
    *
    * @example
    * for await (const { revision, events } of kv.watch({ prefix: "users/" })) {
@@ -289,8 +298,8 @@ export class KvClient {
 }
 
 /**
- * A client of the server at `url`: `http://host:port/prefix`, `host:port` or `:port`. Nothing is sent
- * before the first call.
+ * A client of the server at `url`: `http://host:port/prefix`, `host:port` or `:port`. Nothing is
+ * sent before the first call.
  * @throws `invalid_argument` when the address is none.
  *
  * @example

@@ -1,5 +1,6 @@
 /**
- * What a failed request means for the caller. The line that matters: a write that surely was not sent is
+ * What a failed request means for the caller. The line that matters: a write that surely was not
+ * sent is
  * `unavailable`, one that may have been is `outcome_unknown`. In doubt it may have been.
  */
 
@@ -40,8 +41,8 @@ export function timedOut(attempt: Attempt, timeoutMs: number): KvError {
 }
 
 /**
- * Something answered that is not kv. A gateway's own 5xx may hide that the server behind it took the
- * write; any other answer shows that no kv was reached.
+ * Something answered that is not kv. A gateway's own 5xx may hide that the server behind it took
+ * the write; any other answer shows that no kv was reached.
  */
 export function answeredByOther(
   attempt: Attempt,

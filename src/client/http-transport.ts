@@ -1,6 +1,7 @@
 /**
- * One request over `fetch`: its timeout, its abort, and what its failure means. Knows status codes only as
- * far as telling a redirect and an answer of kv from anything else; what an answer says is read above.
+ * One request over `fetch`: its timeout, its abort, and what its failure means. Knows status codes
+ * only as far as telling a redirect and an answer of kv from anything else; what an answer says is
+ * read above.
  */
 
 import { KvError } from "../errors.ts";
@@ -16,7 +17,9 @@ import {
 } from "./failures.ts";
 import type { ServerUrl } from "./url.ts";
 
-/** Milliseconds from the start of a request to the end of its answer, when the caller names none. */
+/**
+ * Milliseconds from the start of a request to the end of its answer, when the caller names none.
+ */
 export const TIMEOUT_MS_DEFAULT = 10_000;
 
 export interface RequestOptions {
@@ -78,8 +81,8 @@ export class HttpTransport {
 
   /**
    * Sends a request once and reads the whole answer.
-   * @throws the error that kv answered; `unavailable` when no kv was reached; `outcome_unknown` when a
-   * write may have reached it; the reason of `signal`.
+   * @throws the error that kv answered; `unavailable` when no kv was reached; `outcome_unknown`
+   * when a write may have reached it; the reason of `signal`.
    */
   async request(request: HttpRequest): Promise<HttpAnswer> {
     const attempt = { url: this.url.http, write: request.method !== "GET" };
@@ -128,8 +131,9 @@ export class HttpTransport {
       ...(request.body === undefined ? undefined : { body: request.body }),
       signal,
       redirect: "manual",
-      // Bun sends a PUT again by itself when a reused connection breaks before the answer, which could
-      // apply it twice. A connection of its own keeps it from that; it never does so to a POST.
+      // Bun sends a PUT again by itself when a reused connection breaks before the answer, which
+      // could apply it twice. A connection of its own keeps it from that; it never does so to a
+      // POST.
       ...(request.method === "PUT" ? { keepalive: false } : undefined),
       // Bun would send even this machine's own addresses through HTTP_PROXY.
       ...(this.url.loopback ? { proxy: false } : undefined),

@@ -5,12 +5,13 @@ import { readableCommit, type KvCommit } from "./entries.ts";
 import type { Watcher, WatchStart } from "./watcher.ts";
 
 /**
- * Commits in revision order, each exactly once, for ever: through lost connections and restarts of the
- * server. It runs from the call on, and what the loop has not taken waits, a few MiB at most; then the
- * server is asked again later. Leaving the loop ends it, and so do `close`, its signal and the client's end.
+ * Commits in revision order, each exactly once, for ever: through lost connections and restarts of
+ * the server. It runs from the call on, and what the loop has not taken waits, a few MiB at most;
+ * then the server is asked again later. Leaving the loop ends it, and so do `close`, its signal and
+ * the client's end.
  *
- * The loop throws `compacted` when the history it needs is gone (then list and watch anew), and on its
- * first connection what `connect` says of requests, unless `waitForServer` was set.
+ * The loop throws `compacted` when the history it needs is gone (then list and watch anew), and on
+ * its first connection what `connect` says of requests, unless `waitForServer` was set.
  */
 export class KvWatch implements AsyncIterableIterator<KvCommit> {
   /**

@@ -1,6 +1,7 @@
 /**
- * A put of a large value as `PUT` with its raw bytes: as JSON it would grow by a third or more. Small ones
- * go as `POST /v1/txn`, which no platform repeats by itself and which can share a connection.
+ * A put of a large value as `PUT` with its raw bytes: as JSON it would grow by a third or more.
+ * Small ones go as `POST /v1/txn`, which no platform repeats by itself and which can share a
+ * connection.
  */
 
 import { KvError } from "../errors.ts";
@@ -31,8 +32,8 @@ export type PutOutcome =
     };
 
 /**
- * The headers with which `put` can go as a request of its own: it is large, and the conditions of HTTP can
- * say `check`. `undefined` when it must be a transaction.
+ * The headers with which `put` can go as a request of its own: it is large, and the conditions of
+ * HTTP can say `check`. `undefined` when it must be a transaction.
  */
 export function largePutHeaders(
   put: PutOperation,
@@ -79,7 +80,8 @@ export async function putLarge(
 }
 
 /**
- * The server would refuse it too, but perhaps while it is still being sent, which looks like a loss.
+ * The server would refuse it too, but perhaps while it is still being sent, which looks like a
+ * loss.
  * @throws `too_large`
  */
 export function checkValueSize(operation: Operation, limits: Limits): void {

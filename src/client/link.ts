@@ -1,6 +1,7 @@
 /**
- * A connection that comes back: the streams on it are asked for anew, each from where it was, after a wait
- * that grows. One link has one stream of a range, as the server allows; `watches.ts` has further links.
+ * A connection that comes back: the streams on it are asked for anew, each from where it was, after
+ * a wait that grows. One link has one stream of a range, as the server allows; `watches.ts` has
+ * further links.
  */
 
 import { KvError, type ErrorCode } from "../errors.ts";
@@ -12,7 +13,9 @@ import { nameOfRange, Stream } from "./stream.ts";
 import type { Watcher } from "./watcher.ts";
 
 export interface LinkOptions extends ChannelOptions {
-  /** Milliseconds before the first new attempt, and at most before later ones; less by up to half. */
+  /**
+   * Milliseconds before the first new attempt, and at most before later ones; less by up to half.
+   */
   readonly backoffMsMin: number;
   readonly backoffMsMax: number;
   /** From 0 up to, but not including, 1. */
@@ -178,7 +181,10 @@ export class Link {
     this.#retireIfIdle();
   }
 
-  /** A watcher joins a live stream once it is known what now is: the answer cannot be older than the question. */
+  /**
+   * A watcher joins a live stream once it is known what now is: the answer cannot be older than the
+   * question.
+   */
   #join(stream: Stream, watcher: Watcher): void {
     stream.beginJoin(watcher);
     this.#channel!.request({ op: "list", limit: 1, keys: true }, (answer) => {
@@ -210,7 +216,10 @@ export class Link {
     this.#retireIfIdle();
   }
 
-  /** The server ended a watch: it is asked for again, or all of the connection is when the server stops. */
+  /**
+   * The server ended a watch: it is asked for again, or all of the connection is when the server
+   * stops.
+   */
   #ended(stream: Stream, reason: string): void {
     this.#numbers.delete(stream.watch!);
     if (reason === "unauthorized") {

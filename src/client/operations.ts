@@ -1,6 +1,6 @@
 /**
- * Every operation of the API as one function over the transport: what is asked, and what an answer means.
- * Holds no state; the SDK and the store over the wire both stand on it.
+ * Every operation of the API as one function over the transport: what is asked, and what an answer
+ * means. Holds no state; the SDK and the store over the wire both stand on it.
  */
 
 import { KvError } from "../errors.ts";
@@ -161,7 +161,9 @@ async function listOfOne(
   return { revision, entries: [listed], more: false };
 }
 
-/** A cursor goes on inside its range. Outside, `after` leaves all of the range to list, or nothing. */
+/**
+ * A cursor goes on inside its range. Outside, `after` leaves all of the range to list, or nothing.
+ */
 async function listFromOutside(
   transport: HttpTransport,
   range: Range,

@@ -24,8 +24,8 @@ import { parseServerUrl } from "./url.ts";
 import { Watches } from "./watches.ts";
 
 /**
- * The store behind the server at `url`. `changes` goes on by itself when a connection is lost; what was
- * delivered is not repeated, and nothing is left out.
+ * The store behind the server at `url`. `changes` goes on by itself when a connection is lost; what
+ * was delivered is not repeated, and nothing is left out.
  * @throws `unavailable` when no kv answers there, `invalid_argument` when the address is none.
  *
  * @example

@@ -1,6 +1,6 @@
 /**
- * One watch on the server and the watchers that it feeds: frames become commits, each delivered once and in
- * order, to all of them. It sends nothing; `link.ts` asks for it and ends it.
+ * One watch on the server and the watchers that it feeds: frames become commits, each delivered
+ * once and in order, to all of them. It sends nothing; `link.ts` asks for it and ends it.
  */
 
 import { eventFromJson } from "../json.ts";
@@ -68,8 +68,8 @@ export class Stream {
   }
 
   /**
-   * Takes a watcher in, if what it needs is what this stream delivers. One that begins now may `join`, but
-   * what now is must be asked, at once or `later`, when the stream is live.
+   * Takes a watcher in, if what it needs is what this stream delivers. One that begins now may
+   * `join`, but what now is must be asked, at once or `later`, when the stream is live.
    */
   offer(watcher: Watcher): "taken" | "join" | "later" | "no" {
     const { next } = watcher;
@@ -87,7 +87,9 @@ export class Stream {
     return "taken";
   }
 
-  /** From now on all commits are kept for a watcher that wants those above a revision not known yet. */
+  /**
+   * From now on all commits are kept for a watcher that wants those above a revision not known yet.
+   */
   beginJoin(watcher: Watcher): void {
     this.#joining.set(watcher, { commits: [], bytes: 0 });
   }
@@ -124,7 +126,9 @@ export class Stream {
     return later;
   }
 
-  /** The watch is no more. Answers those who were about to join; they are no part of it any more. */
+  /**
+   * The watch is no more. Answers those who were about to join; they are no part of it any more.
+   */
   reset(): Watcher[] {
     this.#asked = undefined;
     this.watch = undefined;
@@ -135,7 +139,10 @@ export class Stream {
     return joining;
   }
 
-  /** Hands on what a frame completes; answers the watchers that left: for want of room, or of patience. */
+  /**
+   * Hands on what a frame completes; answers the watchers that left: for want of room, or of
+   * patience.
+   */
   change(frame: ChangeFrame, bytes: number): Watcher[] {
     if (frame.revision <= this.#position) return [];
     const events = frame.events.map(eventFromJson);

@@ -22,8 +22,8 @@ export interface ServerUrl {
 }
 
 /**
- * Understands `http://…`, `https://…`, `host`, `host:port`, `:port` (this machine), each with a path
- * prefix if a proxy needs one. An IPv6 address stands in brackets.
+ * Understands `http://…`, `https://…`, `host`, `host:port`, `:port` (this machine), each with a
+ * path prefix if a proxy needs one. An IPv6 address stands in brackets.
  * @throws `invalid_argument` that says what is wrong with it.
  */
 export function parseServerUrl(text: string): ServerUrl {

@@ -20,7 +20,10 @@ import { readable, type KvListedEntry } from "./entries.ts";
 /** A value: text is stored as UTF-8; a `Blob` (or `File`) brings its type along. */
 export type KvValue = string | Uint8Array | Blob;
 
-/** A put in a transaction. Without `contentType`: the blob's, else text when it is UTF-8, else bytes. */
+/**
+ * A put in a transaction. Without `contentType`: the blob's, else text when it is UTF-8, else
+ * bytes.
+ */
 export interface KvPutOperation {
   readonly op: "put";
   readonly key: string;
@@ -30,7 +33,9 @@ export interface KvPutOperation {
 
 export type KvOperation = KvPutOperation | DeleteOperation | GetOperation;
 
-/** If every check holds, `then` takes effect, else `else`: all of it or nothing, at one revision. */
+/**
+ * If every check holds, `then` takes effect, else `else`: all of it or nothing, at one revision.
+ */
 export interface KvTxn {
   readonly checks?: readonly Check[];
   readonly then?: readonly KvOperation[];

@@ -1,6 +1,6 @@
 /**
- * One consumer of changes: what it has not pulled yet, within a bound, and how far it has come. It knows
- * no connection; the streams of `link.ts` feed it, and it may change from one to another.
+ * One consumer of changes: what it has not pulled yet, within a bound, and how far it has come. It
+ * knows no connection; the streams of `link.ts` feed it, and it may change from one to another.
  */
 
 import { KvError } from "../errors.ts";
@@ -47,7 +47,9 @@ export class Watcher {
   readonly #bytesMax: number;
   #resolveStart!: (start: WatchStart) => void;
   #rejectStart!: (error: unknown) => void;
-  /** It has been taken in up to, but not including, this revision; unknown until it begins from now. */
+  /**
+   * It has been taken in up to, but not including, this revision; unknown until it begins from now.
+   */
   #next: number | undefined;
   /** What was pulled: up to and including this revision. */
   #pulled = 0;
@@ -143,8 +145,8 @@ export class Watcher {
   }
 
   /**
-   * Takes a commit in, unless it had it. False when it has no room: it is paused then and must not be
-   * given anything before it asks for `resume`.
+   * Takes a commit in, unless it had it. False when it has no room: it is paused then and must not
+   * be given anything before it asks for `resume`.
    */
   take(commit: Commit, bytes: number): boolean {
     if (commit.revision < this.#next!) return true;
@@ -208,7 +210,9 @@ export class Watcher {
 
 // --- internal ---
 
-/** Commits that wait for the consumer, at most: small ones take more memory than their bytes say. */
+/**
+ * Commits that wait for the consumer, at most: small ones take more memory than their bytes say.
+ */
 const WATCH_COMMITS_MAX = 16_384;
 
 function anotherStore(): KvError {

@@ -1,6 +1,7 @@
 /**
- * All watches of a client. Most share one connection; a watch that is the same as another but needs an
- * older part of the history gets a further one, as the server has each filter once on a connection.
+ * All watches of a client. Most share one connection; a watch that is the same as another but needs
+ * an older part of the history gets a further one, as the server has each filter once on a
+ * connection.
  */
 
 import { KvError } from "../errors.ts";
@@ -48,7 +49,8 @@ export class Watches {
   }
 
   /**
-   * A watcher of `range`, which begins at once. It ends when it is stopped, by an error, and by `close`.
+   * A watcher of `range`, which begins at once. It ends when it is stopped, by an error, and by
+   * `close`.
    * @throws `invalid_argument`, `too_large` for a bad range or `from`; `unavailable` after `close`.
    */
   watch(options: WatcherOptions): Watcher {

@@ -47,8 +47,8 @@ export function etag(revision: number): string {
 }
 
 /**
- * The answer for anything thrown while a request was handled. What is no `KvError` is a bug: `onError`
- * gets it, the client learns only that there was one.
+ * The answer for anything thrown while a request was handled. What is no `KvError` is a bug:
+ * `onError` gets it, the client learns only that there was one.
  */
 export function failure(error: unknown, onError: (error: unknown) => void): Response {
   const known = error instanceof KvError ? error : undefined;
@@ -69,7 +69,8 @@ function errorAnswer(error: KvError): Response {
   if (details.storeRevision !== undefined) {
     headers[HEADERS.storeRevision] = String(details.storeRevision);
   }
-  // An absent key has no representation and so no tag, although its revision, 0, stands in the body.
+  // An absent key has no representation and so no tag, although its revision, 0, stands in the
+  // body.
   if (code === "precondition_failed" && details.revision) {
     headers["ETag"] = etag(details.revision);
   }

@@ -1,6 +1,7 @@
 /**
- * Who may speak to the server: the rule on `Host` keeps a web page from reaching it under a name of its own
- * (DNS rebinding), the rule on `Origin` keeps other sites' pages out, and CORS lets chosen ones in.
+ * Who may speak to the server: the rule on `Host` keeps a web page from reaching it under a name of
+ * its own (DNS rebinding), the rule on `Origin` keeps other sites' pages out, and CORS lets chosen
+ * ones in.
  */
 
 import { KvError } from "../errors.ts";

@@ -1,4 +1,7 @@
-/** From a request to its answer: guard, path, method, parameters, handler, and what went wrong in any. */
+/**
+ * From a request to its answer: guard, path, method, parameters, handler, and what went wrong in
+ * any.
+ */
 
 import { KvError } from "../errors.ts";
 import { failure } from "./answers.ts";

@@ -25,7 +25,10 @@ export interface ListAnswer {
   cursor?: string;
 }
 
-/** One page. Every page of a listing is read at the revision of its first one, which the cursor keeps. */
+/**
+ * One page. Every page of a listing is read at the revision of its first one, which the cursor
+ * keeps.
+ */
 export function listPage(store: Store, request: ListRequest): MaybePromise<ListAnswer> {
   const { limit, keys } = request;
   const place = request.cursor === undefined ? undefined : placeOf(request, request.cursor);

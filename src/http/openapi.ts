@@ -1,5 +1,6 @@
 /**
- * The description of the API (OpenAPI 3.1), made from the table of routes that the server itself goes by.
+ * The description of the API (OpenAPI 3.1), made from the table of routes that the server itself
+ * goes by.
  */
 
 import type { ErrorCode } from "../errors.ts";

@@ -1,6 +1,6 @@
 /**
- * Query parameters: each is described once, for the strict reading here and for the API description.
- * Unknown, repeated and malformed ones are refused with the nearest known name.
+ * Query parameters: each is described once, for the strict reading here and for the API
+ * description. Unknown, repeated and malformed ones are refused with the nearest known name.
  */
 
 import { KvError } from "../errors.ts";
@@ -88,7 +88,8 @@ export function opaque(description: string): Parameter<string> {
 
 /**
  * Reads a query (what follows the `?`) by its description.
- * @throws `invalid_argument` for a name that is not described or stands twice, and for what `parse` refuses.
+ * @throws `invalid_argument` for a name that is not described or stands twice, and for what `parse`
+ * refuses.
  */
 export function readParameters<P extends QueryParameters>(
   parameters: P,

@@ -1,6 +1,6 @@
 /**
- * What a route is. One table of them drives routing, the strict reading of parameters, 405 and OPTIONS,
- * and the API description, so that none of these can disagree.
+ * What a route is. One table of them drives routing, the strict reading of parameters, 405 and
+ * OPTIONS, and the API description, so that none of these can disagree.
  */
 
 import type { ErrorCode } from "../errors.ts";

@@ -33,8 +33,8 @@ export interface RunningServer {
   readonly port: number;
   readonly url: string;
   /**
-   * Ends watches with reason `shutdown`, finishes what is in flight, for ten seconds at most, and closes
-   * every connection. Does not close the store.
+   * Ends watches with reason `shutdown`, finishes what is in flight, for ten seconds at most, and
+   * closes every connection. Does not close the store.
    */
   stop(): Promise<void>;
 }

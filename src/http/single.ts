@@ -1,6 +1,6 @@
 /**
- * A put or a delete of one key as the one transaction that it is, and what its result means. Used by
- * everything that takes single writes, whichever way their conditions came.
+ * A put or a delete of one key as the one transaction that it is, and what its result means. Used
+ * by everything that takes single writes, whichever way their conditions came.
  */
 
 import { KvError } from "../errors.ts";

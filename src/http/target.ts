@@ -1,6 +1,6 @@
 /**
- * The target of a request: its path and query, taken out of `request.url` as they stand there, and the
- * key in the path. The platform has already resolved dot segments and made `\` a `/`.
+ * The target of a request: its path and query, taken out of `request.url` as they stand there, and
+ * the key in the path. The platform has already resolved dot segments and made `\` a `/`.
  */
 
 import { KvError } from "../errors.ts";
@@ -23,7 +23,8 @@ export const KEY_PATH_START = `${PATHS.kv}/`;
  */
 export function readTarget(url: string): Target {
   const start = pathStart(url);
-  // Without a usable Host header the platform hands over the raw target: the same normalisation then.
+  // Without a usable Host header the platform hands over the raw target: the same normalisation
+  // then.
   if (start < 0) return readTarget(normalise(url));
   if (url.includes("#")) {
     throw new KvError("invalid_argument", "the request target has a raw #; write it as %23");

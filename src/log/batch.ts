@@ -1,6 +1,7 @@
 /**
- * Evaluates transactions one after the other against the state plus what the batch itself did so far.
- * Changes nothing: what comes out is commits to write, and answers to give once they are durable.
+ * Evaluates transactions one after the other against the state plus what the batch itself did so
+ * far. Changes nothing: what comes out is commits to write, and answers to give once they are
+ * durable.
  */
 
 import { utf8Bytes } from "../keys.ts";
@@ -134,7 +135,9 @@ const NOTHING = { value: new Uint8Array(0), contentType: "", createRevision: 0, 
 class Run {
   readonly revision: number;
   readonly results: OperationResult[] = [];
-  /** What keys become (`undefined`: absent), in the order of the last operation that changed each. */
+  /**
+   * What keys become (`undefined`: absent), in the order of the last operation that changed each.
+   */
   readonly touched = new Map<string, Pending | undefined>();
   readonly #before: (key: string) => Known | undefined;
 

@@ -9,8 +9,8 @@ import type { Log } from "./log.ts";
 import { damage, endsCommit, type ScannedRecord } from "./segment.ts";
 
 /**
- * The next chunk at `from` and above; `applied` is the store's revision, at or above `from`. Reads about 1 MiB
- * of log, and always to the end of a commit.
+ * The next chunk at `from` and above; `applied` is the store's revision, at or above `from`. Reads
+ * about 1 MiB of log, and always to the end of a commit.
  * @throws `internal` when a record is damaged.
  */
 export function readChanges(log: Log, from: number, applied: number, range: Range): Changes {

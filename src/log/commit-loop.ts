@@ -1,7 +1,7 @@
 /**
- * The commit loop: transactions queue while the batch before them syncs, then all of them are evaluated in
- * order, written with one write and one fdatasync, applied, and answered. So nothing that is not durable is
- * ever shown, and conditions are exact.
+ * The commit loop: transactions queue while the batch before them syncs, then all of them are
+ * evaluated in order, written with one write and one fdatasync, applied, and answered. So nothing
+ * that is not durable is ever shown, and conditions are exact.
  *
  *   queued ──▶ evaluated ──▶ written ──▶ synced ──▶ applied ──▶ answered
  *                  │             └─ disk full: cut off again, storage_full
@@ -23,7 +23,10 @@ export interface CommitLoopOptions<K extends Known> {
   readonly append: (commits: readonly PendingCommit[]) => Promise<readonly Placed[]>;
   /** Shows what is durable now to readers and watchers. */
   readonly apply: (commits: readonly PendingCommit[], placed: readonly Placed[]) => void;
-  /** The log cannot be written any more, and nobody knows what the disk holds: the process has to end. */
+  /**
+   * The log cannot be written any more, and nobody knows what the disk holds: the process has to
+   * end.
+   */
   readonly fatal: (error: KvError) => void;
 }
 
@@ -38,7 +41,10 @@ export class CommitLoop<K extends Known> {
     this.#options = options;
   }
 
-  /** Queues a transaction that has been checked against the limits. Order of calls is order of effect. */
+  /**
+   * Queues a transaction that has been checked against the limits. Order of calls is order of
+   * effect.
+   */
   commit(txn: Txn): Promise<CommitResult> {
     if (this.#failed !== undefined) return Promise.reject(stopped(this.#failed));
     if (this.#queuedBytes > QUEUE_BYTES_MAX || this.#queue.length >= QUEUE_TXNS_MAX) {
@@ -110,8 +116,8 @@ export class CommitLoop<K extends Known> {
   }
 
   /**
-   * The batch was not written. Each transaction is evaluated again, alone: one that changes nothing is
-   * answered, so that reads and refusals do not depend on writes that never happened.
+   * The batch was not written. Each transaction is evaluated again, alone: one that changes nothing
+   * is answered, so that reads and refusals do not depend on writes that never happened.
    */
   #refuseForSpace(waiting: readonly Waiting[], cause: SpaceError): void {
     for (const { txn, resolve, reject } of waiting) {

@@ -1,6 +1,7 @@
 /**
- * The only way of the log engine to the disk: one directory of files. Small, so that tests can put a disk
- * there that tears, drops, fills up and fails. Errors are those of the system, with their `code`.
+ * The only way of the log engine to the disk: one directory of files. Small, so that tests can put
+ * a disk there that tears, drops, fills up and fails. Errors are those of the system, with their
+ * `code`.
  */
 
 import {
@@ -81,8 +82,8 @@ export function writeFully(file: DiskFile, bytes: Uint8Array, offset: number): v
 }
 
 /**
- * Makes a whole file or none: written under a temporary name, synced, renamed, the directory synced. A crash
- * at any step leaves either nothing under `name` or all of it.
+ * Makes a whole file or none: written under a temporary name, synced, renamed, the directory
+ * synced. A crash at any step leaves either nothing under `name` or all of it.
  */
 export async function createWhole(
   disk: Disk,
@@ -92,15 +93,17 @@ export async function createWhole(
   const temporary = `${name}${TEMPORARY_SUFFIX}`;
   const file = disk.create(temporary);
   try {
-    writeFully(file, content, 0);
-    await file.sync();
+    try {
+      writeFully(file, content, 0);
+      await file.sync();
+    } finally {
+      file.close();
+    }
+    disk.rename(temporary, name);
   } catch (error) {
-    file.close();
     disk.unlink(temporary);
     throw error;
   }
-  file.close();
-  disk.rename(temporary, name);
   disk.syncDirectory();
   return disk.open(name);
 }

@@ -1,7 +1,7 @@
 /**
- * The file `DURABLE`: how far the log was known to be synced. It is written after each fdatasync and before
- * the answers, itself unsynced: it survives the death of the process always, a power cut often. Recovery
- * refuses damage below this mark that it could else take for a torn tail.
+ * The file `DURABLE`: how far the log was known to be synced. It is written after each fdatasync
+ * and before the answers, itself unsynced: it survives the death of the process always, a power cut
+ * often. Recovery refuses damage below this mark that it could else take for a torn tail.
  */
 
 import { createWhole, readFully, writeFully, type Disk, type DiskFile } from "./disk.ts";
@@ -46,7 +46,9 @@ export class DurableFile {
     return { durable: new DurableFile(file, newest?.sequence ?? 0), mark: newest };
   }
 
-  /** Notes that the log is synced up to the mark. Alternates between the slots: one is always whole. */
+  /**
+   * Notes that the log is synced up to the mark. Alternates between the slots: one is always whole.
+   */
   write(mark: Mark): void {
     this.#sequence++;
     writeFully(

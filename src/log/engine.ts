@@ -1,6 +1,6 @@
 /**
- * The log engine: a `Store` in one directory. The log is the database; in memory there are an index of
- * keys, a bounded cache of values and the newest commits. Only what is durable is ever shown.
+ * The log engine: a `Store` in one directory. The log is the database; in memory there are an index
+ * of keys, a bounded cache of values and the newest commits. Only what is durable is ever shown.
  */
 
 import { randomBytes } from "node:crypto";
@@ -69,8 +69,8 @@ export interface LogOptions {
 
 /**
  * Opens or makes the store of a directory.
- * @throws `conflict` when another process has it open, `internal` when it is damaged; errors of the system as
- * they are.
+ * @throws `conflict` when another process has it open, `internal` when it is damaged; errors of the
+ * system as they are.
  */
 export async function openLog(options: LogOptions): Promise<LogStore> {
   const disk = options.disk ?? openDirectory(options.directory);
@@ -224,7 +224,9 @@ export class LogStore implements Store {
     if (this.#state === "closed") throw new KvError("unavailable", "the store is closed");
   }
 
-  /** A key's entry at a revision that can be read; without the value when only `keys` are wanted. */
+  /**
+   * A key's entry at a revision that can be read; without the value when only `keys` are wanted.
+   */
   #entryAt(
     key: string,
     newest: Newest | undefined,
@@ -287,7 +289,10 @@ export class LogStore implements Store {
     if (event.type === "put") this.#cache.add(position, value);
   }
 
-  /** A chunk out of the log, in a turn of its own: a long way through history leaves room for others. */
+  /**
+   * A chunk out of the log, in a turn of its own: a long way through history leaves room for
+   * others.
+   */
   async #read(from: number, range: Range): Promise<Changes> {
     const { promise, resolve } = Promise.withResolvers<void>();
     setImmediate(resolve);

@@ -1,6 +1,6 @@
 /**
- * The bytes of the log: segment header, record, and slot of `DURABLE`, to and from memory. The layout is in
- * FORMAT.md, and only there; the offsets below are its tables. Knows no file.
+ * The bytes of the log: segment header, record, and slot of `DURABLE`, to and from memory. The
+ * layout is in FORMAT.md, and only there; the offsets below are its tables. Knows no file.
  */
 
 import { encodeUtf8 } from "../text.ts";
@@ -202,7 +202,10 @@ export function encodeRecord(
   return crc;
 }
 
-/** Makes the record at `at` of `bytes` one of another place: its content stays, its checksum follows. */
+/**
+ * Makes the record at `at` of `bytes` one of another place: its content stays, its checksum
+ * follows.
+ */
 export function relocateRecord(bytes: Uint8Array, at: number, place: Place): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, RECORD_HEADER_BYTES);
   view.setUint32(8, place.previousCrc, true);
@@ -215,8 +218,8 @@ export function relocateRecord(bytes: Uint8Array, at: number, place: Place): num
 }
 
 /**
- * The header of a record that stands at `offset` of a segment, or in words what is wrong with it. Its own
- * checksum and place are checked here; the body is not looked at.
+ * The header of a record that stands at `offset` of a segment, or in words what is wrong with it.
+ * Its own checksum and place are checked here; the body is not looked at.
  */
 export function decodeRecordHeader(
   bytes: Uint8Array,
@@ -278,7 +281,9 @@ export function recordValue(bytes: Uint8Array, at: number, header: RecordHeader)
   return bytes.subarray(start, start + valueBytes);
 }
 
-/** Is there an extension that its reader must understand? This version of the format defines none. */
+/**
+ * Is there an extension that its reader must understand? This version of the format defines none.
+ */
 export function hasUnknownExtension(bytes: Uint8Array, at: number, header: RecordHeader): boolean {
   const start = at + RECORD_HEADER_BYTES + header.keyBytes + header.contentTypeBytes;
   const view = new DataView(bytes.buffer, bytes.byteOffset + start, header.extensionBytes);
@@ -317,7 +322,10 @@ export function decodeSlot(bytes: Uint8Array): Slot | undefined {
 
 // --- internal ---
 
-/** Not text on purpose: `\r\n` and the byte over 127 show a transfer that changed line ends or dropped a bit. */
+/**
+ * Not text on purpose: `\r\n` and the byte over 127 show a transfer that changed line ends or
+ * dropped a bit.
+ */
 const SEGMENT_MAGIC = Uint8Array.of(0x8b, 0x6b, 0x76, 0x6c, 0x6f, 0x67, 0x0d, 0x0a);
 const SLOT_MAGIC = 0x6b76_4455;
 

@@ -1,6 +1,7 @@
 /**
- * The index: for each key its newest record, in memory, ordered by key. Deleted keys stay as tombstones, so
- * that reads at an older revision find them. A hash finds one key; sorted chunks give the order.
+ * The index: for each key its newest record, in memory, ordered by key. Deleted keys stay as
+ * tombstones, so that reads at an older revision find them. A hash finds one key; sorted chunks
+ * give the order.
  */
 
 import { compareKeys } from "../keys.ts";
@@ -21,7 +22,8 @@ export interface Newest {
 }
 
 /**
- * Segment and offset as one number, exact below 2^53: segments up to two million, offsets up to 4 GiB.
+ * Segment and offset as one number, exact below 2^53: segments up to two million, offsets up to 4
+ * GiB.
  */
 export function position(segment: number, offset: number): number {
   return segment * 2 ** 32 + offset;
@@ -40,7 +42,9 @@ const CHUNK_KEYS_MAX = 1024;
 
 export class KeyIndex {
   readonly #newest = new Map<string, Newest>();
-  /** Every key once, in order: all keys of a chunk are below those of the next. No chunk is empty. */
+  /**
+   * Every key once, in order: all keys of a chunk are below those of the next. No chunk is empty.
+   */
   readonly #chunks: string[][] = [];
   #live = 0;
 
@@ -61,7 +65,9 @@ export class KeyIndex {
     this.#newest.set(key, newest);
   }
 
-  /** Keys at or above `start` in order, tombstones included. The index must not change meanwhile. */
+  /**
+   * Keys at or above `start` in order, tombstones included. The index must not change meanwhile.
+   */
   *from(start: string): Generator<[string, Newest]> {
     let chunk = this.#chunkOf(start);
     let at = chunk < this.#chunks.length ? lowerBound(this.#chunks[chunk]!, start) : 0;

@@ -15,12 +15,13 @@ export interface Lock {
 export const LOCK_FILE = "LOCK";
 
 /**
- * @throws `conflict` when this or another process holds the lock, the system's error when the file cannot
- * be made.
+ * @throws `conflict` when this or another process holds the lock, the system's error when the file
+ * cannot be made.
  */
 export function lockDirectory(directory: string): Lock {
   const path = realpathSync(directory);
-  // Closing a second descriptor of the file would release the first one's lock: so it is never opened twice.
+  // Closing a second descriptor of the file would release the first one's lock: so it is never
+  // opened twice.
   if (held.has(path)) throw inUse(directory);
   const database = openDatabase(path);
   try {

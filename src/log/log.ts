@@ -1,6 +1,7 @@
 /**
- * The log as the engine uses it: appends commits to the active segment and makes them durable, begins new
- * segments, finds records by place and by revision. Knows nothing of queues or of what a put means.
+ * The log as the engine uses it: appends commits to the active segment and makes them durable,
+ * begins new segments, finds records by place and by revision. Knows nothing of queues or of what a
+ * put means.
  */
 
 import { assert } from "../errors.ts";
@@ -83,8 +84,8 @@ export class Log {
 
   /**
    * Writes a batch and makes it durable; readers see it when this resolves.
-   * @throws `SpaceError` when the disk is full; any other error leaves the outcome open, and the log must
-   * not be used again.
+   * @throws `SpaceError` when the disk is full; any other error leaves the outcome open, and the
+   * log must not be used again.
    */
   async append(commits: readonly PendingCommit[]): Promise<Placed[]> {
     this.#time = Math.max(this.#time, this.#clock());
@@ -158,8 +159,8 @@ export class Log {
   }
 
   /**
-   * Writes a batch at the end of a segment. On a full disk the part that was written is cut off again,
-   * durably: the next write must not leave old bytes behind it that look like records.
+   * Writes a batch at the end of a segment. On a full disk the part that was written is cut off
+   * again, durably: the next write must not leave old bytes behind it that look like records.
    */
   async #write(segment: Segment, bytes: Uint8Array): Promise<void> {
     try {
@@ -191,7 +192,10 @@ export class Log {
       this.#segments.push(segment);
       return segment;
     } catch (error) {
-      if (isSpace(error)) throw new SpaceError((error as Error).message);
+      // Under its name it is part of the log already, and may end the segment before it for good:
+      // going on in that one could lose what is written there.
+      const begun = this.#disk.list().includes(segmentName(number));
+      if (isSpace(error) && !begun) throw new SpaceError((error as Error).message);
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Opens the log of a data directory, or begins one: mends the end after an unclean stop, then reads every
- * record of every segment, compares all checksums and builds the index.
+ * Opens the log of a data directory, or begins one: mends the end after an unclean stop, then reads
+ * every record of every segment, compares all checksums and builds the index.
  */
 
 import { assert, KvError } from "../errors.ts";
@@ -51,7 +51,9 @@ export interface RecoveryOptions {
   readonly notice: Notice;
 }
 
-/** @throws `internal` that names file and offset when anything but the unfinished end is damaged. */
+/**
+ * @throws `internal` that names file and offset when anything but the unfinished end is damaged.
+ */
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const { disk, notice } = options;
   removeTemporary(disk);
@@ -66,9 +68,9 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
       opened.push(file);
       segments.push(openSegment(file));
     }
-    await cutSealed(disk, segments, notice);
     const { durable, mark } = await DurableFile.open(disk);
     opened.push(durable);
+    await cutSealed(disk, segments, mark, notice);
     const active = segments.at(-1)!;
     const next = await mendTail(disk, active, mark, notice);
     if (next !== undefined) segments.push(next);
@@ -155,16 +157,25 @@ function segmentNumbers(disk: Disk): number[] {
 }
 
 /**
- * Cuts what is beyond the end of a segment that has a successor: a crash came between the copy into the
- * successor and the cut here.
+ * Cuts what is beyond the end of a segment that has a successor: a crash came between the copy into
+ * the successor and the cut here.
  */
-async function cutSealed(disk: Disk, segments: readonly Segment[], notice: Notice): Promise<void> {
+async function cutSealed(
+  disk: Disk,
+  segments: readonly Segment[],
+  mark: Mark | undefined,
+  notice: Notice,
+): Promise<void> {
   for (const [at, segment] of segments.entries()) {
     const end = segments[at + 1]?.header.previousEnd;
     if (end === undefined) return;
     const size = segment.file.size();
     if (size < end) {
       throw damage(segment.file.name, size, `the file ends here, but had ${end} bytes`);
+    }
+    if (mark?.segment === segment.number && mark.end > end) {
+      const { name } = segment.file;
+      throw damage(name, end, `the next segment begins here, but it was synced up to ${mark.end}`);
     }
     if (size > end) await cutAside(disk, segment, end, notice);
   }

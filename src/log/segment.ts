@@ -1,6 +1,7 @@
 /**
- * One segment of the log: its file, its header, how far it reaches, and a sparse table from revision to
- * offset. Reads records one by one or in order, and checks all their checksums and the chain.
+ * One segment of the log: its file, its header, how far it reaches, and a sparse table from
+ * revision to offset. Reads records one by one or in order, and checks all their checksums and the
+ * chain.
  */
 
 import { KvError } from "../errors.ts";
@@ -82,7 +83,9 @@ export class Segment {
     this.#markOffsets.push(offset);
   }
 
-  /** An offset at which a commit begins, none of whose predecessors has `revision` or a higher one. */
+  /**
+   * An offset at which a commit begins, none of whose predecessors has `revision` or a higher one.
+   */
   seek(revision: number): number {
     let low = 0;
     let high = this.#markRevisions.length;
@@ -110,8 +113,9 @@ export class Segment {
   }
 
   /**
-   * Visits the records from `from` up to `to` in order, while `visit` answers true. Stops before the first
-   * that is not sound. `chain` is the checksum the first one must carry; left out, the first is not held to one.
+   * Visits the records from `from` up to `to` in order, while `visit` answers true. Stops before
+   * the first that is not sound. `chain` is the checksum the first one must carry; left out, the
+   * first is not held to one.
    */
   scan(
     from: number,

@@ -1,7 +1,7 @@
 /**
- * The end of the log after an unclean stop: what was not finished is cut, what may not be on the disk is
- * written anew, and damage to what had been acknowledged refuses the start. Touches the last segment only;
- * doing it twice, or again after a crash in the middle, gives the same log.
+ * The end of the log after an unclean stop: what was not finished is cut, what may not be on the
+ * disk is written anew, and damage to what had been acknowledged refuses the start. Touches the
+ * last segment only; doing it twice, or again after a crash in the middle, gives the same log.
  */
 
 import { createWhole, readFully, type Disk } from "./disk.ts";
@@ -25,10 +25,10 @@ export type Notice = (message: string) => void;
  * Mends the last segment. Returns the segment that follows it when bytes were written anew, else
  * `undefined`. `mark` is how far the log was known to be synced.
  *
- * Everything up to the mark was acknowledged, and everything before a record that began a later batch had
- * been synced when that one was written: a fault below either is damage. Above both, a fault is a torn tail,
- * and whole commits may be bytes that only look written (a failed fsync leaves such pages), so they go
- * into a new segment, which is synced before it is trusted.
+ * Everything up to the mark was acknowledged, and everything before a record that began a later
+ * batch had been synced when that one was written: a fault below either is damage. Above both, a
+ * fault is a torn tail, and whole commits may be bytes that only look written (a failed fsync
+ * leaves such pages), so they go into a new segment, which is synced before it is trusted.
  */
 export async function mendTail(
   disk: Disk,
@@ -111,7 +111,10 @@ function isOther(segment: Segment, mark: Mark, chain: number): boolean {
   return mark.segment === segment.number && mark.lastCrc !== chain;
 }
 
-/** Where the mark says that this segment was synced to; its header when the mark is of an earlier one. */
+/**
+ * Where the mark says that this segment was synced to; its header when the mark is of an earlier
+ * one.
+ */
 function markedEnd(segment: Segment, size: number, mark: Mark | undefined): number {
   if (mark === undefined || mark.segment < segment.number) return SEGMENT_HEADER_BYTES;
   if (mark.segment > segment.number) {
@@ -136,8 +139,9 @@ function hasBatchStart(segment: Segment, from: number, size: number): boolean {
 }
 
 /**
- * Copies what is above `syncedEnd` into the next segment, then cuts it off here. A crash between the two
- * leaves both; the next segment's header tells where this one ends, so a start cuts it then.
+ * Copies what is above `syncedEnd` into the next segment, then cuts it off here. A crash between
+ * the two leaves both; the next segment's header tells where this one ends, so a start cuts it
+ * then.
  */
 async function rewriteSuspect(
   disk: Disk,
