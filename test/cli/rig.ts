@@ -60,8 +60,8 @@ export interface TerminalSession {
   readonly output: string;
   readonly exited: Promise<number>;
   type(text: string): void;
-  /** Waits until `text` stands on the terminal. */
-  until(text: string): Promise<void>;
+  /** Waits until a text stands on the terminal, or until all that stands there is as wanted. */
+  until(wanted: string | ((output: string) => boolean)): Promise<void>;
 }
 
 /** Starts `kv` on a terminal of its own. */
@@ -76,7 +76,12 @@ export function onTerminal(argv: readonly string[], options: RunOptions = {}): P
 
 /** Runs a line of shell on a terminal, as `shell` does without one. */
 export function shellOnTerminal(line: string, options: RunOptions = {}): Promise<Shown> {
-  return ended(spawnOnTerminal(shellCommand(line), options));
+  return ended(openShellOnTerminal(line, options));
+}
+
+/** Starts a line of shell on a terminal. */
+export function openShellOnTerminal(line: string, options: RunOptions = {}): TerminalSession {
+  return spawnOnTerminal(shellCommand(line), options);
 }
 
 export interface Shown {
@@ -120,8 +125,9 @@ function spawnOnTerminal(command: string[], options: RunOptions): TerminalSessio
     },
     exited,
     type: (text) => void child.terminal!.write(text),
-    async until(text) {
-      while (!output.includes(text)) await changed.promise;
+    async until(wanted) {
+      const isThere = typeof wanted === "string" ? (all: string) => all.includes(wanted) : wanted;
+      while (!isThere(output)) await changed.promise;
     },
   };
 }
