@@ -166,6 +166,28 @@ describe("a full disk", () => {
     await again.close();
   });
 
+  test("at any call of a new segment loses nothing that is written after it", async () => {
+    for (let fails = 1; fails <= 10; fails++) {
+      const { disk, store } = await begin({ segmentBytesMax: 700 });
+      await write(store, put("a", "x".repeat(200)));
+      const first = disk.calls + fails;
+      disk.fault = () => (disk.calls === first ? "ENOSPC" : undefined);
+      const rolled = await write(store, put("b", "y".repeat(200))).catch((error: unknown) => error);
+      disk.fault = undefined;
+      // Fits into the segment that there is; where the store has failed it is refused.
+      const small = await write(store, put("c", "z")).catch((error: unknown) => error);
+      if (rolled instanceof Error) {
+        expect(["storage_full", "outcome_unknown"]).toContain((rolled as KvError).code);
+      }
+      const there = small instanceof Error ? undefined : "z";
+      const again = await openOn(disk.kill());
+      if (there !== undefined) expect(await textOf(again, "c")).toBe(there);
+      if (!(rolled instanceof Error)) expect(await textOf(again, "b")).toBe("y".repeat(200));
+      await write(again, put("d", "x".repeat(500)));
+      await again.close();
+    }
+  });
+
   test("whose remedy fails leaves the outcome open", async () => {
     const { disk, store, fatal } = await begin();
     disk.capacityBytes = used(disk) + 50;

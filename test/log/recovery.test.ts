@@ -2,6 +2,11 @@
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { DURABLE_FILE } from "../../src/log/durable.ts";
+import {
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  type SegmentHeader,
+} from "../../src/log/format.ts";
 import { KvError } from "../../src/errors.ts";
 import type { Store } from "../../src/kv.ts";
 import type { FakeDisk } from "../support/fake-disk.ts";
@@ -184,6 +189,18 @@ describe("damage", () => {
       copy.bytes(name).set(other.bytes(name).subarray(offset), offset);
       await refused(copy, ".log");
     }
+  });
+
+  test("by a next segment that would cut off what was acknowledged is refused", async () => {
+    const disk = await killedAfter(putEight);
+    const name = segmentNames(disk)[0]!;
+    const first = decodeSegmentHeader(disk.bytes(name)) as SegmentHeader;
+    const [before, after] = recordsOf(disk, name).slice(-2);
+    const header = { ...first, number: 2, nextRevision: after!.revision };
+    const planted = { ...header, previousEnd: after!.offset, previousCrc: before!.crc };
+    disk.place("0000000002.log", encodeSegmentHeader(planted));
+    await refused(disk, name);
+    expect(recordsOf(disk, name)).toHaveLength(8);
   });
 
   test("by segments that changed places, or by none of them left, is refused", async () => {
