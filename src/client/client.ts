@@ -1,6 +1,7 @@
 /**
- * `KvClient`: the SDK over one server. Reads and writes go over `fetch`, watches over one WebSocket. Nothing is
- * sent twice by itself: a write whose answer was lost is the caller's to look into.
+ * `KvClient`: the SDK over one server. Reads and writes go over `fetch`, watches over one
+ * WebSocket. Nothing is sent twice by itself: a write whose answer was lost is the caller's to
+ * look into.
  */
 
 import { KvError } from "../errors.ts";

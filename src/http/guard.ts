@@ -17,8 +17,8 @@ export interface Guard {
 }
 
 /**
- * `allowedHosts` are names, each with or without a port, that `Host` may have besides the local ones;
- * `allowedOrigins` are origins as browsers send them (`https://app.example.com`).
+ * `allowedHosts` are names, each with or without a port, that `Host` may have besides the local
+ * ones; `allowedOrigins` are origins as browsers send them (`https://app.example.com`).
  * @throws `invalid_argument` for one that could never match.
  */
 export function makeGuard(

@@ -71,9 +71,9 @@ describe("the README", () => {
     await using program = startProgram(directory.path, server, blocks("ts")[0]!);
     await program.printed("new");
     // The watch begins at some moment after the get: puts go on until it has seen one.
-    let seen = false;
-    const done = program.printed("put jobs/2").then(() => (seen = true));
-    while (!seen) await Promise.race([done, put(server, "jobs/2")]);
+    const seen = program.printed("put jobs/2").then(() => true);
+    const another = (): Promise<boolean> => put(server, "jobs/2").then(() => false);
+    while (!(await Promise.race([seen, another()])));
   });
 });
 
