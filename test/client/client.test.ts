@@ -261,8 +261,10 @@ test("a closed client refuses every call", async () => {
 
 test("close waits for what is in flight", async () => {
   const client = connect(server.url);
-  const put = client.put("in-flight", "x");
+  let ended = false;
+  const put = client.put("in-flight", LARGE).finally(() => (ended = true));
   await client.close();
+  expect(ended).toBe(true);
   expect((await put).version).toBe(1);
 });
 

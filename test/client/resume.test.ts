@@ -15,6 +15,7 @@ import { rounds } from "../support/rounds.ts";
 import { changesBetween, put, write } from "../support/stores.ts";
 import { expectFailure } from "./expect-failure.ts";
 import { startCuttingProxy, startOddServer, unusedPort } from "./odd-server.ts";
+import { startScriptedServer } from "./scripted-server.ts";
 import { until } from "./until.ts";
 
 function serve(store: Store, port = 0): RunningServer {
@@ -106,7 +107,7 @@ test("a first connection that is refused ends the watch, unless it is told to wa
 });
 
 test("another store at the same address ends the watch as compacted, wherever it stands", async () => {
-  for (const revision of [0, 5, 1_000]) {
+  for (const revision of [0, 2, 3, 5, 1_000]) {
     let server = serve(openModel({ revision: 3 }));
     const { port } = server;
     const kv = connect(server.url);
@@ -116,6 +117,7 @@ test("another store at the same address ends the watch as compacted, wherever it
     expect((await watch.next()).value?.revision).toBe(4);
     await server.stop();
     const other = openModel({ revision });
+    // From 2 on, its revisions could be those that the watch waits for.
     await write(other, put("other", "x"));
     await write(other, put("other", "y"));
     server = serve(other, port);
@@ -171,25 +173,18 @@ test("a connection that does not open in time is given up", async () => {
 });
 
 test("a server that has no WebSocket of kv is named as such", async () => {
-  const echo = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch(request, server) {
-      return server.upgrade(request) ? undefined : new Response("<html>", { status: 200 });
-    },
-    websocket: { message: (socket, text) => void socket.send(text) },
-  });
-  const watch = connect(`:${echo.port}`).watch();
-  await expectFailure(watch.next(), "unavailable", "does not answer like kv");
-  const refusing = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    fetch: () => Response.json({ store: "s", revision: 1, limits: {} }),
-  });
-  const blocked = connect(`:${refusing.port}`).watch();
+  const page = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("<html>") });
+  const foreign = connect(`:${page.port}`).watch();
+  await expectFailure(foreign.next(), "unavailable", "does not answer like kv");
+  const status = { store: "s", revision: 1, limits: {} };
+  const plain = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => Response.json(status) });
+  const blocked = connect(`:${plain.port}`).watch();
   await expectFailure(blocked.next(), "unavailable", "no WebSocket can be opened");
-  await echo.stop(true);
-  await refusing.stop(true);
+  await page.stop(true);
+  await plain.stop(true);
+  await using silent = startScriptedServer();
+  const unheard = quickWatches(silent.url, { heartbeatMs: 10 }).watch({ range: {} });
+  await expectFailure(unheard.pull(), "unavailable", "is silent");
 });
 
 test("messages that are none of kv's break the connection, and are not taken for changes", async () => {
