@@ -19,7 +19,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { lockDirectory, type Lock } from "./lock.ts";
 
 export interface DiskFile {
@@ -56,7 +56,8 @@ export interface Disk {
 
 /** A directory of the file system, made (mode 0700) when it is not there. */
 export function openDirectory(directory: string): Disk {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
+  if (made !== undefined) syncNames(resolve(made), resolve(directory));
   return new Directory(directory);
 }
 
@@ -113,6 +114,27 @@ export const TEMPORARY_SUFFIX = ".tmp";
 
 // --- internal ---
 
+/** Makes the names of new directories durable: `first`, and what was made in it down to `last`. */
+function syncNames(first: string, last: string): void {
+  for (let path = last; path.length >= first.length; path = dirname(path)) {
+    try {
+      syncDirectory(dirname(path));
+    } catch (error) {
+      // Who may write into a directory need not be able to read it, and only then can it be opened.
+      if ((error as { code?: string }).code !== "EACCES") throw error;
+    }
+  }
+}
+
+function syncDirectory(path: string): void {
+  const descriptor = openSync(path, "r");
+  try {
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 class Directory implements Disk {
   readonly directory: string;
 
@@ -146,12 +168,7 @@ class Directory implements Disk {
   }
 
   syncDirectory(): void {
-    const descriptor = openSync(this.directory, "r");
-    try {
-      fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+    syncDirectory(this.directory);
   }
 
   #path(name: string): string {

@@ -57,6 +57,9 @@ export interface RecoveryOptions {
 export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const { disk, notice } = options;
   removeTemporary(disk);
+  // A process may have died between the rename of a segment and the sync of the directory: what is
+  // acknowledged in that segment from now on must not go with its name in a power cut.
+  disk.syncDirectory();
   const numbers = segmentNumbers(disk);
   if (numbers.length === 0) return await begin(options);
 

@@ -12,13 +12,15 @@ import { rounds } from "../support/rounds.ts";
 const crashes = {
   "the process dies": (disk: FakeDisk) => disk.kill(),
   "the power is cut": (disk: FakeDisk, random: Random) => disk.powerCut(random),
+  "now the one, now the other happens": (disk: FakeDisk, random: Random) =>
+    random.oneIn(2) ? disk.kill() : disk.powerCut(random),
 };
 
 test.each(Object.entries(crashes))(
   "when %s, again and again, at any call, nothing answered is lost",
   async (_, crash) => {
     const seed = randomSeed();
-    for (let run = 0; run < rounds(30); run++) {
+    for (let run = 0; run < rounds(20); run++) {
       await withSeed(seed + run, async (random) => {
         const crashRun = new CrashRun(random);
         let disk = new FakeDisk();

@@ -5,6 +5,7 @@ import { DURABLE_FILE } from "../../src/log/durable.ts";
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
+  recordBytes,
   type SegmentHeader,
 } from "../../src/log/format.ts";
 import { KvError } from "../../src/errors.ts";
@@ -150,10 +151,10 @@ describe("damage", () => {
     before.remove(DURABLE_FILE);
     await openOn(before);
     const disk = before.kill();
-    const name = segmentNames(disk).at(-1)!;
     const right = await openOn(disk);
     const { revision } = await right.status();
     await right.close();
+    const name = segmentNames(disk).at(-1)!;
     const size = disk.bytes(name).length;
     for (let bit = 0; bit < size * 8; bit += 5) await refused(flipped(disk, name, bit), name);
     expect(revision).toBe(8);
@@ -184,10 +185,14 @@ describe("damage", () => {
     }
     // The records of the middle segment are of the same size: here one half is of each fork.
     const name = names[1]!;
-    for (const { offset } of recordsOf(one, name)) {
-      const copy = one.copy();
-      copy.bytes(name).set(other.bytes(name).subarray(offset), offset);
-      await refused(copy, ".log");
+    for (const header of recordsOf(one, name)) {
+      const { offset } = header;
+      const [tail, single] = [one.copy(), one.copy()];
+      tail.bytes(name).set(other.bytes(name).subarray(offset), offset);
+      await refused(tail, ".log");
+      const end = offset + recordBytes(header);
+      single.bytes(name).set(other.bytes(name).subarray(offset, end), offset);
+      await refused(single, name);
     }
   });
 
