@@ -4,7 +4,7 @@
  */
 
 import { Database } from "bun:sqlite";
-import { realpathSync } from "node:fs";
+import { closeSync, constants, openSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { KvError } from "../errors.ts";
 
@@ -51,7 +51,10 @@ export function lockDirectory(directory: string): Lock {
 const held = new Map<string, Database>();
 
 function openDatabase(path: string): Database {
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
   try {
+    // Made here, for the owner alone and through no link; nobody has a lock to lose by this close.
+    closeSync(openSync(join(path, LOCK_FILE), O_RDWR | O_CREAT | O_NOFOLLOW, 0o600));
     return new Database(join(path, LOCK_FILE));
   } catch (error) {
     const { message } = error as Error;

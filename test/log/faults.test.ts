@@ -229,6 +229,19 @@ describe("a slow disk", () => {
     await store.close();
   });
 
+  test("what waits is written in batches of bounded size", async () => {
+    const { disk, store } = await begin();
+    const writes: number[] = [];
+    disk.fault = ({ kind, name }) =>
+      void (kind === "write" && writes.push(disk.bytes(name).length));
+    const value = "x".repeat(6 * 1024 * 1024);
+    const sent = Array.from({ length: 8 }, (_, at) => write(store, put(`k${at}`, value)));
+    expect(new Set((await Promise.all(sent)).map(({ revision }) => revision)).size).toBe(8);
+    // To the log and to the mark in turn; 5 values fit into one batch.
+    expect(writes).toHaveLength(4);
+    await store.close();
+  });
+
   test("a write that the disk takes in parts is whole", async () => {
     const { disk, store } = await begin();
     disk.writeBytesMax = 7;
@@ -259,6 +272,20 @@ describe("a start", () => {
         await again.close();
         if (!reached) break;
       }
+    }
+  });
+
+  test("after one that died before it synced the directory makes all names durable", async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const { disk, store } = await begin({ segmentBytesMax: 300 });
+      disk.fault = ({ kind }) => (kind === "syncDirectory" ? "EIO" : undefined);
+      await failure(() => write(store, put("a", "x".repeat(200))), "outcome_unknown");
+      expect(segmentNames(disk)).toHaveLength(2);
+      const second = disk.kill();
+      await write(await openOn(second), put("b", "2"));
+      const last = await openOn(second.powerCut(random(seed)));
+      expect(await textOf(last, "b")).toBe("2");
+      await last.close();
     }
   });
 
