@@ -48,6 +48,11 @@ describe("the nearest name", () => {
     expect(didYouMean(typo, known)).toBe(`; did you mean "${meant}"?`);
   });
 
+  test("of a short name is not one that shares a letter", () => {
+    expect(nearest("ttl", ["url", "help"])).toBeUndefined();
+    expect(nearest("form", ["from", "once"])).toBe("from");
+  });
+
   test.each(["banana", "x", "zz", "qqq", ""])("of %j is none, so all are named", (name) => {
     expect(nearest(name, known)).toBeUndefined();
     expect(didYouMean(name, known)).toBe(`; known are ${known.join(", ")}`);
