@@ -1,3 +1,5 @@
+/** Base64 and cursors, with the platform's own methods and without them. */
+
 import { expect, test } from "bun:test";
 import { fromBase64, fromBase64Plain, toBase64, toBase64Plain } from "../src/base64.ts";
 import { decodeCursor, encodeCursor } from "../src/protocol.ts";

@@ -59,8 +59,8 @@ export function answeredByOther(
 /** A redirect is not followed: a write must go where the caller said. */
 export function redirected(attempt: Attempt, status: number, location: string | null): KvError {
   const where = location === null ? "elsewhere" : `to ${quote(location)}`;
-  const message = `the server at ${attempt.url} redirects ${where} (status ${status}); use that address`;
-  return new KvError("unavailable", message);
+  const what = `the server at ${attempt.url} redirects ${where} (status ${status})`;
+  return new KvError("unavailable", `${what}; use that address`);
 }
 
 /** A message that is none of kv's. */
@@ -76,8 +76,8 @@ export function closed(): KvError {
 // --- internal ---
 
 function notKv(attempt: Attempt, what: string, cause?: unknown): KvError {
-  const message = `the server at ${attempt.url} does not answer like kv (${what}); is this its address?`;
-  return new KvError("unavailable", message, {}, cause);
+  const message = `the server at ${attempt.url} does not answer like kv (${what})`;
+  return new KvError("unavailable", `${message}; is this its address?`, {}, cause);
 }
 
 function lost(write: boolean, message: string, cause?: unknown): KvError {

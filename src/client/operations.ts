@@ -183,9 +183,7 @@ function listQuery(range: Range, options: ListOptions): string {
     }
     if (revision !== undefined) query.push(`revision=${revision}`);
   } else {
-    query.push(
-      `cursor=${encodeCursor({ range, after, ...(revision === undefined ? undefined : { revision }) })}`,
-    );
+    query.push(`cursor=${encodeCursor({ range, after, revision })}`);
   }
   if (limit !== undefined) query.push(`limit=${limit}`);
   if (keys === true) query.push("keys=true");

@@ -114,7 +114,8 @@ class RemoteStore implements Store {
   /** The wire has no revision below 1, which a store answers like any other that is forgotten. */
   async #refuseForgotten(from: number): Promise<void> {
     const oldest = (await this.status()).oldest + 1;
-    const message = `revision ${from} is forgotten; the oldest that can be watched from is ${oldest}`;
+    const what = `revision ${from} is forgotten`;
+    const message = `${what}; the oldest that can be watched from is ${oldest}`;
     throw new KvError("compacted", message, { oldest });
   }
 }

@@ -109,8 +109,9 @@ async function toBytes(value: KvValue): Promise<Uint8Array> {
   }
   // No commit takes more, so a file of gigabytes need not be read to learn it.
   if (value.size > LIMITS.commitBytesMax) {
-    const message = `the value has ${value.size} bytes; at most ${LIMITS.valueBytesMax} are allowed`;
-    throw new KvError("too_large", message, { limit: LIMITS.valueBytesMax });
+    const limit = LIMITS.valueBytesMax;
+    const message = `the value has ${value.size} bytes; at most ${limit} are allowed`;
+    throw new KvError("too_large", message, { limit });
   }
   return new Uint8Array(await value.arrayBuffer());
 }

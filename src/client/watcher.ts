@@ -218,6 +218,7 @@ const WATCH_COMMITS_MAX = 16_384;
 function anotherStore(): KvError {
   return new KvError(
     "compacted",
-    "the server has another store now (restored or replaced), so the watch cannot go on where it was; read anew and watch from there",
+    "the server has another store now (restored or replaced), so the watch cannot go on " +
+      "where it was; read anew and watch from there",
   );
 }

@@ -119,6 +119,6 @@ async function diagnose(
   } catch (cause) {
     return cause instanceof KvError ? cause : error;
   }
-  const why = `the server at ${url.http} answers, but no WebSocket can be opened; does a proxy in between allow it?`;
-  return new KvError("unavailable", why, {}, error);
+  const what = `the server at ${url.http} answers, but no WebSocket can be opened`;
+  return new KvError("unavailable", `${what}; does a proxy in between allow it?`, {}, error);
 }

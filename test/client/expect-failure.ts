@@ -1,7 +1,9 @@
+/** How tests of the client look at an error. */
+
 import { expect } from "bun:test";
 import { KvError, type ErrorCode } from "../../src/errors.ts";
 
-/** The error that `action` rejects with: of this code, its message one line that has `part` in it. */
+/** The error that `action` rejects with: of this code, its message one line with `part` in it. */
 export async function expectFailure(
   action: Promise<unknown>,
   code: ErrorCode,

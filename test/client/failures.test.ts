@@ -132,7 +132,7 @@ for (const [name, stall] of [
   });
 }
 
-test("an abort rejects with its reason: before the call, during it, and of the whole client", async () => {
+test("an abort rejects with its reason: before a call, during it, and of the client", async () => {
   await using server = await startOddServer(() => {});
   const reason = new Error("enough");
   const whole = new AbortController();

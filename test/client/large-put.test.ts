@@ -38,7 +38,7 @@ const large = new Uint8Array(70_000);
 
 for (const state of ["absent", "at 5", "at another revision"]) {
   for (const form of FORMS) {
-    test(`${JSON.stringify(form)} of a key that is ${state} means the same for a large put`, async () => {
+    test(`${JSON.stringify(form)} of a key ${state} means the same for a large put`, async () => {
       const model = openModel({ revision: 4 });
       const own = openModel({ revision: 4 });
       const front = startServer({ store: own, host: "127.0.0.1", port: 0 });

@@ -1,4 +1,4 @@
-/** What a client does on the wire for its watches, against a server that says exactly what a test wants. */
+/** What a client does on the wire for its watches: the server says exactly what a test wants. */
 
 import { expect, test } from "bun:test";
 import { parseServerUrl } from "../../src/client/url.ts";
@@ -44,7 +44,7 @@ async function revisions(watcher: Watcher, count: number): Promise<number[]> {
 
 const ALL: Range = {};
 
-test("a watch is asked for again from where it was, and frames of the old one do not count", async () => {
+test("a watch is asked for again from where it was; frames of the old one do not count", async () => {
   await using server = startScriptedServer();
   const watcher = quickWatches(server).watch({ range: { prefix: "a" }, from: 5 });
   const first = await server.connection(0);
@@ -83,7 +83,7 @@ test("a frame that comes again is not delivered again", async () => {
   watches.close();
 });
 
-test("a watch that was given up before its answer is ended then, and not asked for again", async () => {
+test("a watch given up before its answer is ended then, and not asked for again", async () => {
   await using server = startScriptedServer();
   const watches = quickWatches(server);
   const stays = watches.watch({ range: { key: "stays" }, from: 3 });
@@ -192,7 +192,7 @@ test("a server that takes two ranges for the same gets them on two connections",
 const AGAIN: EndReason[] = ["compacted", "too_slow"];
 
 for (const reason of AGAIN) {
-  test(`a watch that the server ends as ${reason} is asked for again on the connection`, async () => {
+  test(`a watch that the server ends as ${reason} is asked for again at once`, async () => {
     await using server = startScriptedServer();
     const watcher = quickWatches(server).watch({ range: ALL, from: 1 });
     const connection = await server.connection(0);
@@ -229,7 +229,7 @@ test("a watch that is not allowed any more ends with permission_denied", async (
   await expectFailure(watcher.pull(), "permission_denied");
 });
 
-test("a refusal that may pass is tried again by a watch that had begun, and ends one that had not", async () => {
+test("a refusal that may pass is met again by a watch that had begun, and ends a new one", async () => {
   await using server = startScriptedServer();
   const watches = quickWatches(server);
   const error = { code: "unavailable", message: "the server is stopping" };

@@ -65,7 +65,8 @@ const gone = [];
 for (const port of [process.argv[3], "9"]) {
   await connect(":" + port).put("k", "v").catch((error) => gone.push(error.code));
 }
-console.log(JSON.stringify({ text, same, listed, succeeded, refused, deleted, watched, gone, hasSocket }));
+const result = { text, same, listed, succeeded, refused, deleted, watched, gone, hasSocket };
+console.log(JSON.stringify(result));
 `;
 
 test("the bundle for browsers runs in Node.js", async () => {

@@ -1,3 +1,5 @@
+/** Addresses as people write them: what is understood, and what is refused with which reason. */
+
 import { expect, test } from "bun:test";
 import { parseServerUrl } from "../../src/client/url.ts";
 import { KvError } from "../../src/errors.ts";

@@ -37,7 +37,7 @@ async function take(watch: KvWatch, count: number): Promise<string[]> {
   return seen;
 }
 
-test("a watch without `from` shows what is changed after it began, and nothing before", async () => {
+test("a watch without `from` shows what changes after it began, and nothing before", async () => {
   await kv.put("now/before", "x");
   const watch = kv.watch({ prefix: "now/" });
   const start = await watch.started;
