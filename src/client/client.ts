@@ -108,6 +108,8 @@ export interface KvDelete {
 export class KvClient {
   readonly #transport: HttpTransport;
   readonly #watches: Watches;
+  /** Lets go of the signal, which may live longer. */
+  readonly #release: () => void;
 
   constructor(url: string, options: ConnectOptions = {}) {
     const { timeoutMs, signal } = options;
@@ -116,8 +118,10 @@ export class KvClient {
       ...(timeoutMs === undefined ? undefined : { timeoutMs }),
       probe: () => getStatus(this.#transport),
     });
-    if (signal?.aborted === true) this.#watches.close();
-    signal?.addEventListener("abort", () => this.#watches.close(), { once: true });
+    const end = (): void => this.#watches.close();
+    if (signal?.aborted === true) end();
+    signal?.addEventListener("abort", end);
+    this.#release = () => signal?.removeEventListener("abort", end);
   }
 
   /** The server's address: `http://127.0.0.1:5000`. */
@@ -269,6 +273,7 @@ export class KvClient {
   async close(): Promise<void> {
     this.#watches.close();
     await this.#transport.close();
+    this.#release();
   }
 
   /** `await using kv = connect()` closes the client at the end of the block. */

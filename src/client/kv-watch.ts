@@ -1,6 +1,6 @@
 /** A watch as the SDK hands it out: commits to loop over. */
 
-import type { Commit } from "../kv.ts";
+import type { Changes, Commit } from "../kv.ts";
 import { readableCommit, type KvCommit } from "./entries.ts";
 import type { Watcher, WatchStart } from "./watcher.ts";
 
@@ -65,11 +65,21 @@ export class KvWatch implements AsyncIterableIterator<KvCommit> {
 
   async #next(): Promise<IteratorResult<KvCommit, undefined>> {
     while (this.#taken >= this.#ready.length) {
-      const chunk = await this.#watcher.pull();
+      const chunk = await this.#pull();
       if (chunk === undefined) return { done: true, value: undefined };
       this.#ready = chunk.commits;
       this.#taken = 0;
     }
     return { done: false, value: readableCommit(this.#ready[this.#taken++]!) };
+  }
+  /** A loop does not call `return` when it is the watch that ends. */
+  async #pull(): Promise<Changes | undefined> {
+    let chunk: Changes | undefined;
+    try {
+      chunk = await this.#watcher.pull();
+      return chunk;
+    } finally {
+      if (chunk === undefined) this.#release();
+    }
   }
 }

@@ -45,6 +45,8 @@ class RemoteStore implements Store {
   readonly capabilities: Capabilities;
   readonly #transport: HttpTransport;
   readonly #watches: Watches;
+  /** Lets go of the signal, which may live longer. */
+  readonly #release: () => void;
 
   constructor(
     transport: HttpTransport,
@@ -59,7 +61,9 @@ class RemoteStore implements Store {
       ...(timeoutMs === undefined ? undefined : { timeoutMs }),
       probe: () => getStatus(transport),
     });
-    signal?.addEventListener("abort", () => this.#watches.close(signal.reason), { once: true });
+    const end = (): void => this.#watches.close(signal?.reason);
+    signal?.addEventListener("abort", end);
+    this.#release = () => signal?.removeEventListener("abort", end);
   }
 
   get(key: string, options?: ReadOptions): Promise<GetResult> {
@@ -109,6 +113,7 @@ class RemoteStore implements Store {
   async close(): Promise<void> {
     this.#watches.close(closed());
     await this.#transport.close();
+    this.#release();
   }
 
   /** The wire has no revision below 1, which a store answers like any other that is forgotten. */

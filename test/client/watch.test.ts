@@ -136,6 +136,32 @@ test("what a watch cannot be had for is told by the loop, and by `started`", asy
   await front.stop();
 });
 
+test("nothing keeps hold of a signal that outlives what it was for", async () => {
+  const { signal } = new AbortController();
+  let held = 0;
+  const { addEventListener, removeEventListener } = signal;
+  Object.assign(signal, {
+    addEventListener(...parts: Parameters<typeof addEventListener>) {
+      held++;
+      addEventListener.apply(signal, parts);
+    },
+    removeEventListener(...parts: Parameters<typeof removeEventListener>) {
+      held--;
+      removeEventListener.apply(signal, parts);
+    },
+  });
+  const client = connect(server.url, { signal });
+  await client.put("signal", "x", { signal });
+  expect(held).toBe(1);
+  const looped = client.watch({}, { from: 1, signal });
+  for await (const { revision } of looped) if (revision > 0) break;
+  const ahead = client.watch({}, { from: 1_000_000, signal });
+  await expectFailure(ahead.next(), "invalid_argument");
+  expect(held).toBe(1);
+  await client.close();
+  expect(held).toBe(0);
+});
+
 test("watches of different ranges share one connection", async () => {
   await using proxy = await startCuttingProxy(server.port);
   await using client = connect(proxy.url);
