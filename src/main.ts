@@ -1,6 +1,6 @@
 /**
- * The entry of the executable: hands the arguments on and turns the outcome into the exit code. Here is
- * the only place that ends the process, and what catches what nothing else caught.
+ * The entry of the executable: hands the arguments on and turns the outcome into the exit code.
+ * Here is the only place that ends the process, and what catches what nothing else caught.
  */
 
 import { reportUnexpected } from "./cli/report.ts";

@@ -97,11 +97,21 @@ describe("a planted fault is caught:", () => {
 
   test("a mark for later, a test left out or run alone", () => {
     const [mark, alone] = [["TO", "DO"].join(""), ["test.concurrent", "only"].join(".")];
+    const hidden = ["Bun", "which"].join(".");
     const faults = leftoverFaults([
       file("README.md", "text", `a ${mark} here`),
-      file("test/a.test.ts", `${alone}("a", run);`, "reader.skip(3);"),
+      file(
+        "test/a.test.ts",
+        `${alone}("a", run);`,
+        "reader.skip(3);",
+        `if (${hidden}("x")) run();`,
+      ),
     ]);
-    expect(faults).toEqual([`README.md:2 has ${mark}`, `test/a.test.ts:1 has ${alone}`]);
+    expect(faults).toEqual([
+      `README.md:2 has ${mark}`,
+      `test/a.test.ts:1 has ${alone}`,
+      `test/a.test.ts:3 has ${hidden}`,
+    ]);
   });
 
   test("a missing header, a bad name, too many lines, a line that is too wide", () => {

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { executable } from "../../scripts/build.ts";
+import { testWithTool } from "../support/needs.ts";
 import { startServerProcess, type ServerProcess } from "../support/server-process.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 import { expectFailure, expectNoTrace, kv, run, start, type Ran } from "./rig.ts";
@@ -246,9 +247,10 @@ describe("what keeps it from starting is one line and exit code 1", () => {
   });
 });
 
-/** No other tool here lets fdatasync fail; where strace is missing, this is not tested. */
-if (Bun.which("strace") !== null) {
-  test("a failed fdatasync is answered as unknown, logged in one line, and ends it with 1", async () => {
+testWithTool(
+  "strace",
+  "a failed fdatasync is answered as unknown, logged in one line, and ends it with 1",
+  async () => {
     const server = await serve();
     await kv(["put", "k", "before"], { url: server.url });
     const inject = ["-f", "-qq", "-e", "inject=fdatasync:error=EIO", "-p", String(server.pid)];
@@ -263,8 +265,8 @@ if (Bun.which("strace") !== null) {
     await trace.exited;
     const again = await serve();
     expect((await kv(["get", "k"], { url: again.url })).stdout).toMatch(/^(before|after)$/);
-  });
-}
+  },
+);
 
 /** Are all threads of the process under a tracer? */
 function isTraced(pid: number): boolean {
