@@ -56,3 +56,17 @@ test("a value that is added twice counts once", () => {
   cache.add(1, new Uint8Array(500));
   expect(cache.bytes).toBe(bytes);
 });
+
+test("a full cache takes a value as quickly as an empty one", () => {
+  const cache = new ValueCache(20_000_000);
+  const value = new Uint8Array(0);
+  const fill = (from: number): number => {
+    const start = performance.now();
+    for (let at = from; at < from + 50_000; at++) cache.add(at, value);
+    return performance.now() - start;
+  };
+  const empty = Math.max(fill(0), fill(50_000));
+  for (let from = 100_000; from < 300_000; from += 50_000) fill(from);
+  // It was hundreds of times slower when an eviction searched for the oldest entry.
+  expect(fill(300_000)).toBeLessThan(20 * Math.max(empty, 10));
+});
