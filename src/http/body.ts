@@ -6,7 +6,7 @@
 import { KvError } from "../errors.ts";
 import {
   BODIES_BYTES_MAX,
-  BODY_IDLE_SECONDS,
+  CONNECTION_IDLE_SECONDS,
   BODY_PIECE_BYTES_MAX,
   JSON_BODY_BYTES_MAX,
 } from "../limits.ts";
@@ -14,13 +14,12 @@ import { decodeUtf8, quote } from "../text.ts";
 import type { Call } from "./route.ts";
 
 /**
- * The whole body of a request. From then on the connection has no time limit: the answer waits for the
- * store, and a slow disk is no idle client.
+ * The whole body of a request.
  * @throws `unsupported` for an encoded body or a multipart form, `too_large` past `bytesMax`,
  * `unavailable` when too many large bodies are being read, or when the client has gone.
  */
 export async function readBody(call: Call, bytesMax: number, what: string): Promise<Uint8Array> {
-  const { request, server } = call;
+  const { request } = call;
   const { headers } = request;
   refuseWrapped(headers);
   const length = headers.get("content-length");
@@ -29,9 +28,7 @@ export async function readBody(call: Call, bytesMax: number, what: string): Prom
     throw tooLarge(`${what} has ${announced} bytes; at most ${bytesMax} are allowed`, bytesMax);
   }
   const inOnePiece = announced !== undefined && announced <= BODY_PIECE_BYTES_MAX;
-  const bytes = await (inOnePiece ? readWhole(request) : readPieces(call, bytesMax, what));
-  server.timeout(request, 0);
-  return bytes;
+  return inOnePiece ? readWhole(request) : readPieces(call, bytesMax, what);
 }
 
 /** The body of a request as JSON. Throws as `readBody`, and `invalid_argument` for what is no JSON. */
@@ -87,8 +84,8 @@ async function readPieces(call: Call, bytesMax: number, what: string): Promise<U
   let bytes = 0;
   try {
     for await (const piece of read(request.body)) {
-      // The platform's own time limit counts from the begin of the request, however much comes in.
-      server.timeout(request, BODY_IDLE_SECONDS);
+      // The platform's own count begins with the request, however much comes in.
+      server.timeout(request, CONNECTION_IDLE_SECONDS);
       bytes += piece.length;
       bodies.bytes += piece.length;
       if (bytes > bytesMax)

@@ -6,6 +6,7 @@ import { HEADERS, PATHS, defaultContentType } from "../protocol.ts";
 import { validate } from "../schema.ts";
 import { etag, json } from "./answers.ts";
 import { readBody } from "./body.ts";
+import { commit } from "./commit.ts";
 import { conditionChecks, evaluateRead, readConditions, type Conditions } from "./conditions.ts";
 import { flag, integer } from "./parameters.ts";
 import { STORE_ERRORS, defineRoute, type Route } from "./route.ts";
@@ -113,7 +114,7 @@ const putValue = defineRoute({
     const value = await readBody(call, context.store.limits.valueBytesMax, "the value");
     const contentType = given ?? defaultContentType(value);
     const checks = conditionChecks(key, conditions);
-    const result = await context.store.commit(putTxn({ key, value, contentType }, checks));
+    const result = await commit(call, putTxn({ key, value, contentType }, checks));
     const put = putAnswer(key, result);
     return json(put.version === 1 ? 201 : 200, put, { ETag: etag(put.revision) });
   },
@@ -141,10 +142,9 @@ const deleteValue = defineRoute({
     "storage_full",
   ],
   async handle(call) {
-    const { context, key, request, server } = call;
+    const { key, request } = call;
     const checks = conditionChecks(key, readConditions(request.headers));
-    server.timeout(request, 0);
-    return json(200, deleteAnswer(key, await context.store.commit(deleteTxn(key, checks))));
+    return json(200, deleteAnswer(key, await commit(call, deleteTxn(key, checks))));
   },
 });
 

@@ -2,7 +2,7 @@
 
 import { KvError } from "../errors.ts";
 import type { Store } from "../kv.ts";
-import { STOP_MS } from "../limits.ts";
+import { CONNECTION_IDLE_SECONDS, STOP_MS } from "../limits.ts";
 import { VERSION } from "../version.ts";
 import { Hub } from "../watch/hub.ts";
 import { makeGuard } from "./guard.ts";
@@ -76,6 +76,7 @@ function listen(options: ServerOptions, handler: Handler, endpoint: SocketEndpoi
       development: false,
       // Outside of development the platform would share a taken port with whoever has it.
       reusePort: false,
+      idleTimeout: CONNECTION_IDLE_SECONDS,
       // Bodies have their bounds where they are read, with an answer that says so.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // The platform matches routes on the raw path, before dot segments are resolved.

@@ -6,6 +6,7 @@ import { PATHS } from "../protocol.ts";
 import { validate } from "../schema.ts";
 import { json } from "./answers.ts";
 import { readJson } from "./body.ts";
+import { commit } from "./commit.ts";
 import { STORE_ERRORS, defineRoute, type Route } from "./route.ts";
 import { txnShape } from "./shapes.ts";
 
@@ -37,7 +38,7 @@ export const txnRoute: Route = defineRoute({
     }
     const body = await readJson(call);
     validate(schemas.txn, body);
-    const result = await call.context.store.commit(txnFromJson(body as JsonTxn));
+    const result = await commit(call, txnFromJson(body as JsonTxn));
     return json(200, commitResultToJson(result));
   },
 });

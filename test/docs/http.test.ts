@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { ERROR_CODES } from "../../src/errors.ts";
 import { STATUSES } from "../../src/http/answers.ts";
 import { ROUTES } from "../../src/http/routes.ts";
-import { BODY_IDLE_SECONDS, JSON_BODY_BYTES_MAX, LIMITS } from "../../src/limits.ts";
+import { CONNECTION_IDLE_SECONDS, JSON_BODY_BYTES_MAX, LIMITS } from "../../src/limits.ts";
 import { curlRequest } from "../support/curl.ts";
 import type { RawAnswer } from "../support/raw-http.ts";
 import { startTestServer, type TestServer } from "../support/test-server.ts";
@@ -53,7 +53,7 @@ test("the page has enough to replay", () => {
 
 test("the page names every error code with its status", () => {
   for (const code of ERROR_CODES) {
-    expect(PAGE).toMatch(new RegExp(`^\\| \`${code}\` \\| ${STATUSES[code]} \\|`, "m"));
+    expect(PAGE).toMatch(new RegExp(`^\\| \`${code}\` +\\| ${STATUSES[code]} +\\|`, "m"));
   }
 });
 
@@ -77,7 +77,7 @@ test("the page names the limits that are", () => {
     LIMITS.pageEntriesMax,
     LIMITS.pageBytesMax,
     JSON_BODY_BYTES_MAX,
-    BODY_IDLE_SECONDS,
+    CONNECTION_IDLE_SECONDS,
   ];
   for (const number of numbers) expect(PAGE).toContain(number.toLocaleString("en"));
 });

@@ -1,0 +1,86 @@
+/**
+ * Time limits of a connection, as they are handed to the platform: none while a write waits for the
+ * store, the usual one again behind it, and a new count with each piece of a large body.
+ */
+
+import { expect, test } from "bun:test";
+import { makeGuard } from "../../src/http/guard.ts";
+import { makeHandler, type Handler } from "../../src/http/handler.ts";
+import type { HttpServer } from "../../src/http/route.ts";
+import { KvError } from "../../src/errors.ts";
+import { BODY_PIECE_BYTES_MAX, CONNECTION_IDLE_SECONDS } from "../../src/limits.ts";
+import { openFaulty, type FaultyStore } from "../support/faulty-store.ts";
+
+interface Bench {
+  readonly store: FaultyStore;
+  readonly handler: Handler;
+  readonly server: HttpServer;
+  /** Seconds, as they were set; 0 = none. */
+  readonly limits: number[];
+}
+
+function bench(): Bench {
+  const store = openFaulty();
+  const limits: number[] = [];
+  const server = { timeout: (_: Request, seconds: number) => limits.push(seconds) };
+  const context = {
+    store,
+    version: "1.2.3",
+    startedAt: 0,
+    bodies: { bytes: 0 },
+    watchers: () => 0,
+    upgrade: () => undefined,
+    stopping: () => false,
+  };
+  const handler = makeHandler({ context, guard: makeGuard([], []), onError: () => undefined });
+  return { store, handler, server: server as unknown as HttpServer, limits };
+}
+
+const WRITES: readonly [name: string, path: string, init: RequestInit][] = [
+  ["a put", "/v1/kv/a", { method: "PUT", body: "x", headers: { "Content-Length": "1" } }],
+  ["a delete", "/v1/kv/a", { method: "DELETE" }],
+  ["a transaction", "/v1/txn", { method: "POST", body: "{}", headers: { "Content-Length": "2" } }],
+];
+
+test.each(WRITES)("%s has no limit while it waits for the store", async (_, path, init) => {
+  const { store, handler, server, limits } = bench();
+  const gate = Promise.withResolvers<void>();
+  store.gate = gate.promise;
+  const answer = handler(new Request(`http://localhost${path}`, init), server, false);
+  while (limits.length === 0) await Bun.sleep(0);
+  expect(limits).toEqual([0]);
+  gate.resolve();
+  await answer;
+  expect(limits).toEqual([0, CONNECTION_IDLE_SECONDS]);
+});
+
+test.each(WRITES)("%s that fails has the usual limit again", async (_, path, init) => {
+  const { store, handler, server, limits } = bench();
+  store.fault = new KvError("storage_full", "the disk is full");
+  const answer = await handler(new Request(`http://localhost${path}`, init), server, false);
+  expect(answer?.status).toBe(507);
+  expect(limits).toEqual([0, CONNECTION_IDLE_SECONDS]);
+});
+
+test("each piece of a large body starts the count anew", async () => {
+  const { handler, server, limits } = bench();
+  const pieces = [1, 2, 3].map(() => new Uint8Array(BODY_PIECE_BYTES_MAX));
+  const body = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      const piece = pieces.pop();
+      if (piece === undefined) controller.close();
+      else controller.enqueue(piece);
+    },
+  });
+  const request = new Request("http://localhost/v1/kv/a", { method: "PUT", body });
+  expect((await handler(request, server, false))?.status).toBe(201);
+  const idle = CONNECTION_IDLE_SECONDS;
+  expect(limits).toEqual([idle, idle, idle, 0, idle]);
+});
+
+test("a read has the usual limit throughout", async () => {
+  const { handler, server, limits } = bench();
+  await handler(new Request("http://localhost/v1/kv/a"), server, false);
+  await handler(new Request("http://localhost/v1/kv"), server, false);
+  expect(limits).toEqual([]);
+});
