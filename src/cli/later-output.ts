@@ -46,9 +46,9 @@ export class LaterOutput {
       }
       this.#writing = undefined;
     } catch (error) {
-      // Whoever waits in `write` or `flush` waits for ever: the command ends by `broken`.
+      // Whoever waits in `write` or `flush` goes on waiting: the command ends by `broken`.
       this.#break(error);
-      await this.broken;
+      await new Promise(() => {});
     }
   }
 }

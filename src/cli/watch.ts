@@ -64,11 +64,15 @@ export const command = defineCommand({
     });
     const output = new LaterOutput();
     const follow = async (): Promise<void> => {
-      for await (const commit of changes) {
-        await output.write(print(commit));
-        if (args.once === true) break;
+      try {
+        for await (const commit of changes) {
+          await output.write(print(commit));
+          if (args.once === true) break;
+        }
+      } finally {
+        // What came before the end is printed, whatever the end was.
+        await output.flush();
       }
-      await output.flush();
     };
     await Promise.race([follow(), output.broken, readerGone()]);
   },

@@ -138,6 +138,8 @@ export interface Running {
   readonly output: { stdout: string; stderr: string };
   /** The exit code; all output is in by then. */
   readonly exited: Promise<number>;
+  /** The signal that ended it, after its end; `null` when it exited by itself. */
+  endedBy(): NodeJS.Signals | number | null;
   /** The first `count` lines of stdout, as soon as they are there. */
   lines(count: number): Promise<string[]>;
   /** As `lines`, each parsed as JSON. */
@@ -147,12 +149,16 @@ export interface Running {
   kill(signal: NodeJS.Signals): Promise<number>;
 }
 
-/** Starts `kv` with these arguments. With `unread`, nobody reads its stdout. */
-export function start(
-  argv: readonly string[],
-  options: RunOptions & { readonly unread?: boolean } = {},
-): Running {
-  const child = Bun.spawn([executable, ...argv], {
+export interface StartOptions extends RunOptions {
+  /** Nobody reads its stdout. */
+  readonly unread?: boolean;
+  /** The command that runs it: the executable and its arguments are added. */
+  readonly through?: readonly string[];
+}
+
+/** Starts `kv` with these arguments. */
+export function start(argv: readonly string[], options: StartOptions = {}): Running {
+  const child = Bun.spawn([...(options.through ?? []), executable, ...argv], {
     env: environmentOf(options),
     cwd: options.directory ?? process.cwd(),
     stdin: "ignore",
@@ -191,6 +197,7 @@ export function start(
   return {
     output,
     exited,
+    endedBy: () => child.signalCode,
     lines: (count) => linesOf("stdout", count),
     jsonLines: async (count) => (await linesOf("stdout", count)).map((line) => JSON.parse(line)),
     errorLines: (count) => linesOf("stderr", count),

@@ -1,24 +1,17 @@
 /** serve: its start line, its end, what survives, and every way in which it cannot start. */
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import {
-  chmodSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { executable } from "../../scripts/build.ts";
 import { testWithTool } from "../support/needs.ts";
 import { startServerProcess, type ServerProcess } from "../support/server-process.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
-import { expectFailure, expectNoTrace, kv, run, start, type Ran } from "./rig.ts";
+import { expectFailure, expectNoTrace, kv, run, start, type Ran, type Running } from "./rig.ts";
 
 let temporary: TemporaryDirectory;
 const started: ServerProcess[] = [];
+const running: Running[] = [];
 
 beforeEach(() => {
   temporary = temporaryDirectory();
@@ -29,6 +22,7 @@ afterEach(async () => {
     await server.kill();
     expectNoTrace(server.output.stderr);
   }
+  await Promise.all(running.splice(0).map((child) => child.kill("SIGKILL")));
   temporary.remove();
 });
 
@@ -247,33 +241,49 @@ describe("what keeps it from starting is one line and exit code 1", () => {
   });
 });
 
-testWithTool(
-  "strace",
-  "a failed fdatasync is answered as unknown, logged in one line, and ends it with 1",
-  async () => {
-    const server = await serve();
-    await kv(["put", "k", "before"], { url: server.url });
-    const inject = ["-f", "-qq", "-e", "inject=fdatasync:error=EIO", "-p", String(server.pid)];
-    const trace = Bun.spawn(["strace", "-o", "/dev/null", ...inject]);
-    await until(() => isTraced(server.pid));
-    const put = await kv(["put", "k", "after"], { url: server.url });
-    expectFailure(put, 6, "may have been applied");
-    expect(await server.exited).toBe(1);
-    const lines = server.output.stderr.trimEnd().split("\n");
-    expect(lines).toHaveLength(2);
-    expect(lines[1]).toStartWith("fatal: the store failed and kv ends: ");
-    await trace.exited;
-    const again = await serve();
-    expect((await kv(["get", "k"], { url: again.url })).stdout).toMatch(/^(before|after)$/);
-  },
-);
+describe("a disk that fails", () => {
+  test("a full disk is exit code 8 for a put, and everything else goes on", async () => {
+    const { child, url } = await startThrough(["bash", "-c", 'ulimit -f 64; exec "$0" "$@"']);
+    expect((await kv(["put", "k", "kept"], { url })).exitCode).toBe(0);
+    const big = await kv(["put", "k", "-"], { url, input: new Uint8Array(200_000) });
+    expectFailure(big, 8, "the disk is full");
+    expect((await kv(["get", "k"], { url })).stdout).toBe("kept");
+    expect(await child.kill("SIGTERM")).toBe(0);
+  });
 
-/** Are all threads of the process under a tracer? */
-function isTraced(pid: number): boolean {
-  const statuses = readdirSync(`/proc/${pid}/task`).map((task) =>
-    readFileSync(`/proc/${pid}/task/${task}/status`, "utf8"),
+  testWithTool(
+    "strace",
+    "a failed fdatasync is answered as unknown, said in one line, and exit code 1",
+    async () => {
+      const server = await serve();
+      await kv(["put", "k", "before"], { url: server.url });
+      expect(await server.kill("SIGTERM")).toBe(0);
+      const data = join(temporary.path, "data");
+      const segment = join(
+        data,
+        readdirSync(data).find((name) => name.endsWith(".log"))!,
+      );
+      const inject = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO", "-P", segment];
+      const { child, url } = await startThrough(["strace", "-fqq", "-o", "/dev/null", ...inject]);
+      const put = await kv(["put", "k", "after"], { url });
+      expectFailure(put, 6, "the write may have been applied");
+      expect(await child.exited).toBe(1);
+      const lines = child.output.stderr.trimEnd().split("\n");
+      expect(lines).toHaveLength(2);
+      expect(lines[1]).toStartWith("fatal: the store failed and kv ends: ");
+      const again = await serve();
+      expect((await kv(["get", "k"], { url: again.url })).stdout).toMatch(/^(before|after)$/);
+    },
   );
-  return statuses.every((status) => !/^TracerPid:\s0$/m.test(status));
+});
+
+/** Starts a server by way of another command. */
+async function startThrough(through: string[]): Promise<{ child: Running; url: string }> {
+  const argv = ["serve", "--port=0", "--data=data"];
+  const child = start(argv, { directory: temporary.path, through });
+  running.push(child);
+  const [line] = await child.errorLines(1);
+  return { child, url: /http:\S+:\d+/.exec(line!)![0] };
 }
 
 /** Waits for what another process does. */

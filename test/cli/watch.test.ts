@@ -132,6 +132,8 @@ describe("the end", () => {
   ] as const)("%s ends it quietly with exit code %i", async (signal, code) => {
     const child = await watch();
     expect(await child.kill(signal)).toBe(code);
+    // By itself: in a container it may be the first process, which no signal ends by default.
+    expect(child.endedBy()).toBe(null);
     expect(child.output).toEqual({ stdout: "", stderr: "" });
   });
 
@@ -166,6 +168,18 @@ describe("the end", () => {
 });
 
 describe("losses of the connection", () => {
+  test("a server with another store ends it with exit code 7, after all that came before", async () => {
+    await put("k", "1");
+    await put("k", "2");
+    const child = await watch("--from", "1");
+    await child.jsonLines(2);
+    await server.kill();
+    server = await startServerProcess({ directory: join(temporary.path, "b"), port: server.port });
+    expect(await child.exited).toBe(7);
+    expect(child.output.stdout.trimEnd().split("\n")).toHaveLength(2);
+    expect(child.output.stderr).toMatch(/^kv watch: connection lost, .*\nkv watch: .*store.*\n$/);
+  });
+
   test("a server that is killed and started again is followed without hole or duplicate", async () => {
     const child = await watch();
     await put("k", "1");
