@@ -57,7 +57,7 @@ export const BODY_PIECE_BYTES_MAX = 64 * KIB;
  * Bytes of larger bodies that are being read, on all connections together; one more is turned away.
  */
 export const BODIES_BYTES_MAX = 256 * MIB;
-/** Seconds after which a connection is closed on which nothing moves: no request, no piece of a body. */
+/** Seconds after which a connection is closed on which no request and no piece of a body came. */
 export const CONNECTION_IDLE_SECONDS = 30;
 /** Milliseconds that a stop of the server waits for requests to be answered. */
 export const STOP_MS = 10_000;
