@@ -5,7 +5,7 @@
 
 import { KvError } from "./errors.ts";
 import { LIMITS } from "./limits.ts";
-import { encodeUtf8 } from "./text.ts";
+import { encodeUtf8, isWellFormed } from "./text.ts";
 
 /**
  * Which keys: one key, all keys that begin with `prefix`, or `start` <= key < `end` in byte order
@@ -46,7 +46,7 @@ export function checkKey(key: string, name = "key"): void {
  * As `checkKey`, for a prefix or the bound of a range: these may be empty and have dot segments.
  */
 export function checkBound(text: string, name: string): void {
-  if (!text.isWellFormed()) {
+  if (!isWellFormed(text)) {
     throw new KvError(
       "invalid_argument",
       `the ${name} is not well-formed Unicode (lone surrogate)`,

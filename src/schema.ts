@@ -4,7 +4,7 @@
  */
 
 import { KvError } from "./errors.ts";
-import { didYouMean, quote } from "./text.ts";
+import { didYouMean, isWellFormed, quote } from "./text.ts";
 
 interface Described {
   readonly description?: string;
@@ -92,7 +92,7 @@ export function validate(schema: Schema, value: unknown, path = ""): void {
 
 function validateString(schema: StringSchema, value: unknown, path: string): void {
   if (typeof value !== "string") fail(path, `must be a string, not ${kindOf(value)}`);
-  if (!value.isWellFormed()) fail(path, "has a lone surrogate; it must be well-formed Unicode");
+  if (!isWellFormed(value)) fail(path, "has a lone surrogate; it must be well-formed Unicode");
   if (schema.enum !== undefined && !schema.enum.includes(value)) {
     fail(path, `cannot be ${quote(value)}${didYouMean(value, schema.enum)}`);
   }

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
-import { decodeUtf8, didYouMean, encodeUtf8, nearest, quote } from "../src/text.ts";
+import { decodeUtf8, didYouMean, encodeUtf8, isWellFormed, nearest, quote } from "../src/text.ts";
 import { rounds } from "./support/rounds.ts";
 
 describe("UTF-8", () => {
@@ -30,6 +30,19 @@ describe("UTF-8", () => {
   test.each(malformed)("that is malformed is no text: %#", (...bytes) => {
     expect(decodeUtf8(Uint8Array.from(bytes))).toBeUndefined();
   });
+});
+
+test("a lone surrogate is found with and without the platform's help", () => {
+  const find = Object.getOwnPropertyDescriptor(String.prototype, "isWellFormed")!;
+  const cases = ["", "a", "grüße", "\u{1F600}", "\uD83D", "\uDE00\uD83D", "a\uDFFFb", "\uFFFD"];
+  const native = cases.map(isWellFormed);
+  expect(native).toEqual([true, true, true, true, false, false, false, true]);
+  try {
+    Reflect.deleteProperty(String.prototype, "isWellFormed");
+    expect(cases.map(isWellFormed)).toEqual(native);
+  } finally {
+    Object.defineProperty(String.prototype, "isWellFormed", find);
+  }
 });
 
 describe("the nearest name", () => {

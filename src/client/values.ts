@@ -14,7 +14,7 @@ import type {
 } from "../kv.ts";
 import { LIMITS } from "../limits.ts";
 import { defaultContentType } from "../protocol.ts";
-import { encodeUtf8 } from "../text.ts";
+import { encodeUtf8, isWellFormed } from "../text.ts";
 import { readable, type KvListedEntry } from "./entries.ts";
 
 /** A value: text is stored as UTF-8; a `Blob` (or `File`) brings its type along. */
@@ -100,7 +100,7 @@ async function toOperation(operation: KvOperation): Promise<Operation> {
 
 async function toBytes(value: KvValue): Promise<Uint8Array> {
   if (typeof value === "string") {
-    if (value.isWellFormed()) return encodeUtf8(value);
+    if (isWellFormed(value)) return encodeUtf8(value);
     throw new KvError("invalid_argument", "the value is not well-formed Unicode (lone surrogate)");
   }
   if (value instanceof Uint8Array) return value;
