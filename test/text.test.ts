@@ -41,7 +41,7 @@ test("a lone surrogate is found with and without the platform's help", () => {
     Reflect.deleteProperty(String.prototype, "isWellFormed");
     expect(cases.map(isWellFormed)).toEqual(native);
   } finally {
-    Object.defineProperty(String.prototype, "isWellFormed", find);
+    Reflect.defineProperty(String.prototype, "isWellFormed", find);
   }
 });
 
