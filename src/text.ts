@@ -15,7 +15,9 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Has it no lone surrogate? Only such text is UTF-8. Node.js has its own way from version 20 on. */
+/**
+ * Has it no lone surrogate? Only such text is UTF-8. Node.js has its own way from version 20 on.
+ */
 export function isWellFormed(text: string): boolean {
   if (typeof text.isWellFormed === "function") return text.isWellFormed();
   return !/\p{Surrogate}/u.test(text);

@@ -1,6 +1,7 @@
 /**
- * Request bodies: what may come in, how much of it, and its text as JSON. The platform takes bodies of any
- * size and throws away what nobody reads, so the bounds are here, and what is past one is told why.
+ * Request bodies: what may come in, how much of it, and its text as JSON. The platform takes bodies
+ * of any size and throws away what nobody reads, so the bounds are here, and what is past one is
+ * told why.
  */
 
 import { KvError } from "../errors.ts";
@@ -31,7 +32,7 @@ export async function readBody(call: Call, bytesMax: number, what: string): Prom
   return inOnePiece ? readWhole(request) : readPieces(call, bytesMax, what);
 }
 
-/** The body of a request as JSON. Throws as `readBody`, and `invalid_argument` for what is no JSON. */
+/** The body of a request as JSON. Throws as `readBody`, and `invalid_argument` for other texts. */
 export async function readJson(call: Call): Promise<unknown> {
   const text = decodeUtf8(await readBody(call, JSON_BODY_BYTES_MAX, "the body"));
   if (text === undefined) throw new KvError("invalid_argument", "the body is not UTF-8");
@@ -75,7 +76,7 @@ async function readWhole(request: Request): Promise<Uint8Array> {
   }
 }
 
-/** Reads piece by piece, so that neither a lie about the length nor a slow client costs anything. */
+/** Reads piece by piece, so that neither a lie about the length nor a slow client costs much. */
 async function readPieces(call: Call, bytesMax: number, what: string): Promise<Uint8Array> {
   const { request, server, context } = call;
   const { bodies } = context;

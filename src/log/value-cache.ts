@@ -4,7 +4,9 @@
  * deleted costs time that grows with their number.
  */
 
-/** What one value counts beyond its bytes: its place in map and ring, and the array's own memory. */
+/**
+ * What one value counts beyond its bytes: its place in map and ring, and the array's own memory.
+ */
 const OVERHEAD_BYTES = 200;
 
 export class ValueCache {
