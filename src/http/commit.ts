@@ -5,8 +5,8 @@ import { CONNECTION_IDLE_SECONDS } from "../limits.ts";
 import type { Call } from "./route.ts";
 
 /**
- * Runs a transaction. Meanwhile the connection has no time limit, for a slow disk is no idle client.
- * Throws what the store throws.
+ * Runs a transaction. Meanwhile the connection has no time limit, for a slow disk is no idle
+ * client. Throws what the store throws.
  */
 export async function commit({ context, request, server }: Call, txn: Txn): Promise<CommitResult> {
   server.timeout(request, 0);

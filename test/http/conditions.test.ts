@@ -1,4 +1,4 @@
-/** If-Match and If-None-Match: which of them let a request through, on a present and an absent key. */
+/** If-Match and If-None-Match: which let a request through, on a present and an absent key. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rawRequest } from "../support/raw-http.ts";

@@ -1,4 +1,4 @@
-/** What a client learns when the store fails: a status, a code, when to come again, and nothing else. */
+/** What a client learns when the store fails: a status, a code, when to come again; no more. */
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { KvError, type ErrorCode } from "../../src/errors.ts";

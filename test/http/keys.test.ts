@@ -1,4 +1,4 @@
-/** Keys in paths: what arrives as which key, and what is refused, byte by byte as a client sends it. */
+/** Keys in paths: what arrives as which key, and what is refused, byte by byte as it is sent. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rawRequest } from "../support/raw-http.ts";
