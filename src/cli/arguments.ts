@@ -140,7 +140,7 @@ function checkPositionals(positionals: readonly string[], args: ArgsDef, repeats
   const last = declared.at(-1);
   throw new UsageError(
     last === undefined
-      ? `unexpected argument ${extra}; there is none here`
+      ? `unexpected argument ${extra}; only flags go here`
       : `unexpected argument ${extra} behind ${positionalName(last[0])}; quote an argument with spaces`,
   );
 }

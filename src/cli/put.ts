@@ -92,9 +92,10 @@ async function readValue(
   if (value !== undefined && file !== undefined) {
     throw new UsageError("VALUE and --file exclude each other");
   }
+  if (value === "-" || file === "-") return readStandardInput();
   if (file !== undefined) return readFileArgument(file);
   if (value === undefined) {
     throw new UsageError("VALUE is missing; give it, or - for stdin, or --file PATH");
   }
-  return value === "-" ? readStandardInput() : value;
+  return value;
 }

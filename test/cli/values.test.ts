@@ -62,6 +62,12 @@ describe("values", () => {
     expect((await run("get", "file")).bytes).toEqual(ALL_BYTES);
   });
 
+  test("a dash as the file is stdin", async () => {
+    const put = await kv(["put", "dash-file", "--file", "-"], { url: server.url, input: "x" });
+    expect(put.exitCode).toBe(0);
+    expect((await run("get", "dash-file")).stdout).toBe("x");
+  });
+
   test("an empty stdin is an empty value", async () => {
     await quiet("put", "empty", "-");
     expect((await run("get", "empty")).bytes).toHaveLength(0);
