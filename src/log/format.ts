@@ -271,7 +271,7 @@ export function recordKey(bytes: Uint8Array, at: number, header: RecordHeader): 
 
 export function recordContentType(bytes: Uint8Array, at: number, header: RecordHeader): string {
   const start = at + RECORD_HEADER_BYTES + header.keyBytes;
-  return String.fromCharCode(...bytes.subarray(start, start + header.contentTypeBytes));
+  return ascii.decode(bytes.subarray(start, start + header.contentTypeBytes));
 }
 
 /** The value as a part of `bytes`: copy it before `bytes` is used again. */
@@ -328,6 +328,8 @@ export function decodeSlot(bytes: Uint8Array): Slot | undefined {
  */
 const SEGMENT_MAGIC = Uint8Array.of(0x8b, 0x6b, 0x76, 0x6c, 0x6f, 0x67, 0x0d, 0x0a);
 const SLOT_MAGIC = 0x6b76_4455;
+
+const ascii = new TextDecoder("latin1");
 
 /** The bit of a tag that says that a reader must understand it. */
 const EXTENSION_REQUIRED = 0x8000;

@@ -59,10 +59,27 @@ export class KeyIndex {
   }
 
   set(key: string, newest: Newest): void {
+    if (!this.#newest.has(key)) this.#insert(key);
+    this.load(key, newest);
+  }
+
+  /** As `set`, while a log is read: the order is made once after it, by `sort`. */
+  load(key: string, newest: Newest): void {
     const before = this.#newest.get(key);
-    if (before === undefined) this.#insert(key);
     this.#live += Number(newest.version > 0) - Number(before !== undefined && before.version > 0);
     this.#newest.set(key, newest);
+  }
+
+  /** Makes the order of all keys, which `load` left out. */
+  sort(): void {
+    const keys = [...this.#newest.keys()];
+    // UTF-16 units have the order of UTF-8 bytes but for surrogates, and they compare much faster.
+    if (keys.some((key) => /[\ud800-\udfff]/.test(key))) keys.sort(compareKeys);
+    else keys.sort();
+    this.#chunks.length = 0;
+    for (let at = 0; at < keys.length; at += CHUNK_KEYS_MAX) {
+      this.#chunks.push(keys.slice(at, at + CHUNK_KEYS_MAX));
+    }
   }
 
   /**

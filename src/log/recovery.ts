@@ -26,7 +26,7 @@ import {
   type ScannedRecord,
   type Segment,
 } from "./segment.ts";
-import { cutAside, mendTail, type Notice } from "./tail.ts";
+import { cutAside, mendTail, otherThanMarked, type Notice } from "./tail.ts";
 
 /** The log as it is on the disk, all of it durable. */
 export interface Recovered {
@@ -73,13 +73,30 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     }
     const { durable, mark } = await DurableFile.open(disk);
     opened.push(durable);
-    await cutSealed(disk, segments, mark, notice);
     const active = segments.at(-1)!;
-    const next = await mendTail(disk, active, mark, notice);
-    if (next !== undefined) segments.push(next);
-
+    const sealed = segments.slice(0, -1);
     const loader = new Loader();
-    for (const segment of segments) loader.load(segment);
+    for (const [at, segment] of sealed.entries()) {
+      loader.load(segment, sealedEnd(segment, segments[at + 1]!, mark));
+    }
+    loader.checkHeader(active);
+    // What comes before the end is sound: only now is anything changed.
+    await cutSealed(disk, sealed, notice);
+    const end = active.file.size();
+    if (mark?.segment === active.number && mark.end === end) {
+      // Synced to its last byte: there is nothing to mend, and reading it once tells all.
+      loader.load(active, end);
+      if (active.chain !== mark.lastCrc) throw otherThanMarked(active, end);
+    } else {
+      const next = await mendTail(disk, active, mark, notice);
+      loader.load(active, active.file.size());
+      if (next !== undefined) {
+        opened.push(next.file);
+        segments.push(next);
+        loader.load(next, next.file.size());
+      }
+    }
+    loader.index.sort();
     const { index, revision, time } = loader;
     const recovered = { store: active.header.store, segments, index, durable, revision, time };
     await noteDurable(recovered);
@@ -135,10 +152,13 @@ async function noteDurable({ durable, segments }: Recovered): Promise<void> {
   await durable.sync();
 }
 
-/** Removes files that a crash left half made. */
+/** Removes files that a crash left half made: ours alone, whoever else has files here. */
 function removeTemporary(disk: Disk): void {
   for (const name of disk.list()) {
-    if (name.endsWith(TEMPORARY_SUFFIX)) disk.unlink(name);
+    if (!name.endsWith(TEMPORARY_SUFFIX)) continue;
+    const whole = name.slice(0, -TEMPORARY_SUFFIX.length);
+    const segment = whole.replace(/\.cut-\d+$/, "");
+    if (whole === DURABLE_FILE || segmentNumber(segment) !== undefined) disk.unlink(name);
   }
 }
 
@@ -159,28 +179,25 @@ function segmentNumbers(disk: Disk): number[] {
   return numbers;
 }
 
+/** Where a segment that has a successor ends. */
+function sealedEnd(segment: Segment, next: Segment, mark: Mark | undefined): number {
+  const { name } = segment.file;
+  const end = next.header.previousEnd;
+  const size = segment.file.size();
+  if (size < end) throw damage(name, size, `the file ends here, but had ${end} bytes`);
+  if (mark?.segment === segment.number && mark.end > end) {
+    throw damage(name, end, `the next segment begins here, but it was synced up to ${mark.end}`);
+  }
+  return end;
+}
+
 /**
  * Cuts what is beyond the end of a segment that has a successor: a crash came between the copy into
  * the successor and the cut here.
  */
-async function cutSealed(
-  disk: Disk,
-  segments: readonly Segment[],
-  mark: Mark | undefined,
-  notice: Notice,
-): Promise<void> {
-  for (const [at, segment] of segments.entries()) {
-    const end = segments[at + 1]?.header.previousEnd;
-    if (end === undefined) return;
-    const size = segment.file.size();
-    if (size < end) {
-      throw damage(segment.file.name, size, `the file ends here, but had ${end} bytes`);
-    }
-    if (mark?.segment === segment.number && mark.end > end) {
-      const { name } = segment.file;
-      throw damage(name, end, `the next segment begins here, but it was synced up to ${mark.end}`);
-    }
-    if (size > end) await cutAside(disk, segment, end, notice);
+async function cutSealed(disk: Disk, sealed: readonly Segment[], notice: Notice): Promise<void> {
+  for (const segment of sealed) {
+    if (segment.file.size() > segment.end) await cutAside(disk, segment, segment.end, notice);
   }
 }
 
@@ -193,12 +210,12 @@ class Loader {
   /** Inside a commit: its revision. */
   #open: number | undefined;
 
-  load(segment: Segment): void {
-    this.#checkHeader(segment);
-    const size = segment.file.size();
+  /** Reads a segment up to `end`, where it has to end. */
+  load(segment: Segment, end: number): void {
+    this.checkHeader(segment);
     const { offset, chain, fault } = segment.scan(
       SEGMENT_HEADER_BYTES,
-      size,
+      end,
       (record) => {
         this.#apply(segment, record);
         return true;
@@ -207,12 +224,13 @@ class Loader {
     );
     if (fault !== undefined) throw damage(segment.file.name, offset, fault);
     if (this.#open !== undefined) throw damage(segment.file.name, offset, "a commit has no end");
-    segment.end = size;
+    segment.end = end;
     segment.chain = chain;
     this.#previous = segment;
   }
 
-  #checkHeader(segment: Segment): void {
+  /** @throws `internal` when a segment is not the next one after those that were read. */
+  checkHeader(segment: Segment): void {
     const { header, file } = segment;
     const before = this.#previous;
     if (header.nextRevision <= this.revision) {
@@ -249,7 +267,7 @@ class Loader {
     if (known !== header.previousRevision) {
       refuse(`the key's previous revision is ${header.previousRevision}, but was ${known}`);
     }
-    this.index.set(key, {
+    this.index.load(key, {
       revision,
       createRevision: header.createRevision,
       version: header.version,

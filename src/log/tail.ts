@@ -4,6 +4,7 @@
  * last segment only; doing it twice, or again after a crash in the middle, gives the same log.
  */
 
+import type { KvError } from "../errors.ts";
 import { createWhole, readFully, type Disk } from "./disk.ts";
 import { DURABLE_FILE, type Mark } from "./durable.ts";
 import {
@@ -64,6 +65,11 @@ export async function cutAside(
   );
 }
 
+/** The mark is at a place where another record ends, or none. */
+export function otherThanMarked({ file }: Segment, offset: number): KvError {
+  return damage(file.name, offset, `the record that ${DURABLE_FILE} names does not end here`);
+}
+
 // --- internal ---
 
 interface Tail {
@@ -102,7 +108,7 @@ function examineTail(segment: Segment, size: number, mark: Mark | undefined): Ta
     syncedChain === undefined ||
     (mark?.end === syncedEnd && isOther(segment, mark, syncedChain))
   ) {
-    throw damage(name, syncedEnd, `the record that ${DURABLE_FILE} names does not end here`);
+    throw otherThanMarked(segment, syncedEnd);
   }
   return { syncedEnd, syncedChain, suspectRevision, wholeEnd, faultOffset: offset, fault };
 }
