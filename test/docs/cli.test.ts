@@ -69,7 +69,10 @@ test("the page has each command with each of its flags", async () => {
 });
 
 test("the page has each exit code with its meaning", () => {
-  const table = [...PAGE.matchAll(/^\| (\d+) +\| (.+?) +\|$/gm)].map(([, code, text]) => [code, text]);
+  const table = [...PAGE.matchAll(/^\| (\d+) +\| (.+?) +\|$/gm)].map(([, code, text]) => [
+    code,
+    text,
+  ]);
   expect(table).toEqual(Object.entries(EXIT_CODES));
 });
 
