@@ -104,6 +104,26 @@ export const FRAME_BYTES_MAX = 256 * KIB;
 /** Milliseconds between two frames of a watch when the store moves and its filter is silent. */
 export const PROGRESS_MS = 10_000;
 
+// The client
+
+/** Milliseconds from the start of a request to the end of its answer, unless the caller says. */
+export const CLIENT_TIMEOUT_MS = 10_000;
+/** Milliseconds of silence on a connection before the client asks whether the server is there. */
+export const CLIENT_HEARTBEAT_MS = 10_000;
+/** Milliseconds before the first attempt to connect again, and at most before later ones. */
+export const CLIENT_BACKOFF_MS_MIN = 100;
+export const CLIENT_BACKOFF_MS_MAX = 5_000;
+/** Bytes of changes that wait for one consumer, at most; one commit may pass it. */
+export const CLIENT_WATCH_BYTES_MAX = 4 * MIB;
+/** Commits that wait for one consumer: small ones take more memory than their bytes say. */
+export const CLIENT_WATCH_COMMITS_MAX = 16_384;
+/** Bytes of changes kept for a watch that waits to join a running one. */
+export const CLIENT_JOINING_BYTES_MAX = 1 * MIB;
+/** Watches that the client puts on one connection: well below what the server allows. */
+export const CLIENT_CONNECTION_WATCHES_MAX = 1_000;
+/** Bytes of a value from which on a request of its own costs less than the JSON around it. */
+export const CLIENT_LARGE_VALUE_BYTES = 64 * KIB;
+
 // The log engine
 
 /** Bytes after which a segment is sealed and the next one begun. */

@@ -6,6 +6,7 @@
 
 import { KvError } from "../errors.ts";
 import { errorFromJson } from "../json.ts";
+import { CLIENT_TIMEOUT_MS } from "../limits.ts";
 import { decodeUtf8 } from "../text.ts";
 import {
   answeredByOther,
@@ -16,11 +17,6 @@ import {
   type Attempt,
 } from "./failures.ts";
 import type { ServerUrl } from "./url.ts";
-
-/**
- * Milliseconds from the start of a request to the end of its answer, when the caller names none.
- */
-export const TIMEOUT_MS_DEFAULT = 10_000;
 
 export interface RequestOptions {
   /** Gives up with the signal's reason; a write may still be applied then. */
@@ -60,7 +56,7 @@ export class HttpTransport {
 
   constructor(url: ServerUrl, options: TransportOptions = {}) {
     this.url = url;
-    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS_DEFAULT;
+    this.#timeoutMs = options.timeoutMs ?? CLIENT_TIMEOUT_MS;
     this.#signal = options.signal;
   }
 

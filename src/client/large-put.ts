@@ -16,11 +16,9 @@ import type {
   PutResult,
   Txn,
 } from "../kv.ts";
+import { CLIENT_LARGE_VALUE_BYTES } from "../limits.ts";
 import { keyPath } from "../protocol.ts";
 import type { HttpTransport, RequestOptions } from "./http-transport.ts";
-
-/** Bytes of a value from which on a connection of its own costs less than JSON around it. */
-export const LARGE_VALUE_BYTES_MIN = 64 * 1024;
 
 export type PutOutcome =
   | { readonly succeeded: true; readonly result: PutResult }
@@ -39,7 +37,7 @@ export function largePutHeaders(
   put: PutOperation,
   checks: readonly Check[],
 ): Record<string, string> | undefined {
-  if (put.value.length < LARGE_VALUE_BYTES_MIN || checks.length > 1) return undefined;
+  if (put.value.length < CLIENT_LARGE_VALUE_BYTES || checks.length > 1) return undefined;
   // The server takes the form type for one that nobody chose, and refuses parts.
   if (/^(application\/x-www-form-urlencoded|multipart\/)/i.test(put.contentType)) return undefined;
   // What is no valid type must be refused as such, and a header that is empty would count as none.

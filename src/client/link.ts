@@ -7,6 +7,7 @@
 import { KvError, type ErrorCode } from "../errors.ts";
 import type { SocketAnswer, SocketFrame } from "../messages.ts";
 import { errorFromJson } from "../json.ts";
+import { CLIENT_CONNECTION_WATCHES_MAX } from "../limits.ts";
 import { Channel, type ChannelOptions } from "./channel.ts";
 import { unreadable } from "./failures.ts";
 import { nameOfRange, Stream } from "./stream.ts";
@@ -30,9 +31,6 @@ export interface LinkOwner {
   /** Nobody needs the link any more; it is closed. */
   retired(link: Link): void;
 }
-
-/** Watches on one connection, at most: well below what the server allows. */
-const LINK_STREAMS_MAX = 1_000;
 
 export class Link {
   readonly #options: LinkOptions;
@@ -60,7 +58,8 @@ export class Link {
   add(watcher: Watcher): boolean {
     const name = nameOfRange(watcher.range);
     const stream = this.#streams.get(name) ?? new Stream(watcher.range);
-    if (!this.#streams.has(name) && this.#streams.size >= LINK_STREAMS_MAX) return false;
+    if (!this.#streams.has(name) && this.#streams.size >= CLIENT_CONNECTION_WATCHES_MAX)
+      return false;
     const offer = stream.offer(watcher);
     if (offer === "no") return false;
     this.#streams.set(name, stream);

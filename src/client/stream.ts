@@ -5,6 +5,7 @@
 
 import { eventFromJson } from "../json.ts";
 import type { Commit, Event, Range } from "../kv.ts";
+import { CLIENT_JOINING_BYTES_MAX } from "../limits.ts";
 import type { SocketFrame } from "../messages.ts";
 import type { Watcher, WatchStart } from "./watcher.ts";
 
@@ -15,9 +16,6 @@ interface Joining {
   readonly commits: { readonly commit: Commit; readonly bytes: number }[];
   bytes: number;
 }
-
-/** Bytes kept for a watcher that joins, at most; it gets a stream of its own instead. */
-const JOINING_BYTES_MAX = 1024 * 1024;
 
 export class Stream {
   readonly range: Range;
@@ -174,7 +172,8 @@ export class Stream {
     for (const [watcher, joining] of this.#joining) {
       joining.commits.push({ commit, bytes });
       joining.bytes += bytes;
-      if (joining.bytes <= JOINING_BYTES_MAX) continue;
+      // It gets a stream of its own instead.
+      if (joining.bytes <= CLIENT_JOINING_BYTES_MAX) continue;
       this.#joining.delete(watcher);
       removed.push(watcher);
     }

@@ -5,6 +5,7 @@
 
 import { KvError } from "../errors.ts";
 import type { Changes, Commit, Range } from "../kv.ts";
+import { CLIENT_WATCH_COMMITS_MAX } from "../limits.ts";
 
 /** Where a watch began. */
 export interface WatchStart {
@@ -150,7 +151,7 @@ export class Watcher {
    */
   take(commit: Commit, bytes: number): boolean {
     if (commit.revision < this.#next!) return true;
-    if (this.#commits.length >= WATCH_COMMITS_MAX || this.#bytes >= this.#bytesMax) {
+    if (this.#commits.length >= CLIENT_WATCH_COMMITS_MAX || this.#bytes >= this.#bytesMax) {
       this.#paused = true;
       return false;
     }
@@ -209,11 +210,6 @@ export class Watcher {
 }
 
 // --- internal ---
-
-/**
- * Commits that wait for the consumer, at most: small ones take more memory than their bytes say.
- */
-const WATCH_COMMITS_MAX = 16_384;
 
 function anotherStore(): KvError {
   return new KvError(

@@ -6,6 +6,13 @@
 
 import { KvError } from "../errors.ts";
 import { checkRange } from "../keys.ts";
+import {
+  CLIENT_BACKOFF_MS_MAX,
+  CLIENT_BACKOFF_MS_MIN,
+  CLIENT_HEARTBEAT_MS,
+  CLIENT_TIMEOUT_MS,
+  CLIENT_WATCH_BYTES_MAX,
+} from "../limits.ts";
 import { PATHS } from "../protocol.ts";
 import { closed } from "./failures.ts";
 import { Link, type LinkOptions } from "./link.ts";
@@ -19,9 +26,6 @@ export interface WatchesOptions extends Omit<Partial<LinkOptions>, "url"> {
   readonly probe: () => Promise<unknown>;
 }
 
-/** Bytes that wait for a consumer, when the caller names no bound. */
-const WATCH_BYTES_MAX = 4 * 1024 * 1024;
-
 export class Watches {
   readonly #links = new Set<Link>();
   readonly #linkOf = new Map<Watcher, Link>();
@@ -29,14 +33,17 @@ export class Watches {
   readonly #bytesMax: number;
   #closed = false;
 
-  constructor(url: ServerUrl, { bytesMax = WATCH_BYTES_MAX, probe, ...options }: WatchesOptions) {
+  constructor(
+    url: ServerUrl,
+    { bytesMax = CLIENT_WATCH_BYTES_MAX, probe, ...options }: WatchesOptions,
+  ) {
     this.#bytesMax = bytesMax;
     this.#options = {
       url: `${url.socket}${PATHS.socket}`,
-      timeoutMs: 10_000,
-      heartbeatMs: 10_000,
-      backoffMsMin: 100,
-      backoffMsMax: 5_000,
+      timeoutMs: CLIENT_TIMEOUT_MS,
+      heartbeatMs: CLIENT_HEARTBEAT_MS,
+      backoffMsMin: CLIENT_BACKOFF_MS_MIN,
+      backoffMsMax: CLIENT_BACKOFF_MS_MAX,
       random: Math.random,
       diagnose: (error) => diagnose(error, url, probe),
       ...options,
