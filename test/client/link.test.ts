@@ -44,7 +44,7 @@ async function revisions(watcher: Watcher, count: number): Promise<number[]> {
 
 const ALL: Range = {};
 
-test("a watch is asked for again from where it was; frames of the old one do not count", async () => {
+test("a watch is asked for again from where it was; old frames do not count", async () => {
   await using server = startScriptedServer();
   const watcher = quickWatches(server).watch({ range: { prefix: "a" }, from: 5 });
   const first = await server.connection(0);
@@ -229,7 +229,7 @@ test("a watch that is not allowed any more ends with permission_denied", async (
   await expectFailure(watcher.pull(), "permission_denied");
 });
 
-test("a refusal that may pass is met again by a watch that had begun, and ends a new one", async () => {
+test("a refusal that may pass ends a new watch, not one that had begun", async () => {
   await using server = startScriptedServer();
   const watches = quickWatches(server);
   const error = { code: "unavailable", message: "the server is stopping" };
