@@ -3,8 +3,11 @@
  * trace, or a path out of the executable.
  */
 
-import { expect } from "bun:test";
+import { expect, setDefaultTimeout } from "bun:test";
 import { executable } from "../../scripts/build.ts";
+
+/** Milliseconds: each test starts processes, on a machine that may have other work. */
+setDefaultTimeout(30_000);
 
 export interface RunOptions {
   /** The server, as `KV_URL`; without one the command gets the default address. */
