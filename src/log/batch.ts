@@ -139,6 +139,8 @@ class Run {
    * What keys become (`undefined`: absent), in the order of the last operation that changed each.
    */
   readonly touched = new Map<string, Pending | undefined>();
+  /** Where the results are of each key's puts that no delete has undone. */
+  readonly #puts = new Map<string, number[]>();
   readonly #before: (key: string) => Known | undefined;
 
   constructor(revision: number, before: (key: string) => Known | undefined) {
@@ -161,6 +163,9 @@ class Run {
     // A copy stays in memory: the caller may use its bytes again once it was answered.
     const copy = value.slice();
     this.#touch(key, { value: copy, contentType, revision, createRevision, version });
+    const puts = this.#puts.get(key);
+    if (puts === undefined) this.#puts.set(key, [this.results.length]);
+    else puts.push(this.results.length);
     this.results.push({ op: "put", key, revision, createRevision, version });
   }
 
@@ -180,9 +185,9 @@ class Run {
 
   /** The puts of a key that is now deleted left no trace: their results say so. */
   #undoPuts(key: string): void {
-    for (const [at, result] of this.results.entries()) {
-      if (result.op !== "put" || result.key !== key) continue;
+    for (const at of this.#puts.get(key) ?? []) {
       this.results[at] = { op: "put", key, revision: 0, createRevision: 0, version: 0 };
     }
+    this.#puts.delete(key);
   }
 }

@@ -20,6 +20,8 @@ export function readChanges(log: Log, from: number, applied: number, range: Rang
   let bytes = 0;
   log.scan(from, (record) => {
     const { header } = record;
+    // After a failed write there may be records that no read shows.
+    if (header.revision > applied) return false;
     const event = matchingEvent(record, range);
     if (event !== undefined) events.push(event);
     bytes += recordBytes(header);

@@ -51,7 +51,7 @@ export class CommitLoop<K extends Known> {
       const message = "too many writes are waiting for the disk; try again in a second";
       return Promise.reject(new KvError("unavailable", message));
     }
-    const bytes = bytesOf(txn.then) + bytesOf(txn.else ?? []);
+    const bytes = bytesOf(txn);
     const { promise, resolve, reject } = Promise.withResolvers<CommitResult>();
     this.#queue.push({ txn, bytes, resolve, reject });
     this.#queuedBytes += bytes;
@@ -154,7 +154,7 @@ export class CommitLoop<K extends Known> {
 
 interface Waiting {
   readonly txn: Txn;
-  /** Bytes of its keys and values. */
+  /** See `bytesOf`. */
   readonly bytes: number;
   readonly resolve: (result: CommitResult) => void;
   readonly reject: (error: Error) => void;
@@ -169,12 +169,20 @@ function outcome<K extends Known>(batch: Batch<K>, txn: Txn): CommitResult | Err
   }
 }
 
-function bytesOf(operations: readonly Operation[]): number {
-  let bytes = 0;
-  for (const operation of operations) {
-    bytes += utf8Bytes(operation.key) + (operation.op === "put" ? operation.value.length : 0);
-  }
+/** What a check or an operation counts beyond its key and value: its memory, and its record. */
+const OVERHEAD_BYTES = 128;
+
+/** Bytes of a transaction that waits: small keys in great number count too. */
+function bytesOf({ checks, then, else: otherwise = [] }: Txn): number {
+  let bytes = (checks.length + then.length + otherwise.length) * OVERHEAD_BYTES;
+  for (const { key } of checks) bytes += utf8Bytes(key);
+  for (const operation of then) bytes += contentOf(operation);
+  for (const operation of otherwise) bytes += contentOf(operation);
   return bytes;
+}
+
+function contentOf(operation: Operation): number {
+  return utf8Bytes(operation.key) + (operation.op === "put" ? operation.value.length : 0);
 }
 
 function stopped(cause: KvError): KvError {

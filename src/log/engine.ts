@@ -97,9 +97,11 @@ export class LogStore implements Store {
   readonly #loop: CommitLoop<Newest>;
   #revision: number;
   readonly #oldest: number;
-  #state: "open" | "failed" | "closed" = "open";
-  /** Resolves at the next commit, and at the close. */
-  #moved = Promise.withResolvers<void>();
+  #closed = false;
+  #failed = false;
+  #closing: Promise<void> | undefined;
+  /** What wakes each stream that waits for a commit or the close. */
+  readonly #waiting = new Set<() => void>();
 
   /** Use `openLog`. */
   constructor(options: LogOptions, disk: Disk, lock: Lock, recovered: Recovered) {
@@ -127,7 +129,7 @@ export class LogStore implements Store {
       append: (commits) => this.#log.append(commits),
       apply: (commits, placed) => this.#apply(commits, placed),
       fatal: (error) => {
-        this.#state = "failed";
+        this.#failed = true;
         this.#wake();
         options.onFatal?.(error);
       },
@@ -184,7 +186,7 @@ export class LogStore implements Store {
       this.#checkOpen();
       checkWatchable(next, this.#revision, this.#oldest);
       if (next > this.#revision) {
-        await either(this.#moved.promise, signal);
+        await this.#next(signal);
         continue;
       }
       const chunk = this.#recent.changes(next, range) ?? (await this.#read(next, range));
@@ -206,14 +208,16 @@ export class LogStore implements Store {
     };
   }
 
-  async close(): Promise<void> {
-    if (this.#state === "closed") return;
-    const failed = this.#state === "failed";
-    this.#state = "closed";
+  close(): Promise<void> {
+    this.#closed = true;
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     await this.#loop.idle();
     this.#wake();
     try {
-      if (failed) this.#log.abandon();
+      if (this.#failed) this.#log.abandon();
       else await this.#log.close();
     } finally {
       this.#lock.release();
@@ -221,7 +225,7 @@ export class LogStore implements Store {
   }
 
   #checkOpen(): void {
-    if (this.#state === "closed") throw new KvError("unavailable", "the store is closed");
+    if (this.#closed) throw new KvError("unavailable", "the store is closed");
   }
 
   /**
@@ -264,8 +268,8 @@ export class LogStore implements Store {
     if (cached !== undefined) return cached;
     const record = this.#log.read(position, bytes);
     assert(keyOf(record) === key, "the index points at a record of its key");
-    // Read into a buffer of its own, so that nothing else is kept alive with it but its header.
-    const value = recordValue(record.bytes, record.at, record.header);
+    // A copy: a part of the record would keep all of it alive, its key of up to 1 KiB too.
+    const value = recordValue(record.bytes, record.at, record.header).slice();
     this.#cache.add(position, value);
     return value;
   }
@@ -301,10 +305,20 @@ export class LogStore implements Store {
     return readChanges(this.#log, from, this.#revision, range);
   }
 
+  /** Resolves at the next commit, at the close, or when `signal` aborts. */
+  async #next(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = (): void => resolve();
+    this.#waiting.add(wake);
+    signal?.addEventListener("abort", wake, { once: true });
+    await promise;
+    this.#waiting.delete(wake);
+    signal?.removeEventListener("abort", wake);
+  }
+
   /** Lets those who wait for a commit look again. */
   #wake(): void {
-    this.#moved.resolve();
-    this.#moved = Promise.withResolvers<void>();
+    for (const wake of this.#waiting) wake();
   }
 }
 
@@ -321,13 +335,4 @@ function toCommit(revision: number, pending: readonly PendingEvent[]): Commit {
     return { type, key, value, contentType, revision, createRevision, version };
   });
   return { revision, events };
-}
-
-/** Resolves with `promise` or when `signal` aborts. */
-function either(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
-  if (signal === undefined) return promise;
-  const { promise: aborted, resolve } = Promise.withResolvers<void>();
-  const stop = (): void => resolve();
-  signal.addEventListener("abort", stop, { once: true });
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", stop));
 }
