@@ -256,9 +256,12 @@ export class LogStore implements Store {
   #pastEntry(key: string, newest: Newest, revision: number): ListedEntry | undefined {
     let record = this.#log.read(newest.position, newest.bytes);
     while (record.header.revision > revision) {
-      const { previousRevision } = record.header;
-      if (previousRevision === 0) return undefined;
-      record = this.#log.find(previousRevision, key);
+      const { createRevision, previousRevision } = record.header;
+      // All versions since the creation are later than it: none of them need be looked at.
+      const skips = createRevision > revision && createRevision < record.header.revision;
+      const before = skips ? createRevision : previousRevision;
+      if (before === 0) return undefined;
+      record = this.#log.find(before, key);
     }
     return record.header.kind === KIND.put ? entryOf(key, record) : undefined;
   }

@@ -172,7 +172,10 @@ export function endsCommit(header: RecordHeader): boolean {
 
 // --- internal ---
 
-const WINDOW_BYTES = 256 * 1024;
+/** Bytes of the first read: most searches end within a mark's distance. */
+const WINDOW_BYTES_MIN = 2 * MARK_BYTES;
+/** Bytes of a read after some others: each takes twice as many as the one before. */
+const WINDOW_BYTES_MAX = 256 * 1024;
 
 /** A part of the file in memory that moves along with a scan. */
 class Window {
@@ -180,6 +183,7 @@ class Window {
   readonly #to: number;
   #bytes = new Uint8Array(0);
   #start = 0;
+  #next = WINDOW_BYTES_MIN;
 
   constructor(segment: Segment, to: number) {
     this.#segment = segment;
@@ -206,7 +210,8 @@ class Window {
   }
 
   #load(offset: number, bytes: number): void {
-    const wanted = Math.min(Math.max(bytes, WINDOW_BYTES), this.#to - offset);
+    const wanted = Math.min(Math.max(bytes, this.#next), this.#to - offset);
+    this.#next = Math.min(2 * this.#next, WINDOW_BYTES_MAX);
     const into = new Uint8Array(wanted);
     const count = fill(this.#segment.file, into, offset);
     this.#bytes = into.subarray(0, count);
