@@ -25,7 +25,9 @@ export function lockDirectory(directory: string): Lock {
   if (held.has(path)) throw inUse(directory);
   const database = openDatabase(path);
   try {
-    database.run("PRAGMA journal_mode=OFF");
+    // Bun's SQLite takes no OFF and says nothing of it; a journal in a file would need room on the
+    // disk, and a store on a full one could not be opened.
+    database.run("PRAGMA journal_mode=MEMORY");
     database.run("BEGIN EXCLUSIVE");
   } catch (error) {
     database.close();

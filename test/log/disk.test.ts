@@ -123,6 +123,14 @@ describe("a directory", () => {
     }
   });
 
+  test("needs no room on the disk: the lock is the empty file LOCK and nothing beside it", () => {
+    directory = temporaryDirectory();
+    const lock = openDirectory(directory.path).lock();
+    expect(readdirSync(directory.path)).toEqual(["LOCK"]);
+    expect(statSync(join(directory.path, "LOCK")).size).toBe(0);
+    lock.release();
+  });
+
   test("stays locked when a second opening of it in this process was refused", () => {
     directory = temporaryDirectory();
     const first = openDirectory(directory.path).lock();
