@@ -235,7 +235,8 @@ export interface Store {
    * Runs a transaction: the only way to write. Resolves when the commit has reached the durability
    * of the store.
    * @throws `outcome_unknown` when it may have been applied or not, `unavailable` and
-   * `storage_full` when it was not, `too_large` past `limits.commitEventsMax` or `commitBytesMax`.
+   * `storage_full` when it was not, `too_large` past `limits.commitEventsMax` or `commitBytesMax`,
+   * which also bounds the bytes of values that its gets read.
    */
   commit(txn: Txn): Promise<CommitResult>;
 

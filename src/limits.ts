@@ -21,7 +21,7 @@ export interface Limits {
   readonly txnOperationsMax: number;
   /** Events in one commit. */
   readonly commitEventsMax: number;
-  /** Bytes of keys and values in one commit. */
+  /** Bytes of keys and values in one commit, and of values that one transaction reads. */
   readonly commitBytesMax: number;
   /** Entries in one page of a list, at most. */
   readonly pageEntriesMax: number;

@@ -32,6 +32,11 @@ export function checkCommitSize(events: number, bytes: number, limits: Limits): 
   checkCount("bytes of keys and values in one commit", bytes, limits.commitBytesMax);
 }
 
+/** @throws `too_large` when the gets of one transaction read more bytes of values than allowed. */
+export function checkReadSize(bytes: number, limits: Limits): void {
+  checkCount("bytes of values read in one transaction", bytes, limits.commitBytesMax);
+}
+
 /**
  * The revision to read at: `asked`, or the store's own.
  * @throws `compacted` below `oldest`, `invalid_argument` above `current`.

@@ -7,7 +7,7 @@
 import { utf8Bytes } from "../keys.ts";
 import type { Check, CommitResult, ListedEntry, Operation, OperationResult, Txn } from "../kv.ts";
 import type { Limits } from "../limits.ts";
-import { checkCommitSize } from "../rules.ts";
+import { checkCommitSize, checkReadSize } from "../rules.ts";
 import type { PendingCommit, PendingEvent } from "./log.ts";
 
 /** What is known of a key's newest change; a deleted key has version 0. */
@@ -47,7 +47,7 @@ export class Batch<K extends Known> {
 
   /**
    * The answer to a transaction; its commit, if it changes anything, is added to `commits`.
-   * @throws `too_large` when its commit would pass the limits: then it changes nothing.
+   * @throws `too_large` when its commit or its reads would pass the limits: then it changes nothing.
    */
   evaluate(txn: Txn): CommitResult {
     const failed: number[] = [];
@@ -73,6 +73,9 @@ export class Batch<K extends Known> {
     else if (operation.op === "delete") run.delete(operation.key);
     else {
       const entry = this.#entry(operation.key, run.current(operation.key), operation.keys ?? false);
+      // At once: what is too large in all must not be read to its end.
+      run.readBytes += entry?.value?.length ?? 0;
+      checkReadSize(run.readBytes, this.#limits);
       run.results.push(entry === undefined ? { op: "get" } : { op: "get", entry });
     }
   }
@@ -135,6 +138,8 @@ const NOTHING = { value: new Uint8Array(0), contentType: "", createRevision: 0, 
 class Run {
   readonly revision: number;
   readonly results: OperationResult[] = [];
+  /** Bytes of values in the results of gets. */
+  readBytes = 0;
   /**
    * What keys become (`undefined`: absent), in the order of the last operation that changed each.
    */

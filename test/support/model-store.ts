@@ -227,6 +227,7 @@ class Model implements ModelStore {
     };
 
     const results: OperationResult[] = [];
+    let readBytes = 0;
     for (const operation of operations) {
       const { op, key } = operation;
       const before = current(key);
@@ -241,6 +242,8 @@ class Model implements ModelStore {
         results.push({ op, deleted: before === undefined ? 0 : 1 });
       } else {
         const entry = before !== undefined && operation.keys ? withoutValue(before) : before;
+        if (before !== undefined && !operation.keys) readBytes += before.value.length;
+        checkCount("bytes read", readBytes, this.limits.commitBytesMax);
         results.push(entry === undefined ? { op } : { op, entry });
       }
     }

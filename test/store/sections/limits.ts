@@ -37,6 +37,21 @@ export function limitsSection(subject: Subject): void {
     expect((await store.get(key)).entry!.version).toBe(1);
   });
 
+  test("a transaction reads values up to the bytes of a commit, and no more", async () => {
+    const { store } = subject;
+    const key = `${fresh()}a`;
+    const { commitBytesMax, valueBytesMax } = store.limits;
+    await write(store, put(key, new Uint8Array(valueBytesMax)));
+    const get = { op: "get", key } as const;
+    const gets = Array.from({ length: Math.floor(commitBytesMax / valueBytesMax) + 1 }, () => get);
+    const other = `${key}b`;
+    const error = await failure(() => write(store, put(other), ...gets), "too_large");
+    expect(error.details.limit).toBe(commitBytesMax);
+    expect((await store.get(other)).entry).toBeUndefined();
+    const bare = gets.map((operation) => ({ ...operation, keys: true }));
+    expect((await write(store, ...bare)).results).toHaveLength(gets.length);
+  });
+
   test("a content type that is too long, empty, or not visible ASCII is refused", async () => {
     const { store } = subject;
     const key = `${fresh()}a`;
