@@ -47,7 +47,7 @@ export class Batch<K extends Known> {
 
   /**
    * The answer to a transaction; its commit, if it changes anything, is added to `commits`.
-   * @throws `too_large` when its commit or its reads would pass the limits: then it changes nothing.
+   * @throws `too_large` when its commit or its reads pass the limits: then it changes nothing.
    */
   evaluate(txn: Txn): CommitResult {
     const failed: number[] = [];
