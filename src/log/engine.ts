@@ -238,7 +238,7 @@ export class LogStore implements Store {
     keys: boolean,
   ): ListedEntry | undefined {
     if (newest === undefined) return undefined;
-    if (newest.revision > revision) return this.#pastEntry(key, newest, revision);
+    if (newest.revision > revision) return this.#pastEntry(key, newest, revision, keys);
     if (newest.version === 0) return undefined;
     const { contentType, createRevision, version, deadline } = newest;
     return {
@@ -253,7 +253,12 @@ export class LogStore implements Store {
   }
 
   /** Follows a key's records back to the newest one at or below a revision. */
-  #pastEntry(key: string, newest: Newest, revision: number): ListedEntry | undefined {
+  #pastEntry(
+    key: string,
+    newest: Newest,
+    revision: number,
+    keys: boolean,
+  ): ListedEntry | undefined {
     let record = this.#log.read(newest.position, newest.bytes);
     while (record.header.revision > revision) {
       const { createRevision, previousRevision } = record.header;
@@ -263,7 +268,9 @@ export class LogStore implements Store {
       if (before === 0) return undefined;
       record = this.#log.find(before, key);
     }
-    return record.header.kind === KIND.put ? entryOf(key, record) : undefined;
+    if (record.header.kind !== KIND.put) return undefined;
+    const { value, ...info } = entryOf(key, record);
+    return keys ? info : { ...info, value };
   }
 
   #value(key: string, { position, bytes }: Newest): Uint8Array {

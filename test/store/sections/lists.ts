@@ -75,6 +75,18 @@ export function listsSection(subject: Subject): void {
     expect(bare!.value).toBeUndefined();
   });
 
+  test("`keys` leaves the value out of an entry that has changed since too", async () => {
+    const { store } = subject;
+    const key = `${fresh()}old`;
+    const { revision } = await write(store, put(key, "one"));
+    await write(store, put(key, "two"));
+    const [entry] = (await store.list({ key }, { revision })).entries;
+    expect(shown(entry!).value).toBe("one");
+    const [bare] = (await store.list({ key }, { revision, keys: true })).entries;
+    expect(bare).toMatchObject({ key, revision, version: 1 });
+    expect(bare!.value).toBeUndefined();
+  });
+
   test("a page ends at its limit and says whether there is more", async () => {
     expect(await page(3)).toEqual({ names: ["a", "a/b", "a/c"], more: true });
     expect(await page(3, "a/c")).toEqual({ names: ["a0", "b", "b/"], more: true });
