@@ -58,7 +58,7 @@ export function build(outfile = executable): void {
 /**
  * The two no-autoload flags keep a `.env` or a `bunfig.toml` in the directory that kv is started in
  * from changing what it does; `--format=esm` keeps paths of this machine out; `--splitting` lets a
- * subcommand load only what it imports itself, which takes a fifth off the start of the client ones.
+ * subcommand load only what it imports itself, which takes a fifth off the start of the clients.
  */
 function compile(outfile: string): void {
   const { exitCode, stdout, stderr } = Bun.spawnSync(
