@@ -33,6 +33,7 @@ export function checkArguments(argv: readonly string[], args: ArgsDef, repeats =
       continue;
     }
     if (argument === "--help" || argument === "-h") return { help: true };
+    if (argument.startsWith("--help=")) throw new UsageError("--help takes no value");
     const { flag, spelled, inline } = splitFlag(argument, flags);
     if (given.has(flag.name)) throw new UsageError(`${spelled} is given twice`);
     if (flag.definition.type === "boolean") {

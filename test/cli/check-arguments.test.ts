@@ -127,6 +127,7 @@ describe("what is refused", () => {
     [["k", "--limit", "1", "--limit", "2"], "--limit is given twice"],
     [["k", "-o", "json", "--output", "raw"], "--output is given twice"],
     [["k", "--if-absent=true"], "--if-absent takes no value"],
+    [["k", "--help=1"], "--help takes no value"],
     [["k", "-o", "jsn"], '-o cannot be "jsn"; did you mean "json"?'],
     [["k", "-o", ""], 'cannot be ""'],
     [["k", "--__proto__"], "unknown flag"],
