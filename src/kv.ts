@@ -16,7 +16,7 @@ export type { Limits } from "./limits.ts";
 /** What is known of an entry without its value. */
 export interface EntryInfo {
   readonly key: string;
-  /** As it was put: up to 255 characters of visible ASCII. */
+  /** As it was put: up to 255 characters of visible ASCII, spaces between them included. */
   readonly contentType: string;
   /** The revision of the last change. */
   readonly revision: number;
