@@ -232,7 +232,14 @@ stop() {
   await_end
 }
 
+# Waits for the end of the container, ten seconds at most; `ended` is its exit code.
 await_end() {
+  local count
+  for count in $(seq 100); do
+    kill -0 "$outer" 2>/dev/null || break
+    if [ "$count" = 100 ]; then kill -KILL "$outer"; fi
+    sleep 0.1
+  done
   ended=0
   wait "$outer" || ended=$?
   outer=""
