@@ -23,6 +23,10 @@ export interface CommitLoopOptions<K extends Known> {
   readonly append: (commits: readonly PendingCommit[]) => Promise<readonly Placed[]>;
   /** Shows what is durable now to readers and watchers. */
   readonly apply: (commits: readonly PendingCommit[], placed: readonly Placed[]) => void;
+  /** Told in one line when the disk becomes full, and when there is room again. */
+  readonly notice: (message: string) => void;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
   /**
    * The log cannot be written any more, and nobody knows what the disk holds: the process has to
    * end.
@@ -36,6 +40,8 @@ export class CommitLoop<K extends Known> {
   #queuedBytes = 0;
   #running: Promise<void> | undefined;
   #failed: KvError | undefined;
+  /** While the disk is full: when a write was last refused. */
+  #refusedAt: number | undefined;
 
   constructor(options: CommitLoopOptions<K>) {
     this.#options = options;
@@ -103,6 +109,7 @@ export class CommitLoop<K extends Known> {
     if (batch.commits.length > 0) {
       try {
         apply(batch.commits, await append(batch.commits));
+        this.#noteRoom();
       } catch (error) {
         if (error instanceof SpaceError) return this.#refuseForSpace(waiting, error);
         throw error;
@@ -120,6 +127,7 @@ export class CommitLoop<K extends Known> {
    * is answered, so that reads and refusals do not depend on writes that never happened.
    */
   #refuseForSpace(waiting: readonly Waiting[], cause: SpaceError): void {
+    this.#noteFull(cause);
     for (const { txn, resolve, reject } of waiting) {
       const batch = new Batch(this.#options.state, this.#options.limits);
       const answer = outcome(batch, txn);
@@ -130,6 +138,23 @@ export class CommitLoop<K extends Known> {
         reject(new KvError("storage_full", message, {}, cause));
       }
     }
+  }
+
+  #noteFull(cause: SpaceError): void {
+    const isNew = this.#refusedAt === undefined;
+    this.#refusedAt = this.#options.clock();
+    if (!isNew) return;
+    this.#options.notice(
+      `the disk is full (${cause.message}): writes are refused until there is room, reads go on`,
+    );
+  }
+
+  /** A small write can find room between two large ones that do not: that is not told each time. */
+  #noteRoom(): void {
+    if (this.#refusedAt === undefined) return;
+    if (this.#options.clock() - this.#refusedAt < ROOM_AGAIN_MS) return;
+    this.#refusedAt = undefined;
+    this.#options.notice("the disk has room again: writes go on");
   }
 
   /** Nobody knows whether the batch is on the disk. It is never tried again. */
@@ -151,6 +176,9 @@ export class CommitLoop<K extends Known> {
 }
 
 // --- internal ---
+
+/** Without a refusal for so long, a write that goes through means that there is room again. */
+const ROOM_AGAIN_MS = 1_000;
 
 interface Waiting {
   readonly txn: Txn;

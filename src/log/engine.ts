@@ -58,7 +58,7 @@ export interface LogOptions {
   readonly valueCacheBytesMax?: number;
   /** Bytes of the newest commits kept in memory. */
   readonly recentBytesMax?: number;
-  /** Told in one line what recovery mended. */
+  /** Told in one line what an operator should know: what recovery mended, a disk that is full. */
   readonly onNotice?: (message: string) => void;
   /**
    * The log cannot be written any more, and what the disk holds is unknown: the process has to exit
@@ -128,6 +128,8 @@ export class LogStore implements Store {
       limits: this.limits,
       append: (commits) => this.#log.append(commits),
       apply: (commits, placed) => this.#apply(commits, placed),
+      notice: (message) => options.onNotice?.(message),
+      clock: options.clock ?? Date.now,
       fatal: (error) => {
         this.#failed = true;
         this.#wake();

@@ -115,6 +115,29 @@ describe("a full disk", () => {
     },
   );
 
+  test("is told once, and once when there is room again", async () => {
+    const disk = new FakeDisk();
+    const notices: string[] = [];
+    let now = 1_000;
+    const store = await openOn(disk, {
+      clock: () => now,
+      onNotice: (message) => notices.push(message),
+    });
+    disk.capacityBytes = used(disk) + 500;
+    const large = put("a", "x".repeat(1_000));
+    await failure(() => write(store, large), "storage_full");
+    await write(store, put("b", "small"));
+    await failure(() => write(store, large), "storage_full");
+    expect(notices).toEqual([expect.stringContaining("the disk is full")]);
+
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    now += 1_000;
+    await write(store, large);
+    await write(store, large);
+    expect(notices.slice(1)).toEqual(["the disk has room again: writes go on"]);
+    await store.close();
+  });
+
   test("refuses every write of a batch, and answers those that change nothing", async () => {
     const { disk, store } = await begin();
     disk.capacityBytes = used(disk) + 300;
