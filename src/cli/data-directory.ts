@@ -1,13 +1,17 @@
 /** The directory that `kv serve` keeps its data in, and what to say when the start fails. */
 
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, statSync } from "node:fs";
 import { KvError } from "../errors.ts";
 import { Failure } from "./failure.ts";
 import { showText } from "./output.ts";
 
-/** Makes the directory when it is not there, for this user alone. @throws errors of the system. */
-export function prepareDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
+/**
+ * Checks that this user may use the directory. One that is not there is left to the store to make,
+ * which syncs its name too. @throws errors of the system.
+ */
+export function checkDirectory(directory: string): void {
+  const there = statSync(directory, { throwIfNoEntry: false });
+  if (there?.isDirectory() !== true) return;
   accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
 }
 

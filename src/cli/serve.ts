@@ -4,7 +4,7 @@ import { defineCommand } from "citty";
 import type { RunningServer } from "../http/server.ts";
 import type { Store } from "../kv.ts";
 import type { CommandHelp } from "./command.ts";
-import { prepareDirectory, serveFailure } from "./data-directory.ts";
+import { checkDirectory, serveFailure } from "./data-directory.ts";
 import { FAILED } from "./exit-codes.ts";
 import { log } from "./log.ts";
 import { showText } from "./output.ts";
@@ -57,7 +57,7 @@ const LAST_ANSWERS_MS = 1_000;
 async function serve(options: ServeOptions, signals: Signals): Promise<number> {
   const { directory } = options;
   const failed = Promise.withResolvers<unknown>();
-  prepareDirectory(directory);
+  checkDirectory(directory);
   const opening = openStore(directory, failed.resolve);
   const store = await Promise.race([opening, signals.first]);
   // Recovery can be broken off at any point: the next start does it again.
