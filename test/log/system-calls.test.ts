@@ -80,7 +80,7 @@ async function traceOnePut(): Promise<Call[]> {
   }
 }
 
-async function startLine(stderr: ReadableStream<Uint8Array>): Promise<string> {
+async function startLine(stderr: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<string> {
   let text = "";
   for await (const part of stderr.pipeThrough(new TextDecoderStream())) {
     text += part;
