@@ -7,6 +7,7 @@ import { KvError } from "./errors.ts";
 import { checkKey } from "./keys.ts";
 import type { Txn } from "./kv.ts";
 import type { Limits } from "./limits.ts";
+import { quote } from "./text.ts";
 
 /** @throws `invalid_argument`, `too_large` unless the transaction is one that the limits allow. */
 export function checkTxn(txn: Txn, limits: Limits): void {
@@ -35,6 +36,18 @@ export function checkCommitSize(events: number, bytes: number, limits: Limits): 
 /** @throws `too_large` when the gets of one transaction read more bytes of values than allowed. */
 export function checkReadSize(bytes: number, limits: Limits): void {
   checkCount("bytes of values read in one transaction", bytes, limits.commitBytesMax);
+}
+
+/** @throws `invalid_argument`, `too_large` unless a value can be stored with the content type. */
+export function checkContentType(contentType: string, limits: Limits): void {
+  if (contentType === "") throw new KvError("invalid_argument", "the content type is empty");
+  checkCount("characters in the content type", contentType.length, limits.contentTypeCharsMax);
+  if (contentTypePattern.test(contentType)) return;
+  const shown = quote(contentType);
+  throw new KvError(
+    "invalid_argument",
+    `the content type must be visible ASCII, with spaces only inside it, not ${shown}`,
+  );
 }
 
 /**
@@ -84,11 +97,7 @@ function checkOperations(operations: Txn["then"], limits: Limits): void {
     checkKey(operation.key);
     if (operation.op !== "put") continue;
     checkCount("bytes in the value", operation.value.length, limits.valueBytesMax);
-    const { contentType } = operation;
-    checkCount("characters in the content type", contentType.length, limits.contentTypeCharsMax);
-    if (!contentTypePattern.test(contentType)) {
-      throw new KvError("invalid_argument", "the content type must be visible ASCII");
-    }
+    checkContentType(operation.contentType, limits);
   }
 }
 

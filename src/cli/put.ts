@@ -1,6 +1,8 @@
 /** `kv put`: sets a key to an argument, to stdin or to a file. */
 
 import { defineCommand } from "citty";
+import { LIMITS } from "../limits.ts";
+import { checkContentType } from "../rules.ts";
 import type { CommandHelp } from "./command.ts";
 import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
 import { UsageError } from "./failure.ts";
@@ -39,9 +41,11 @@ export const command = defineCommand({
   },
   async run({ args }) {
     const conditions = parseConditions(args["if-revision"], args["if-absent"]);
+    const contentType = args["content-type"];
+    // Before stdin is read, which may take long.
+    if (contentType !== undefined) checkContentType(contentType, LIMITS);
     const value = await readValue(args.value, args.file);
     const client = await connectByFlags(args);
-    const contentType = args["content-type"];
     const { key, revision, createRevision, version } = await client.put(args.key, value, {
       ...conditions,
       ...(contentType === undefined ? undefined : { contentType }),

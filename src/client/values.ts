@@ -14,6 +14,7 @@ import type {
 } from "../kv.ts";
 import { LIMITS } from "../limits.ts";
 import { defaultContentType } from "../protocol.ts";
+import { checkContentType } from "../rules.ts";
 import { encodeUtf8, isWellFormed } from "../text.ts";
 import { readable, type KvListedEntry } from "./entries.ts";
 
@@ -64,10 +65,14 @@ export type KvTxnResult = {
     }
 );
 
-/** @throws `invalid_argument` for text that is not well-formed. */
+/**
+ * @throws `invalid_argument` for text that is not well-formed and a content type that is none,
+ * `too_large`.
+ */
 export async function toPut({ key, value, contentType }: KvPutOperation): Promise<PutOperation> {
-  const bytes = await toBytes(value);
   const type = contentType ?? (value instanceof Blob && value.type !== "" ? value.type : undefined);
+  if (type !== undefined) checkContentType(type, LIMITS);
+  const bytes = await toBytes(value);
   return { op: "put", key, value: bytes, contentType: type ?? defaultContentType(bytes) };
 }
 

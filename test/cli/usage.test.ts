@@ -144,6 +144,16 @@ describe("values of flags", () => {
     expectFailure(ran, message.includes("bytes") ? 8 : 2, message);
   });
 
+  test.each([
+    ["x\ny", 'the content type must be visible ASCII, with spaces only inside it, not "x\\ny"'],
+    [" text/plain", "the content type must be visible ASCII"],
+    ["", "the content type is empty"],
+    ["t".repeat(256), "256 characters in the content type; at most 255"],
+  ])("a content type that cannot be is refused in plain words: %j", async (type, message) => {
+    const ran = await kv(["put", "k", "-", `--content-type=${type}`], UNREACHED);
+    expectFailure(ran, type.length > 255 ? 8 : 2, message);
+  });
+
   test("an argument that is no UTF-8 is refused and not changed without a word", async () => {
     const ran = await shell(String.raw`kv put $'caf\xe9' v`, UNREACHED);
     expectFailure(ran, 2, "an argument is not valid UTF-8");

@@ -109,7 +109,11 @@ describe("values", () => {
     expect((await run("get", "bytes", "-o", "json")).stdout).toContain(
       '"application/octet-stream"',
     );
-    expectFailure(await run("put", "typed", "x", "--content-type", "é"), 2, "contentType");
+    expectFailure(
+      await run("put", "typed", "x", "--content-type", "é"),
+      2,
+      "the content type must be visible ASCII",
+    );
   });
 });
 

@@ -119,6 +119,20 @@ for (const [size, value] of [
   });
 }
 
+test("a content type that cannot be is refused in plain words, and nothing is stored", async () => {
+  for (const value of ["x", LARGE]) {
+    for (const bad of ["x\ny", " text/plain", "ä"]) {
+      const put = { key: "mistyped", value, contentType: bad } as const;
+      const why = "the content type must be visible ASCII";
+      await expectFailure(kv.put("mistyped", value, { contentType: bad }), "invalid_argument", why);
+      await expectFailure(kv.txn({ then: [{ op: "put", ...put }] }), "invalid_argument", why);
+    }
+    const empty = kv.put("mistyped", value, { contentType: "" });
+    await expectFailure(empty, "invalid_argument", "the content type is empty");
+  }
+  expect(await kv.get("mistyped")).toBeUndefined();
+});
+
 test("a delete says whether there was something, and minds its condition", async () => {
   const { revision } = await kv.put("gone", "x");
   const wrong = await expectFailure(
