@@ -3,7 +3,7 @@
  * memory cannot show. A power cut at any point must find either the old state or the new one.
  */
 
-import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { afterAll, describe, expect } from "bun:test";
 import { readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { executable } from "../../scripts/build.ts";
@@ -18,16 +18,19 @@ interface Call {
 
 const temporary = temporaryDirectory();
 const data = join(realpathSync(temporary.path), "data");
-let calls: Call[] = [];
+/** The calls of one run, which all tests look at. */
+let run: Promise<Call[]> | undefined;
 
-beforeAll(async () => {
-  if (Bun.which("strace") !== null) calls = await traceOnePut();
-});
+function tracedCalls(): Promise<Call[]> {
+  run ??= traceOnePut();
+  return run;
+}
 
 afterAll(() => temporary.remove());
 
 describe("the executable", () => {
   testWithTool("strace", "syncs a file before its rename, and the directory after it", async () => {
+    const calls = await tracedCalls();
     const renames = calls.flatMap(({ name }, at) => (name === "rename" ? [at] : []));
     const files = renames.map((at) => calls[at]!.file);
     expect(files).toEqual(["0000000001.log", "DURABLE"]);
@@ -39,10 +42,12 @@ describe("the executable", () => {
   });
 
   testWithTool("strace", "syncs a new data directory into its parent", async () => {
-    expect(calls[0]).toEqual({ name: "sync", file: ".." });
+    const [first] = await tracedCalls();
+    expect(first).toEqual({ name: "sync", file: ".." });
   });
 
   testWithTool("strace", "answers a put after the write, the sync and the mark", async () => {
+    const calls = await tracedCalls();
     const first = calls.findIndex(({ name, file }) => name === "write" && file.endsWith(".log"));
     expect(calls.slice(first, first + 3)).toEqual([
       { name: "write", file: "0000000001.log" },
