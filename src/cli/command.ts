@@ -10,8 +10,6 @@ export interface CommandHelp {
   readonly usage: readonly string[];
   /** Environment variables that the command reads. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Exit codes that the command can have. */
-  readonly exitCodes: readonly number[];
   /** Command lines worth copying, each with what it does. */
   readonly examples: readonly (readonly [line: string, what: string])[];
   /** Does the last positional argument take any number of values? */

@@ -56,7 +56,6 @@ export const help: CommandHelp = {
   usage: ["del KEY… [FLAGS]", "rm KEY… [FLAGS]"],
   repeats: true,
   environment: connectionEnvironment,
-  exitCodes: [0, 1, 2, 3, 4, 6],
   notes: [
     "Each key is deleted by itself, in the order given. An absent one is reported, the others are",
     "deleted all the same, and the exit code is 3. Any other failure stops at once.",

@@ -8,7 +8,7 @@ export const NOT_FOUND = 3;
 export const CONDITION_FAILED = 4;
 export const UNREACHABLE = 6;
 
-/** What each exit code means, for the help. */
+/** What each exit code means, over all commands. */
 export const EXIT_CODES: Readonly<Record<number, string>> = {
   0: "done",
   1: "any other failure",
@@ -22,11 +22,43 @@ export const EXIT_CODES: Readonly<Record<number, string>> = {
   130: "interrupted by Ctrl-C",
 };
 
+/** The exit codes that a command can have, each with what it means there. */
+export function exitCodesOf(command: string): [code: number, meaning: string][] {
+  const { codes, meanings } = BY_COMMAND[command]!;
+  return codes.map((code) => [code, meanings[code] ?? EXIT_CODES[code]!]);
+}
+
 export function exitCodeOf(code: ErrorCode): number {
   return BY_ERROR[code];
 }
 
 // --- internal ---
+
+interface CommandCodes {
+  readonly codes: readonly number[];
+  /** Where they mean less than over all commands. */
+  readonly meanings: Readonly<Record<number, string>>;
+}
+
+const WRITING = {};
+const READING = {
+  6: "no server reached, it is not available, or no answer in time",
+  8: "too large",
+};
+/** The server itself, and the question whether it is ready: whatever goes wrong there is 1. */
+const LOCAL = { 2: "wrong usage" };
+
+const BY_COMMAND: Readonly<Record<string, CommandCodes>> = {
+  serve: { codes: [0, 1, 2, 130], meanings: LOCAL },
+  get: { codes: [0, 1, 2, 3, 5, 6, 8, 130], meanings: READING },
+  put: { codes: [0, 1, 2, 4, 5, 6, 8, 130], meanings: WRITING },
+  del: { codes: [0, 1, 2, 3, 4, 5, 6, 8, 130], meanings: WRITING },
+  ls: { codes: [0, 1, 2, 5, 6, 7, 8, 130], meanings: READING },
+  watch: { codes: [0, 1, 2, 5, 6, 7, 8, 130], meanings: READING },
+  txn: { codes: [0, 1, 2, 4, 5, 6, 8, 130], meanings: WRITING },
+  status: { codes: [0, 1, 2, 5, 6, 130], meanings: READING },
+  health: { codes: [0, 1, 2, 130], meanings: { ...LOCAL, 1: "not ready, whatever the reason" } },
+};
 
 const BY_ERROR: Readonly<Record<ErrorCode, number>> = {
   invalid_argument: USAGE,

@@ -38,7 +38,6 @@ export const command = defineCommand({
 export const help: CommandHelp = {
   usage: ["get KEY [-o raw|json]"],
   environment: connectionEnvironment,
-  exitCodes: [0, 1, 2, 3, 6],
   notes: [
     "Prints the value's bytes and nothing else, and a newline only when stdout is a terminal.",
   ],

@@ -29,7 +29,6 @@ export const command = defineCommand({
 export const help: CommandHelp = {
   usage: ["health [--url URL] [--timeout TIME]"],
   environment: connectionEnvironment,
-  exitCodes: [0, 1, 2],
   notes: ["Prints nothing on stdout; why a server is not ready stands on stderr."],
   examples: [
     ["kv health", "exit code 0 when the server is ready to serve, 1 when not"],

@@ -5,7 +5,7 @@ import { VERSION } from "../version.ts";
 import { positionalName } from "./arguments.ts";
 import { aliasesOf, argumentsOf, type CommandModule } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
-import { EXIT_CODES } from "./exit-codes.ts";
+import { exitCodesOf } from "./exit-codes.ts";
 import { hasColors, writeOut } from "./output.ts";
 
 /** Prints the overview of all commands. */
@@ -60,7 +60,7 @@ export function printCommandHelp(name: string, module: CommandModule): void {
     ...section("Environment", Object.entries(help.environment)),
     ...section(
       "Exit codes",
-      help.exitCodes.map((code) => [String(code), EXIT_CODES[code]!]),
+      exitCodesOf(name).map(([code, meaning]) => [String(code), meaning]),
     ),
     ...section("Examples", help.examples),
   ];

@@ -57,7 +57,6 @@ export const command = defineCommand({
 export const help: CommandHelp = {
   usage: ["ls [PREFIX] [FLAGS]", "ls --start KEY --end KEY [FLAGS]"],
   environment: connectionEnvironment,
-  exitCodes: [0, 1, 2, 6, 7],
   notes: [
     "Lists every matching key as of one moment, in the order of their bytes. Without a match it",
     "prints nothing and exits 0. With -o json the values are there too; else only keys are fetched.",

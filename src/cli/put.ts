@@ -61,7 +61,6 @@ export const command = defineCommand({
 export const help: CommandHelp = {
   usage: ["put KEY VALUE [FLAGS]", "put KEY - [FLAGS] < FILE", "put KEY --file PATH [FLAGS]"],
   environment: connectionEnvironment,
-  exitCodes: [0, 1, 2, 4, 6, 8],
   notes: [
     "Prints nothing on stdout. A value that begins with a dash goes behind --; a negative number",
     "need not.",

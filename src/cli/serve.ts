@@ -33,7 +33,6 @@ export const command = defineCommand({
 export const help: CommandHelp = {
   usage: ["serve [FLAGS]"],
   environment: serveEnvironment,
-  exitCodes: [0, 1, 2],
   notes: [
     "Says on stderr where it listens, where the data is and at which revision. SIGTERM and SIGINT",
     "finish what is in flight, end the watches and close the store (exit code 0); a second signal",

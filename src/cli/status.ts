@@ -27,7 +27,6 @@ export const command = defineCommand({
 export const help: CommandHelp = {
   usage: ["status [-o json]"],
   environment: connectionEnvironment,
-  exitCodes: [0, 1, 2, 6],
   examples: [
     ["kv status", "the store in a few lines"],
     ["kv status -o json | jq .revision", "one number out of it"],

@@ -48,7 +48,6 @@ export const command = defineCommand({
 export const help: CommandHelp = {
   usage: ["txn FILE [-o json]", "txn - [-o json] < FILE"],
   environment: connectionEnvironment,
-  exitCodes: [0, 1, 2, 4, 6, 8],
   notes: [
     "If every check holds, the operations of `then` take effect, else those of `else`: all of them at",
     "one revision, or nothing. Failed checks are exit code 4, also when `else` ran.",

@@ -81,7 +81,6 @@ export const command = defineCommand({
 export const help: CommandHelp = {
   usage: ["watch [KEY] [FLAGS]", "watch --prefix PREFIX [FLAGS]"],
   environment: connectionEnvironment,
-  exitCodes: [0, 1, 2, 6, 7, 130],
   notes: [
     "Runs until Ctrl-C. When the connection is lost it is made again, as often as it takes, and the",
     "watch goes on where it was: each change comes once, in order. Only if the first connection cannot",
