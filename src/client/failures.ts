@@ -30,6 +30,11 @@ export function connectionFailed(attempt: Attempt, cause: unknown): KvError {
   if (isNotHttp(code)) return notKv(attempt, "it does not speak HTTP", cause);
   const reason = code ?? innerMessageOf(cause);
   if (wasNotSent(cause, code)) {
+    if (url.startsWith("https:") && isNotTls(code)) {
+      const hint = "if that server speaks plain HTTP, write http:// in its address";
+      const message = `the TLS handshake with ${url} failed (${reason}); ${hint}`;
+      return new KvError("unavailable", message, {}, cause);
+    }
     return new KvError("unavailable", `cannot connect to ${url} (${reason})`, {}, cause);
   }
   return lost(write, `the connection to ${url} broke before the answer came (${reason})`, cause);
@@ -54,6 +59,18 @@ export function answeredByOther(
     return lost(true, `a gateway answered for the server at ${attempt.url} (${what})`);
   }
   return notKv(attempt, what);
+}
+
+/**
+ * kv answered that it has no such path. A client asks for none but kv's own, so what stands before
+ * them in the address is likely wrong; all paths that the server knows would not help.
+ */
+export function pathUnknown({ url }: Attempt, error: KvError): KvError {
+  const { origin, pathname } = new URL(url);
+  if (pathname === "/") return error;
+  const message = `kv answers at ${origin}, but not below ${quote(pathname)}`;
+  const hint = "the path prefix of the address may be wrong";
+  return new KvError("unknown_path", `${message}; ${hint}`, {}, error);
 }
 
 /** A redirect is not followed: a write must go where the caller said. */
@@ -104,6 +121,11 @@ function innerMessageOf(error: unknown): string {
 
 function isNotHttp(code: string | undefined): boolean {
   return code === "Malformed_HTTP_Response" || (code?.startsWith("HPE_") ?? false);
+}
+
+/** Of the bytes that answered, not of the certificate. */
+function isNotTls(code: string | undefined): boolean {
+  return code === "EPROTO" || code === "ERR_SSL_WRONG_VERSION_NUMBER";
 }
 
 /** Only what can happen before the first byte of the request leaves. */

@@ -12,6 +12,7 @@ import {
   answeredByOther,
   closed,
   connectionFailed,
+  pathUnknown,
   redirected,
   timedOut,
   type Attempt,
@@ -177,9 +178,9 @@ function throwIfError(attempt: Attempt, answer: HttpAnswer): void {
     throw redirected(attempt, status, headers.get("Location"));
   }
   if (status < 400) return;
-  throw (
-    errorFromJson(parse(bytes)) ?? answeredByOther(attempt, status, headers.get("Content-Type"))
-  );
+  const error = errorFromJson(parse(bytes));
+  if (error === undefined) throw answeredByOther(attempt, status, headers.get("Content-Type"));
+  throw error.code === "unknown_path" ? pathUnknown(attempt, error) : error;
 }
 
 /** The JSON of an answer; `undefined` when it is none. */

@@ -3,7 +3,9 @@
 import { expect, test } from "bun:test";
 import type { Socket } from "node:net";
 import { connect, type KvClient } from "../../src/client/index.ts";
+import { startServer } from "../../src/http/server.ts";
 import { openRemoteStore } from "../../src/client/remote-store.ts";
+import { openModel } from "../support/model-store.ts";
 import { expectFailure } from "./expect-failure.ts";
 import { reply, startOddServer, unusedPort } from "./odd-server.ts";
 
@@ -36,6 +38,26 @@ test("a host that nobody knows is named", async () => {
   const kv = connect("nowhere.invalid:5000");
   await expectFailure(kv.get("k"), "unavailable", 'the host "nowhere.invalid"');
   await expectFailure(kv.put("k", "v"), "unavailable", 'the host "nowhere.invalid"');
+});
+
+test("https where plain HTTP is spoken is told so, and no write was sent", async () => {
+  const server = startServer({ store: openModel(), host: "127.0.0.1", port: 0 });
+  const kv = connect(server.url.replace("http:", "https:"));
+  const part = `the TLS handshake with ${kv.url} failed (EPROTO); if that server speaks plain HTTP,`;
+  for (const [, act] of [...reads, ...writes]) await expectFailure(act(kv), "unavailable", part);
+  await expectFailure(kv.watch()[Symbol.asyncIterator]().next(), "unavailable", part);
+  await server.stop();
+});
+
+test("a path prefix that is wrong is told in one sentence", async () => {
+  const server = startServer({ store: openModel(), host: "127.0.0.1", port: 0 });
+  const kv = connect(`${server.url}/store`);
+  const message = `kv answers at ${server.url}, but not below "/store"; the path prefix of the address may be wrong`;
+  const acts = [...reads, ...writes].map(([, act]) => act(kv));
+  for (const act of [...acts, kv.watch()[Symbol.asyncIterator]().next()]) {
+    expect((await expectFailure(act, "unknown_path")).message).toBe(message);
+  }
+  await server.stop();
 });
 
 const HTML = "<html>hello</html>";
