@@ -4,7 +4,7 @@
  */
 
 import { runCommand } from "citty";
-import { quote } from "../text.ts";
+import { nearest, quote } from "../text.ts";
 import { VERSION } from "../version.ts";
 import { checkArguments } from "./arguments.ts";
 import { checkArgumentBytes } from "./argument-bytes.ts";
@@ -48,6 +48,10 @@ async function globalFlag(flag: string, rest: readonly string[]): Promise<number
     refuseExtra(rest);
     writeOut(`${VERSION}\n`);
     return 0;
+  }
+  const near = nearest(flag, ["--help", "--version"]);
+  if (near !== undefined) {
+    throw new UsageError(`unknown flag ${quote(flag)}; did you mean kv ${near}?`);
   }
   throw new UsageError(`${quote(flag)} stands before the command; write kv COMMAND ${flag}`);
 }

@@ -109,9 +109,14 @@ async function stop(server: HttpServer, endpoint: SocketEndpoint): Promise<void>
 
 function cannotListen(error: unknown, host: string, port: number): KvError {
   const code = (error as { code?: unknown }).code;
+  const unknown =
+    "that host is not known, or no address of this machine; choose another with --host";
   const reasons: Record<string, string> = {
     EADDRINUSE: "something else is listening there; choose another with --port",
     EACCES: "this user may not use that port; choose one from 1024 up with --port",
+    EINVAL: unknown,
+    ENOTFOUND: unknown,
+    ERR_INVALID_ARG_TYPE: unknown,
     EADDRNOTAVAIL: "this machine does not have that address; choose another with --host",
   };
   const reason = typeof code === "string" ? (reasons[code] ?? code) : String(error);

@@ -92,6 +92,15 @@ describe("names of commands", () => {
     expectFailure(await kv(["--url", ":1", "get", "k"]), 2, "write kv COMMAND --url");
   });
 
+  test("a flag of kv itself that is misspelt names the right one", async () => {
+    expectFailure(
+      await kv(["--verison"]),
+      2,
+      'unknown flag "--verison"; did you mean kv --version?',
+    );
+    expectFailure(await kv(["--hlep"]), 2, "did you mean kv --help?");
+  });
+
   test("control characters of a wrong argument do not reach the terminal", async () => {
     const ran = await kv(["\u001b[31mred\u0007"]);
     expect(ran.exitCode).toBe(2);
