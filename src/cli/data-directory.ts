@@ -1,6 +1,6 @@
 /** The directory that `kv serve` keeps its data in, and what to say when the start fails. */
 
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, readdirSync, statSync } from "node:fs";
 import { KvError } from "../errors.ts";
 import { Failure } from "./failure.ts";
 import { showText } from "./output.ts";
@@ -13,6 +13,15 @@ export function checkDirectory(directory: string): void {
   const there = statSync(directory, { throwIfNoEntry: false });
   if (there?.isDirectory() !== true) return;
   accessSync(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+}
+
+/** Is nothing there that a start would not make? */
+export function isNew(directory: string): boolean {
+  try {
+    return readdirSync(directory).length === 0;
+  } catch {
+    return true;
+  }
 }
 
 /** Why the server could not start or go on, in one line. Whatever the cause, it is exit code 1. */

@@ -4,7 +4,7 @@ import { defineCommand } from "citty";
 import type { RunningServer } from "../http/server.ts";
 import type { Store } from "../kv.ts";
 import type { CommandHelp } from "./command.ts";
-import { checkDirectory, serveFailure } from "./data-directory.ts";
+import { checkDirectory, isNew, serveFailure } from "./data-directory.ts";
 import { FAILED } from "./exit-codes.ts";
 import { log } from "./log.ts";
 import { showText } from "./output.ts";
@@ -57,6 +57,7 @@ async function serve(options: ServeOptions, signals: Signals): Promise<number> {
   const { directory } = options;
   const failed = Promise.withResolvers<unknown>();
   checkDirectory(directory);
+  if (isNew(directory)) await checkOptions(options);
   const opening = openStore(directory, failed.resolve);
   const store = await Promise.race([opening, signals.first]);
   // Recovery can be broken off at any point: the next start does it again.
@@ -74,6 +75,12 @@ async function serve(options: ServeOptions, signals: Signals): Promise<number> {
     signals.second.then(signalExitCode),
     failed.promise.then((error) => giveUp(server, error)),
   ]);
+}
+
+/** A start that cannot succeed must not leave a new store behind. */
+async function checkOptions(options: ServeOptions): Promise<void> {
+  const { checkStart } = await import("../http/server.ts");
+  await checkStart(options);
 }
 
 async function openStore(directory: string, onFatal: (error: unknown) => void): Promise<Store> {

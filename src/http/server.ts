@@ -65,17 +65,36 @@ export function startServer(options: ServerOptions): RunningServer {
   };
 }
 
+/**
+ * Throws what `startServer` with these options would, before there is a store. The port is let go
+ * of again, so that `startServer` may still find it taken.
+ */
+export async function checkStart(options: Omit<ServerOptions, "store">): Promise<void> {
+  const { host, port } = options;
+  makeGuard(options.allowedHosts ?? [], options.allowedOrigins ?? []);
+  try {
+    await Bun.serve({ ...address(host, port), fetch: notYet }).stop(true);
+  } catch (error) {
+    throw cannotListen(error, host, port);
+  }
+}
+
 // --- internal ---
+
+function notYet(): Response {
+  return new Response(null, { status: 503 });
+}
+
+function address(hostname: string, port: number) {
+  // Outside of development the platform would share a taken port with whoever has it.
+  return { hostname, port, development: false, reusePort: false } as const;
+}
 
 function listen(options: ServerOptions, handler: Handler, endpoint: SocketEndpoint): HttpServer {
   const { host, port, onError = console.error } = options;
   try {
     return Bun.serve({
-      hostname: host,
-      port,
-      development: false,
-      // Outside of development the platform would share a taken port with whoever has it.
-      reusePort: false,
+      ...address(host, port),
       idleTimeout: CONNECTION_IDLE_SECONDS,
       // Bodies have their bounds where they are read, with an answer that says so.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,

@@ -185,6 +185,21 @@ describe("what keeps it from starting is one line and exit code 1", () => {
     expectFailure(ran, 1, `cannot listen on 127.0.0.1 port ${server.port}`);
   });
 
+  test("a port that is taken, or an origin that is none, leaves no new store behind", async () => {
+    const server = await serve();
+    mkdirSync(join(temporary.path, "empty"));
+    const taken = ["--port", String(server.port)];
+    const noOrigin = ["--port", "0", "--allowed-origins", "app.example.com"];
+    for (const data of ["new/below", "empty"]) {
+      for (const flags of [taken, noOrigin, ["--port", "0", "--host", "192.0.2.1"]]) {
+        const argv = ["serve", "--data", data, ...flags];
+        expectFailure(await kv(argv, { directory: temporary.path }), 1, "kv serve: ");
+      }
+    }
+    expect(readdirSync(temporary.path).sort()).toEqual(["data", "empty"]);
+    expect(readdirSync(join(temporary.path, "empty"))).toEqual([]);
+  });
+
   test("an address that this machine does not have, a host that does not exist", async () => {
     expectFailure(await refused("--host", "192.0.2.1"), 1, "cannot listen on 192.0.2.1");
     for (const host of ["nowhere.invalid", "999.1.1.1", "a b", "::g"]) {

@@ -1,7 +1,7 @@
 /** Starting and stopping: what is in flight is finished, what hangs is not waited for without end. */
 
 import { expect, test } from "bun:test";
-import { startServer } from "../../src/http/server.ts";
+import { checkStart, startServer } from "../../src/http/server.ts";
 import { openFaulty } from "../support/faulty-store.ts";
 import { openModel } from "../support/model-store.ts";
 import { failure } from "../support/stores.ts";
@@ -27,6 +27,30 @@ test("a taken port is one line that says what to do", async () => {
     `cannot listen on 127.0.0.1 port ${port}: something else is listening there; choose another with --port`,
   );
   expect((await server.fetch("/livez")).status).toBe(200);
+});
+
+test("a check before the start fails as the start would, and else lets go of the port", async () => {
+  await using taken = await startTestServer();
+  const { port } = taken;
+  const bad = [
+    { port },
+    { host: "192.0.2.1" },
+    { allowedHosts: ["a b"] },
+    { allowedOrigins: ["app.example.com"] },
+  ];
+  for (const options of bad) {
+    const complete = { host: "127.0.0.1", port: 0, ...options };
+    const started = await failure(
+      () => startTestServer(complete),
+      "unavailable",
+      "invalid_argument",
+    );
+    const checked = await failure(() => checkStart(complete), "unavailable", "invalid_argument");
+    expect(checked.message).toBe(started.message);
+  }
+  await taken.stop();
+  await checkStart({ host: "127.0.0.1", port });
+  await (await startTestServer({ port })).stop();
 });
 
 test("an address of another machine is one line that says what to do", async () => {
