@@ -5,12 +5,7 @@
  */
 
 import { KvError } from "../errors.ts";
-import {
-  BODIES_BYTES_MAX,
-  CONNECTION_IDLE_SECONDS,
-  BODY_PIECE_BYTES_MAX,
-  JSON_BODY_BYTES_MAX,
-} from "../limits.ts";
+import { BODIES_BYTES_MAX, BODY_PIECE_BYTES_MAX, JSON_BODY_BYTES_MAX } from "../limits.ts";
 import { decodeUtf8, quote } from "../text.ts";
 import type { Call } from "./route.ts";
 
@@ -86,7 +81,7 @@ async function readPieces(call: Call, bytesMax: number, what: string): Promise<U
   try {
     for await (const piece of read(request.body)) {
       // The platform's own count begins with the request, however much comes in.
-      server.timeout(request, CONNECTION_IDLE_SECONDS);
+      server.timeout(request, context.idleSeconds);
       bytes += piece.length;
       bodies.bytes += piece.length;
       if (bytes > bytesMax)

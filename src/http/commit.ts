@@ -1,7 +1,6 @@
 /** The way of every write from HTTP to the store. */
 
 import type { CommitResult, Txn } from "../kv.ts";
-import { CONNECTION_IDLE_SECONDS } from "../limits.ts";
 import type { Call } from "./route.ts";
 
 /**
@@ -14,6 +13,6 @@ export async function commit({ context, request, server }: Call, txn: Txn): Prom
     return await context.store.commit(txn);
   } finally {
     // A limit stays with the connection, also when later requests come on it.
-    server.timeout(request, CONNECTION_IDLE_SECONDS);
+    server.timeout(request, context.idleSeconds);
   }
 }

@@ -18,6 +18,8 @@ export interface Context {
   readonly version: string;
   /** When the server started, in milliseconds since 1970. */
   readonly startedAt: number;
+  /** Seconds without a request or a piece of a body after which a connection is closed. */
+  readonly idleSeconds: number;
   /** Bytes of large bodies that are being read now, on all connections. */
   readonly bodies: { bytes: number };
   /** Watches that are open now. */

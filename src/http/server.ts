@@ -23,6 +23,8 @@ export interface ServerOptions {
   readonly version?: string;
   /** Milliseconds between two looks at which watches were silent while the store moved. */
   readonly progressMs?: number;
+  /** Seconds of silence after which a connection is closed; the platform looks every four. */
+  readonly idleSeconds?: number;
   /** Gets what no client is told: bugs, and faults of the server. By default they go to stderr. */
   readonly onError?: (error: unknown) => void;
 }
@@ -43,7 +45,7 @@ export interface RunningServer {
 export function startServer(options: ServerOptions): RunningServer {
   const { store, host, version = VERSION, onError = console.error } = options;
   const guard = makeGuard(options.allowedHosts ?? [], options.allowedOrigins ?? []);
-  const { progressMs } = options;
+  const { progressMs, idleSeconds = CONNECTION_IDLE_SECONDS } = options;
   const hub = new Hub({ store, ...(progressMs === undefined ? undefined : { progressMs }) });
   const endpoint = createSocketEndpoint({ store, hub, onError });
   let stopped: Promise<void> | undefined;
@@ -51,6 +53,7 @@ export function startServer(options: ServerOptions): RunningServer {
     store,
     version,
     startedAt: Date.now(),
+    idleSeconds,
     bodies: { bytes: 0 },
     watchers: () => hub.watchers,
     upgrade: endpoint.upgrade,
@@ -91,11 +94,11 @@ function address(hostname: string, port: number) {
 }
 
 function listen(options: ServerOptions, handler: Handler, endpoint: SocketEndpoint): HttpServer {
-  const { host, port, onError = console.error } = options;
+  const { host, port, onError = console.error, idleSeconds = CONNECTION_IDLE_SECONDS } = options;
   try {
     return Bun.serve({
       ...address(host, port),
-      idleTimeout: CONNECTION_IDLE_SECONDS,
+      idleTimeout: idleSeconds,
       // Bodies have their bounds where they are read, with an answer that says so.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // The platform matches routes on the raw path, before dot segments are resolved.

@@ -1,15 +1,17 @@
 /**
- * Time limits of a connection, as they are handed to the platform: none while a write waits for the
- * store, the usual one again behind it, and a new count with each piece of a large body.
+ * Time limits of a connection, as they are handed to the platform (none while a write waits for the
+ * store, the usual one again behind it, a new count with each piece of a large body), and what the
+ * platform does with them.
  */
 
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { makeGuard } from "../../src/http/guard.ts";
 import { makeHandler, type Handler } from "../../src/http/handler.ts";
 import type { HttpServer } from "../../src/http/route.ts";
 import { KvError } from "../../src/errors.ts";
 import { BODY_PIECE_BYTES_MAX, CONNECTION_IDLE_SECONDS } from "../../src/limits.ts";
 import { openFaulty, type FaultyStore } from "../support/faulty-store.ts";
+import { startTestServer } from "../support/test-server.ts";
 
 interface Bench {
   readonly store: FaultyStore;
@@ -27,6 +29,7 @@ function bench(): Bench {
     store,
     version: "1.2.3",
     startedAt: 0,
+    idleSeconds: CONNECTION_IDLE_SECONDS,
     bodies: { bytes: 0 },
     watchers: () => 0,
     upgrade: () => undefined,
@@ -84,3 +87,45 @@ test("a read has the usual limit throughout", async () => {
   await handler(new Request("http://localhost/v1/kv"), server, false);
   expect(limits).toEqual([]);
 });
+
+const HEAD = "PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
+
+/** What is sent on a connection that then says no more, and what is answered before it is cut. */
+const SILENCES: readonly [name: string, sent: string, answers: RegExp][] = [
+  ["in the middle of a small body", `${HEAD} 9\r\n\r\nhalf`, /^$/],
+  ["in the middle of a large body", `${HEAD} 99999\r\n\r\nhalf`, /^$/],
+  ["after a read", "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", /^HTTP\/1\.1 200 /],
+  ["after a write", `${HEAD} 4\r\n\r\nhalf`, /^HTTP\/1\.1 201 /],
+];
+
+describe.concurrent("a connection that is silent is cut", () => {
+  test.each(SILENCES)(
+    "%s",
+    async (name, sent, answers) => {
+      await using server = await startTestServer({ idleSeconds: 1 });
+      expect(await untilCut(server.port, sent)).toMatch(answers);
+      const { entry } = await server.store.get("a");
+      expect(entry !== undefined).toBe(name === "after a write");
+    },
+    15_000,
+  );
+});
+
+// --- internal ---
+
+/** Sends on a connection and waits for the server to close it; resolves with what came. */
+async function untilCut(port: number, sent: string): Promise<string> {
+  const cut = Promise.withResolvers<void>();
+  let received = "";
+  await Bun.connect({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      open: (socket) => void socket.write(sent),
+      data: (_, data) => void (received += data.toString()),
+      close: () => cut.resolve(),
+    },
+  });
+  await cut.promise;
+  return received;
+}
