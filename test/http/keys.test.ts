@@ -159,6 +159,17 @@ test("keys that differ only in normalisation or case are different keys", async 
   }
 });
 
+test("raw bytes that are no UTF-8 have become U+FFFD, raw UTF-8 is itself", async () => {
+  for (const [target, key] of [
+    ["raw-\xe9", "raw-\ufffd"],
+    ["raw-\xff\xfe", "raw-\ufffd\ufffd"],
+    ["raw-\xe2\x9c\x93", "raw-✓"],
+  ] as const) {
+    const head = rawRequest("PUT", `/v1/kv/${target}`, ["Content-Length: 1"]);
+    expect((await server.raw(head, "x"))?.body).toContain(JSON.stringify({ key }).slice(1, -1));
+  }
+});
+
 test("a path beside the keys is not one of them", async () => {
   for (const target of ["//v1/kv/a", "/v1//kv/a", "/V1/kv/a", "/v1/%6bv/a", "/v1/kvx/a"]) {
     await expectRefusal(server, () => server.raw(rawRequest("PUT", target)), {

@@ -57,6 +57,14 @@ test("an entry has its value as text or as base64, or is without it", async () =
   ]);
 });
 
+test("a range that ends at or below its start is empty", async () => {
+  await write(server.store, put("bound/a"), put("bound/b"), put("bound/c"));
+  expect(keysOf(await page("start=bound/a&end=bound/c"))).toEqual(["bound/a", "bound/b"]);
+  for (const end of ["bound/b", "bound/a"]) {
+    expect((await page(`start=bound/b&end=${end}`)).entries).toEqual([]);
+  }
+});
+
 describe("a listing in pages", () => {
   const names = Array.from({ length: 25 }, (_, at) => `paged/${String(at).padStart(2, "0")}`);
 

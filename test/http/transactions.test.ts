@@ -94,6 +94,16 @@ test("what is JSON is taken whatever type it claims, as curl -d claims a form", 
   }
 });
 
+test("of fields with the same name in one object the last one counts", async () => {
+  const first = '[{"op":"put","key":"twice/1","value":"x"}]';
+  const last = '[{"op":"put","key":"twice/1","key":"twice/2","value":"x","value":"y"}]';
+  expect((await send(`{"then":${first},"then":${last}}`)).status).toBe(200);
+  const { entries } = await server.store.list({ prefix: "twice/" });
+  expect(entries.map(({ key, value }) => [key, value?.toString()])).toEqual([
+    ["twice/2", new TextEncoder().encode("y").toString()],
+  ]);
+});
+
 test("a value without a type gets one from its bytes", async () => {
   await run({
     then: [
