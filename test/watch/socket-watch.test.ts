@@ -139,26 +139,30 @@ describe("a watch", () => {
   });
 });
 
-test("watches from anywhere, cut at any moment and resumed, see every change exactly once", async () => {
-  await withSeed(randomSeed(), async (random) => {
-    await using temporary = await temporaryLog({ recentBytesMax: 200_000 });
-    const { store } = temporary;
-    for (let count = 0; count < 100; count++) await write(store, ...operations(random));
-    await using server = startSocketServer(store, { progressMs: 20 });
-    const writing = new AbortController();
-    const writers = [1, 2, 3].map(() => writeUntil(store, random, writing.signal));
-    const ranges: Range[] = [{}, { prefix: "a" }, { key: "ä" }, { start: "a/1", end: "b" }, {}];
-    const followers = ranges.map((range) => follow(server.url, range, random, rounds(15)));
-    const seen = await Promise.all(followers);
-    writing.abort();
-    await Promise.all(writers);
-    const { revision } = await store.status();
-    const log: Commit[] = await changesBetween(store, 1, revision);
-    for (const checker of seen) checker.compare(log);
-    expect(seen.some(({ commits }) => commits.length > 100)).toBe(true);
-    expect(server.errors).toEqual([]);
-  });
-}, 30_000);
+test(
+  "watches from anywhere, cut at any moment and resumed, see every change exactly once",
+  async () => {
+    await withSeed(randomSeed(), async (random) => {
+      await using temporary = await temporaryLog({ recentBytesMax: 200_000 });
+      const { store } = temporary;
+      for (let count = 0; count < 100; count++) await write(store, ...operations(random));
+      await using server = startSocketServer(store, { progressMs: 20 });
+      const writing = new AbortController();
+      const writers = [1, 2, 3].map(() => writeUntil(store, random, writing.signal));
+      const ranges: Range[] = [{}, { prefix: "a" }, { key: "ä" }, { start: "a/1", end: "b" }, {}];
+      const followers = ranges.map((range) => follow(server.url, range, random, rounds(15)));
+      const seen = await Promise.all(followers);
+      writing.abort();
+      await Promise.all(writers);
+      const { revision } = await store.status();
+      const log: Commit[] = await changesBetween(store, 1, revision);
+      for (const checker of seen) checker.compare(log);
+      expect(seen.some(({ commits }) => commits.length > 100)).toBe(true);
+      expect(server.errors).toEqual([]);
+    });
+  },
+  rounds(30_000),
+);
 
 /** One to four operations, now and then with a value that has to be sent in a frame of its own. */
 function operations({ pick, below, oneIn }: Random) {
