@@ -53,9 +53,16 @@ test("a path prefix that is wrong is told in one sentence", async () => {
   const server = startServer({ store: openModel(), host: "127.0.0.1", port: 0 });
   const kv = connect(`${server.url}/store`);
   const message = `kv answers at ${server.url}, but not below "/store"; the path prefix of the address may be wrong`;
-  const acts = [...reads, ...writes].map(([, act]) => act(kv));
-  for (const act of [...acts, kv.watch()[Symbol.asyncIterator]().next()]) {
-    expect((await expectFailure(act, "unknown_path")).message).toBe(message);
+  const watch = (): Promise<unknown> => kv.watch()[Symbol.asyncIterator]().next();
+  for (const act of [
+    ...[...reads, ...writes].map(
+      ([, act]) =>
+        () =>
+          act(kv),
+    ),
+    watch,
+  ]) {
+    expect((await expectFailure(act(), "unknown_path")).message).toBe(message);
   }
   await server.stop();
 });
