@@ -59,8 +59,11 @@ export const BODY_PIECE_BYTES_MAX = 64 * KIB;
 export const BODIES_BYTES_MAX = 256 * MIB;
 /** Seconds after which a connection is closed on which no request and no piece of a body came. */
 export const CONNECTION_IDLE_SECONDS = 30;
-/** Milliseconds that a stop of the server waits for requests to be answered. */
-export const STOP_MS = 10_000;
+/**
+ * Milliseconds that a stop of the server waits for requests to be answered. Containers are killed
+ * 10 seconds after they were asked to stop: this leaves time to seal the log.
+ */
+export const STOP_MS = 7_000;
 /** WebSocket connections at the same time. */
 export const SOCKET_CONNECTIONS_MAX = 50_000;
 /** Bytes of one WebSocket message from a client: the same as a JSON body. */
