@@ -21,6 +21,7 @@ import type {
 } from "./kv.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import { defaultContentType } from "./protocol.ts";
+import { CONTENT_TYPE } from "./rules.ts";
 import type { ObjectSchema, Schema, StringSchema, UnionSchema } from "./schema.ts";
 import { decodeUtf8, encodeUtf8 } from "./text.ts";
 
@@ -96,7 +97,7 @@ const contentType: StringSchema = {
   type: "string",
   minLength: 1,
   maxLength: LIMITS.contentTypeCharsMax,
-  pattern: "^[!-~]([ -~]*[!-~])?$",
+  pattern: CONTENT_TYPE.source,
   description: "The content type that the value was put with: visible ASCII and spaces.",
 };
 

@@ -38,11 +38,14 @@ export function checkReadSize(bytes: number, limits: Limits): void {
   checkCount("bytes of values read in one transaction", bytes, limits.commitBytesMax);
 }
 
+/** What a content type is made of: visible ASCII, with spaces only inside it. */
+export const CONTENT_TYPE = /^[!-~]([ -~]*[!-~])?$/;
+
 /** @throws `invalid_argument`, `too_large` unless a value can be stored with the content type. */
 export function checkContentType(contentType: string, limits: Limits): void {
   if (contentType === "") throw new KvError("invalid_argument", "the content type is empty");
   checkCount("characters in the content type", contentType.length, limits.contentTypeCharsMax);
-  if (contentTypePattern.test(contentType)) return;
+  if (CONTENT_TYPE.test(contentType)) return;
   const shown = quote(contentType);
   throw new KvError(
     "invalid_argument",
@@ -89,8 +92,6 @@ export function checkInteger(
 }
 
 // --- internal ---
-
-const contentTypePattern = /^[!-~]([ -~]*[!-~])?$/;
 
 function checkOperations(operations: Txn["then"], limits: Limits): void {
   for (const operation of operations) {

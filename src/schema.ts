@@ -90,6 +90,17 @@ export function validate(schema: Schema, value: unknown, path = ""): void {
 
 // --- internal ---
 
+/**
+ * Patterns of schemas: there are a few, and each stands for every request that carries the field.
+ */
+const patterns = new Map<string, RegExp>();
+
+function compiled(pattern: string): RegExp {
+  let known = patterns.get(pattern);
+  if (known === undefined) patterns.set(pattern, (known = new RegExp(pattern, "u")));
+  return known;
+}
+
 function validateString(schema: StringSchema, value: unknown, path: string): void {
   if (typeof value !== "string") fail(path, `must be a string, not ${kindOf(value)}`);
   if (!isWellFormed(value)) fail(path, "has a lone surrogate; it must be well-formed Unicode");
@@ -106,7 +117,7 @@ function validateString(schema: StringSchema, value: unknown, path: string): voi
       { limit: schema.maxLength },
     );
   }
-  if (schema.pattern !== undefined && !new RegExp(schema.pattern, "u").test(value)) {
+  if (schema.pattern !== undefined && !compiled(schema.pattern).test(value)) {
     fail(path, `cannot be ${quote(value)}; it must match ${schema.pattern}`);
   }
 }
