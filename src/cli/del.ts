@@ -5,7 +5,7 @@ import type { KvClient, KvDelete } from "../client/index.ts";
 import { KvError } from "../errors.ts";
 import { checkKey } from "../keys.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import { connectByFlags, connectionEnvironment, connectionFlags, jsonFlag } from "./connection.ts";
 import { NOT_FOUND } from "./exit-codes.ts";
 import { UsageError } from "./failure.ts";
 import { jsonLine, remark, showText, writeErrorLine, writeOut } from "./output.ts";
@@ -19,13 +19,7 @@ export const command = defineCommand({
       valueHint: "N",
       description: "only if the key's revision is N; takes one key",
     },
-    output: {
-      type: "enum",
-      alias: "o",
-      options: ["json"],
-      valueHint: "json",
-      description: "print the answer as JSON, a line a key",
-    },
+    ...jsonFlag("print the answer as JSON, a line a key"),
     ...connectionFlags,
   },
   async run({ args }) {

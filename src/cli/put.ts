@@ -4,7 +4,7 @@ import { defineCommand } from "citty";
 import { LIMITS } from "../limits.ts";
 import { checkContentType } from "../rules.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import { connectByFlags, connectionEnvironment, connectionFlags, jsonFlag } from "./connection.ts";
 import { UsageError } from "./failure.ts";
 import { readFileArgument, readStandardInput } from "./input.ts";
 import { jsonLine, remark, showText, writeOut } from "./output.ts";
@@ -30,13 +30,7 @@ export const command = defineCommand({
       description: "only if the key's revision is N (0: if it is absent)",
     },
     "if-absent": { type: "boolean", description: "only if the key is absent" },
-    output: {
-      type: "enum",
-      alias: "o",
-      options: ["json"],
-      valueHint: "json",
-      description: "print the answer as JSON",
-    },
+    ...jsonFlag(),
     ...connectionFlags,
   },
   async run({ args }) {

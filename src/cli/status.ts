@@ -3,18 +3,12 @@
 import { defineCommand } from "citty";
 import type { JsonStatus } from "../json.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import { connectByFlags, connectionEnvironment, connectionFlags, jsonFlag } from "./connection.ts";
 import { escapeControls, jsonLine, writeOut } from "./output.ts";
 
 export const command = defineCommand({
   args: {
-    output: {
-      type: "enum",
-      alias: "o",
-      options: ["json"],
-      valueHint: "json",
-      description: "print all of it as JSON, the limits included",
-    },
+    ...jsonFlag("print all of it as JSON, the limits included"),
     ...connectionFlags,
   },
   async run({ args }) {

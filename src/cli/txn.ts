@@ -8,7 +8,12 @@ import { JSON_BODY_BYTES_MAX } from "../limits.ts";
 import { validate } from "../schema.ts";
 import { decodeUtf8 } from "../text.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectionEnvironment, connectionFlags, transportByFlags } from "./connection.ts";
+import {
+  connectionEnvironment,
+  connectionFlags,
+  jsonFlag,
+  transportByFlags,
+} from "./connection.ts";
 import { CONDITION_FAILED } from "./exit-codes.ts";
 import { Failure } from "./failure.ts";
 import { readFileArgument, readStandardInput } from "./input.ts";
@@ -21,13 +26,7 @@ export const command = defineCommand({
       required: true,
       description: "the file with the transaction; - is stdin",
     },
-    output: {
-      type: "enum",
-      alias: "o",
-      options: ["json"],
-      valueHint: "json",
-      description: "print the answer as JSON",
-    },
+    ...jsonFlag(),
     ...connectionFlags,
   },
   async run({ args }) {
