@@ -11,6 +11,7 @@ import type {
   ChangesOptions,
   Commit,
   CommitResult,
+  Entry,
   Event,
   GetResult,
   ListedEntry,
@@ -142,10 +143,9 @@ export class LogStore implements Store {
     this.#checkOpen();
     checkKey(key);
     const at = readableRevision(revision, this.#revision, this.#oldest);
-    const entry = this.#entryAt(key, this.#index.get(key), at, false);
-    return entry === undefined
-      ? { revision: at }
-      : { revision: at, entry: { ...entry, value: entry.value! } };
+    // With its value, which nothing but a wish for keys alone leaves out.
+    const entry = this.#entryAt(key, this.#index.get(key), at, false) as Entry | undefined;
+    return entry === undefined ? { revision: at } : { revision: at, entry };
   }
 
   list(range: Range, options: ListOptions = {}): ListResult {
@@ -243,15 +243,16 @@ export class LogStore implements Store {
     if (newest.revision > revision) return this.#pastEntry(key, newest, revision, keys);
     if (newest.version === 0) return undefined;
     const { contentType, createRevision, version, deadline } = newest;
-    return {
+    const entry: { -readonly [Field in keyof ListedEntry]: ListedEntry[Field] } = {
       key,
-      ...(keys ? undefined : { value: this.#value(key, newest) }),
       contentType,
       revision: newest.revision,
       createRevision,
       version,
-      ...(deadline === 0 ? undefined : { expiresAt: deadline }),
     };
+    if (!keys) entry.value = this.#value(key, newest);
+    if (deadline !== 0) entry.expiresAt = deadline;
+    return entry;
   }
 
   /** Follows a key's records back to the newest one at or below a revision. */

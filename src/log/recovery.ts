@@ -3,7 +3,7 @@
  * every record of every segment, compares all checksums and builds the index.
  */
 
-import { assert, KvError } from "../errors.ts";
+import { KvError } from "../errors.ts";
 import { decodeUtf8 } from "../text.ts";
 import { createWhole, TEMPORARY_SUFFIX, type Disk } from "./disk.ts";
 import { DURABLE_FILE, DurableFile, type Mark } from "./durable.ts";
@@ -15,6 +15,7 @@ import {
   recordContentType,
   recordKey,
   SEGMENT_HEADER_BYTES,
+  type RecordHeader,
 } from "./format.ts";
 import { KeyIndex, position } from "./key-index.ts";
 import {
@@ -248,24 +249,35 @@ class Loader {
   #apply(segment: Segment, record: ScannedRecord): void {
     const { header, bytes, at } = record;
     const { kind, revision } = header;
-    const refuse = (what: string): never => {
-      throw damage(segment.file.name, header.offset, what);
-    };
     if (kind !== KIND.put && kind !== KIND.delete && kind !== KIND.expire) {
-      refuse(`a record of kind ${kind}, which this kv does not know; use a newer one`);
+      throw faulty(
+        segment,
+        header,
+        `a record of kind ${kind}, which this kv does not know; use a newer one`,
+      );
     }
     if (header.extensionBytes > 0 && hasUnknownExtension(bytes, at, header)) {
-      refuse("a record with an extension that this kv does not know; use a newer one");
+      throw faulty(
+        segment,
+        header,
+        "a record with an extension that this kv does not know; use a newer one",
+      );
     }
     if (this.#open === undefined) {
-      if (revision <= this.revision) refuse("a revision that is not above the one before");
+      if (revision <= this.revision)
+        throw faulty(segment, header, "a revision that is not above the one before");
       segment.mark(revision, header.offset);
-    } else if (revision !== this.#open) refuse("a commit of two revisions");
+    } else if (revision !== this.#open) throw faulty(segment, header, "a commit of two revisions");
 
-    const key = decodeUtf8(recordKey(bytes, at, header)) ?? refuse("a key that is no UTF-8");
+    const key = decodeUtf8(recordKey(bytes, at, header));
+    if (key === undefined) throw faulty(segment, header, "a key that is no UTF-8");
     const known = this.index.get(key)?.revision ?? 0;
     if (known !== header.previousRevision) {
-      refuse(`the key's previous revision is ${header.previousRevision}, but was ${known}`);
+      throw faulty(
+        segment,
+        header,
+        `the key's previous revision is ${header.previousRevision}, but was ${known}`,
+      );
     }
     this.index.load(key, {
       revision,
@@ -279,7 +291,6 @@ class Loader {
     this.revision = revision;
     this.time = Math.max(this.time, header.time);
     this.#open = endsCommit(header) ? undefined : revision;
-    assert(header.segment === segment.number, "a record was decoded for its own segment");
   }
 
   /** One string for all records of a type: there are few types and many records. */
@@ -291,4 +302,9 @@ class Loader {
     if (this.#types.size < 10_000) this.#types.set(type, type);
     return type;
   }
+}
+
+/** A record whose checksums are right and whose content cannot be. */
+function faulty({ file }: Segment, { offset }: RecordHeader, what: string): KvError {
+  return damage(file.name, offset, what);
 }
