@@ -35,7 +35,7 @@ export interface RunningServer {
   readonly port: number;
   readonly url: string;
   /**
-   * Ends watches with reason `shutdown`, finishes what is in flight, for ten seconds at most, and
+   * Ends watches with reason `shutdown`, finishes what is in flight, for `STOP_MS` at most, and
    * closes every connection. Does not close the store.
    */
   stop(): Promise<void>;
