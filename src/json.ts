@@ -1,6 +1,6 @@
 /**
- * The JSON shapes of the API, both ways: entries, events, transactions, results, errors. `schemas`
- * describes them once, for the strict check of requests and for the API description.
+ * The JSON shapes of the API, both ways: entries, events, transactions, results, errors. What
+ * requests carry is described in `schemas.ts`.
  *
  * A value stands as `"value": "text"` when it is UTF-8, else as `"base64": "…"`; requests may use
  * either.
@@ -8,21 +8,9 @@
 
 import { fromBase64, toBase64 } from "./base64.ts";
 import { KvError, isErrorCode, type ErrorDetails } from "./errors.ts";
-import { checkKey } from "./keys.ts";
-import type {
-  Check,
-  Commit,
-  CommitResult,
-  Event,
-  ListedEntry,
-  Operation,
-  OperationResult,
-  Txn,
-} from "./kv.ts";
-import { LIMITS, type Limits } from "./limits.ts";
-import { defaultContentType } from "./protocol.ts";
-import { CONTENT_TYPE } from "./rules.ts";
-import type { ObjectSchema, Schema, StringSchema, UnionSchema } from "./schema.ts";
+import { checkRange, isEverything, type Range } from "./keys.ts";
+import type { Commit, Event, HistoryResult, ListedEntry, Page } from "./kv.ts";
+import type { Limits } from "./limits.ts";
 import { decodeUtf8, encodeUtf8 } from "./text.ts";
 
 /** What `JSON.parse` of an entry gives, and what `JSON.stringify` takes. */
@@ -46,21 +34,76 @@ export interface JsonCommit {
   events: JsonEvent[];
 }
 
+/** A range: a key, a prefix, or from `start` up to but not including `end`. */
+export interface JsonRange {
+  key?: string;
+  prefix?: string;
+  start?: string;
+  end?: string;
+}
+
+/** A value: exactly one of them. */
+export interface JsonValue {
+  value?: string;
+  base64?: string;
+}
+
+/** What a listing shows of its range. */
+export interface JsonListShape {
+  limit?: number;
+  keys?: boolean;
+  reverse?: boolean;
+  count?: boolean;
+  delimiter?: string;
+}
+
 export type JsonOperation =
-  | { op: "put"; key: string; value?: string; base64?: string; contentType?: string }
+  | ({ op: "put"; key: string; contentType?: string; ttl?: string } & JsonValue)
   | { op: "delete"; key: string }
-  | { op: "get"; key: string; keys?: boolean };
+  | ({ op: "deleteRange"; limit?: number; all?: boolean } & JsonRange)
+  | { op: "incr"; key: string; by?: string; ttl?: string }
+  | { op: "touch"; key: string; ttl: string }
+  | { op: "get"; key: string; keys?: boolean }
+  | ({ op: "list" } & JsonRange & JsonListShape);
+
+/** Exactly one of revision, version and value. */
+export interface JsonCheck extends JsonValue {
+  key: string;
+  revision?: number | number[];
+  version?: number | number[];
+  not?: boolean;
+}
 
 export interface JsonTxn {
-  checks?: { key: string; revision: number | number[]; not?: boolean }[];
+  checks?: JsonCheck[];
   then?: JsonOperation[];
   else?: JsonOperation[];
 }
 
+/** What a change made of an entry. */
+export interface JsonChanged {
+  key: string;
+  revision: number;
+  createRevision: number;
+  version: number;
+  /** RFC 3339, UTC, milliseconds. */
+  expiresAt?: string;
+}
+
+/** What a listing found; `count` stands alone. */
+export interface JsonPage {
+  entries?: JsonEntry[];
+  folders?: string[];
+  count?: number;
+}
+
 export type JsonResult =
-  | { op: "put"; key: string; revision: number; createRevision: number; version: number }
+  | ({ op: "put" | "touch" } & JsonChanged)
+  | ({ op: "incr"; value: string } & JsonChanged)
   | { op: "delete"; deleted: number }
-  | { op: "get"; entry: JsonEntry | null };
+  | { op: "deleteRange"; deleted: number; more?: true }
+  | { op: "get"; entry: JsonEntry | null }
+  | ({ op: "list"; more?: true } & JsonPage);
 
 export interface JsonCommitResult {
   succeeded: boolean;
@@ -69,128 +112,18 @@ export interface JsonCommitResult {
   failed?: number[];
 }
 
+export type JsonPastEvent =
+  ({ type: "put" } & JsonEntry) | { type: "delete" | "expire"; key: string; revision: number };
+
+export interface JsonHistory {
+  revision: number;
+  entries: JsonPastEvent[];
+  more?: true;
+}
+
 export interface JsonError {
   error: { code: string; message: string } & ErrorDetails;
 }
-
-// Schemas
-
-const revision = { type: "integer", minimum: 0 } as const;
-
-const key: StringSchema = {
-  type: "string",
-  minLength: 1,
-  maxLength: LIMITS.keyBytesMax,
-  description: "1 to 1,024 bytes of UTF-8; no segment between slashes is . or ..",
-};
-
-const valueProperties = {
-  value: { type: "string", description: "The value, when it is UTF-8 text." },
-  base64: {
-    type: "string",
-    contentEncoding: "base64",
-    description: "The value in padded standard base64, when it is not text.",
-  },
-} as const satisfies Record<string, Schema>;
-
-const contentType: StringSchema = {
-  type: "string",
-  minLength: 1,
-  maxLength: LIMITS.contentTypeCharsMax,
-  pattern: CONTENT_TYPE.source,
-  description: "The content type that the value was put with: visible ASCII and spaces.",
-};
-
-const entry: ObjectSchema = {
-  type: "object",
-  description:
-    "A key with its value and revisions; without the value where only keys were asked for.",
-  properties: {
-    key,
-    ...valueProperties,
-    contentType,
-    revision: { ...revision, description: "Of the last change." },
-    createRevision: { ...revision, description: "Of the change that created the key." },
-    version: {
-      type: "integer",
-      minimum: 1,
-      description: "Changes since creation; 1 = just created.",
-    },
-    expiresAt: { type: "string", format: "date-time" },
-  },
-  required: ["key", "contentType", "revision", "createRevision", "version"],
-  additionalProperties: false,
-};
-
-const check: ObjectSchema = {
-  type: "object",
-  description:
-    "Holds when the key's revision is the given one, or one of them; with not, none of them.",
-  properties: {
-    key,
-    revision: {
-      anyOf: [revision, { type: "array", items: revision, minItems: 1, maxItems: 1_000 }],
-      description: "0 = the key is absent.",
-    },
-    not: { type: "boolean" },
-  },
-  required: ["key", "revision"],
-  additionalProperties: false,
-};
-
-function tag(name: string): StringSchema {
-  return { type: "string", enum: [name] };
-}
-
-const operation: UnionSchema = {
-  discriminator: { propertyName: "op" },
-  oneOf: [
-    {
-      type: "object",
-      properties: { op: tag("put"), key, ...valueProperties, contentType },
-      required: ["op", "key"],
-      additionalProperties: false,
-    },
-    {
-      type: "object",
-      properties: { op: tag("delete"), key },
-      required: ["op", "key"],
-      additionalProperties: false,
-    },
-    {
-      type: "object",
-      properties: { op: tag("get"), key, keys: { type: "boolean" } },
-      required: ["op", "key"],
-      additionalProperties: false,
-    },
-  ],
-};
-
-const operations = { type: "array", items: operation, maxItems: LIMITS.txnOperationsMax } as const;
-
-const txn: ObjectSchema = {
-  type: "object",
-  description:
-    "If every check holds, `then` takes effect, else `else`: all or nothing, at one revision.",
-  properties: {
-    checks: { type: "array", items: check, maxItems: LIMITS.txnChecksMax },
-    then: operations,
-    else: operations,
-  },
-  additionalProperties: false,
-};
-
-/** Descriptions of what requests carry; answers are described where the API description is made. */
-export const schemas = {
-  key,
-  contentType,
-  entry,
-  check,
-  operation,
-  txn,
-  revision,
-  valueProperties,
-};
 
 // Entries and events
 
@@ -252,7 +185,7 @@ export function valueToJson(value: Uint8Array): { value: string } | { base64: st
  * @throws `invalid_argument` unless there is exactly one of them, and base64 is standard and
  * padded.
  */
-export function valueFromJson(json: { value?: string; base64?: string }, path: string): Uint8Array {
+export function valueFromJson(json: JsonValue, path: string): Uint8Array {
   if ((json.value === undefined) === (json.base64 === undefined)) {
     throw new KvError(
       "invalid_argument",
@@ -267,43 +200,74 @@ export function valueFromJson(json: { value?: string; base64?: string }, path: s
   return bytes;
 }
 
-// Transactions
-
-/** A transaction out of JSON that `validate(schemas.txn, …)` has passed. */
-export function txnFromJson(json: JsonTxn): Txn {
+/** A page of a listing, without what leads to the next one. */
+export function pageToJson({ entries, folders, count }: Page): JsonPage {
+  if (count !== undefined) return { count };
   return {
-    checks: (json.checks ?? []).map((check, index) => checkFromJson(check, `checks[${index}]`)),
-    then: (json.then ?? []).map((item, index) => operationFromJson(item, `then[${index}]`)),
-    ...(json.else === undefined
-      ? undefined
-      : { else: json.else.map((item, index) => operationFromJson(item, `else[${index}]`)) }),
+    entries: entries.map(entryToJson),
+    ...(folders === undefined ? undefined : { folders: [...folders] }),
   };
 }
 
-export function txnToJson(txn: Txn): JsonTxn {
+export function pageFromJson({ entries = [], folders, count }: JsonPage, more: boolean): Page {
   return {
-    checks: txn.checks.map(checkToJson),
-    then: txn.then.map(operationToJson),
-    ...(txn.else === undefined ? undefined : { else: txn.else.map(operationToJson) }),
+    entries: entries.map(entryFromJson),
+    ...(folders === undefined ? undefined : { folders }),
+    ...(count === undefined ? undefined : { count }),
+    more,
   };
 }
 
-export function commitResultToJson(result: CommitResult): JsonCommitResult {
+export function historyToJson({ revision, entries, more }: HistoryResult): JsonHistory {
   return {
-    succeeded: result.succeeded,
-    revision: result.revision,
-    results: result.results.map(resultToJson),
-    ...(result.succeeded ? undefined : { failed: [...result.failed] }),
+    revision,
+    entries: entries.map((past) =>
+      past.type === "put" ? { type: "put", ...entryToJson(past) } : { ...past },
+    ),
+    ...(more ? { more } : undefined),
   };
 }
 
-export function commitResultFromJson(json: JsonCommitResult): CommitResult {
+export function historyFromJson({ revision, entries, more }: JsonHistory): HistoryResult {
   return {
-    succeeded: json.succeeded,
-    revision: json.revision,
-    results: json.results.map(resultFromJson),
-    failed: json.failed ?? [],
+    revision,
+    entries: entries.map((past) =>
+      past.type === "put" ? { type: "put", ...entryFromJson(past) } : past,
+    ),
+    more: more === true,
   };
+}
+
+/**
+ * The range of a request.
+ * @throws `invalid_argument` when it names more than one kind of range, or a key that is none.
+ */
+export function rangeFromJson({ key, prefix, start, end }: JsonRange): Range {
+  const kinds = Object.entries({ key, prefix, start: start ?? end })
+    .filter(([, text]) => text !== undefined)
+    .map(([kind]) => (kind === "start" ? '"start" with "end"' : `"${kind}"`));
+  if (kinds.length > 1) {
+    throw new KvError(
+      "invalid_argument",
+      `${kinds.join(" and ")} name different ranges; give one of them`,
+    );
+  }
+  const range = rangeOf({ key, prefix, start, end });
+  checkRange(range);
+  return range;
+}
+
+/** As `rangeFromJson`, of keys to delete: all of them only with `all`. */
+export function deletedRangeFromJson(json: JsonRange & { all?: boolean }): Range {
+  const range = rangeFromJson(json);
+  const everything = isEverything(range);
+  if (everything && json.all !== true) {
+    throw new KvError("invalid_argument", "the range is every key; say so with all=true");
+  }
+  if (!everything && json.all === true) {
+    throw new KvError("invalid_argument", "all=true is for every key; this range is not every key");
+  }
+  return range;
 }
 
 // Errors and limits
@@ -340,40 +304,11 @@ export interface JsonStatus {
 
 // --- internal ---
 
-function checkFromJson(json: NonNullable<JsonTxn["checks"]>[number], path: string): Check {
-  checkKey(json.key, `${path}.key`);
-  return { key: json.key, revision: json.revision, ...(json.not ? { not: true } : undefined) };
-}
-
-function checkToJson(check: Check): NonNullable<JsonTxn["checks"]>[number] {
-  const revision = typeof check.revision === "number" ? check.revision : [...check.revision];
-  return { key: check.key, revision, ...(check.not ? { not: true } : undefined) };
-}
-
-function operationFromJson(json: JsonOperation, path: string): Operation {
-  checkKey(json.key, `${path}.key`);
-  if (json.op !== "put") return json;
-  const value = valueFromJson(json, path);
+function rangeOf({ key, prefix, start, end }: JsonRange): Range {
+  if (key !== undefined) return { key };
+  if (prefix !== undefined) return { prefix };
   return {
-    op: "put",
-    key: json.key,
-    value,
-    contentType: json.contentType ?? defaultContentType(value),
+    ...(start === undefined ? undefined : { start }),
+    ...(end === undefined ? undefined : { end }),
   };
-}
-
-function operationToJson(operation: Operation): JsonOperation {
-  if (operation.op !== "put") return operation;
-  const { op, key, value, contentType } = operation;
-  return { op, key, ...valueToJson(value), contentType };
-}
-
-function resultToJson(result: OperationResult): JsonResult {
-  if (result.op !== "get") return result;
-  return { op: "get", entry: result.entry === undefined ? null : entryToJson(result.entry) };
-}
-
-function resultFromJson(json: JsonResult): OperationResult {
-  if (json.op !== "get") return json;
-  return json.entry === null ? { op: "get" } : { op: "get", entry: entryFromJson(json.entry) };
 }

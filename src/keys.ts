@@ -96,6 +96,43 @@ export function rangeStart(range: Range): string {
   return range.key ?? range.prefix ?? range.start ?? "";
 }
 
+/**
+ * The smallest text above every text that begins with `prefix`: its last character replaced by the
+ * next one, or by none where that is the last of Unicode. `undefined` when there is no such text.
+ */
+export function prefixEnd(prefix: string): string | undefined {
+  const characters = [...prefix];
+  while (characters.length > 0) {
+    const last = characters.pop()!.codePointAt(0)!;
+    // Between U+D7FF and U+E000 there are no characters.
+    if (last < 0x10ffff) {
+      return characters.join("") + String.fromCodePoint(last === 0xd7ff ? 0xe000 : last + 1);
+    }
+  }
+  return undefined;
+}
+
+/** The smallest text above every key of the range; `undefined` when there is none. */
+export function rangeEnd(range: Range): string | undefined {
+  if (range.key !== undefined) return `${range.key}\u0000`;
+  if (range.prefix !== undefined) return prefixEnd(range.prefix);
+  return range.end;
+}
+
+/** Is the range every key, whatever way it says so? */
+export function isEverything(range: Range): boolean {
+  return range.key === undefined && rangeStart(range) === "" && rangeEnd(range) === undefined;
+}
+
+/**
+ * The folder that a key of the range is in: its beginning up to and with the first delimiter behind
+ * the prefix. `undefined` when it has none.
+ */
+export function folderOf(range: Range, delimiter: string, key: string): string | undefined {
+  const at = key.indexOf(delimiter, range.prefix?.length ?? 0);
+  return at < 0 ? undefined : key.slice(0, at + delimiter.length);
+}
+
 /** Throws as `checkKey` and `checkBound` unless every text of the range is valid. */
 export function checkRange(range: Range): void {
   if (range.key !== undefined) checkKey(range.key);

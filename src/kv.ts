@@ -4,136 +4,19 @@
  *
  * One counter, the revision, orders all commits of a store. A commit is the unit of atomicity,
  * durability and delivery; it has at most one event per key. The state is a function of the
- * revision.
+ * revision: an entry whose time runs out goes by a commit of its own, and whatever could meet it
+ * before that waits for this commit. Reads at an older revision never look at the clock.
  */
 
+import type { Commit, DeleteEvent, Entry, ListedEntry } from "./entry.ts";
 import type { Range } from "./keys.ts";
 import type { Limits } from "./limits.ts";
+import type { CommitResult, ListShape, Page, Txn } from "./txn.ts";
 
+export type * from "./entry.ts";
 export type { Range } from "./keys.ts";
 export type { Limits } from "./limits.ts";
-
-/** What is known of an entry without its value. */
-export interface EntryInfo {
-  readonly key: string;
-  /** As it was put: up to 255 characters of visible ASCII, spaces between them included. */
-  readonly contentType: string;
-  /** The revision of the last change. */
-  readonly revision: number;
-  /** The revision that created the key (it was absent before). */
-  readonly createRevision: number;
-  /** Changes since creation; 1 = just created. */
-  readonly version: number;
-  /** When the entry expires, in milliseconds since 1970; absent when it never does. */
-  readonly expiresAt?: number;
-}
-
-/** A key with its value. The bytes belong to the store: read them, never write to them. */
-export interface Entry extends EntryInfo {
-  readonly value: Uint8Array;
-}
-
-/** An entry of a list: without its value when only keys were asked for. */
-export interface ListedEntry extends EntryInfo {
-  readonly value?: Uint8Array;
-}
-
-/** A key was created or changed. */
-export interface PutEvent extends Entry {
-  readonly type: "put";
-}
-
-/** A key was removed: by a request, or because its time had run out. */
-export interface DeleteEvent {
-  readonly type: "delete" | "expire";
-  readonly key: string;
-  readonly revision: number;
-}
-
-export type Event = PutEvent | DeleteEvent;
-
-/** All events of one revision, in the order of each key's last operation. */
-export interface Commit {
-  readonly revision: number;
-  readonly events: readonly Event[];
-}
-
-/**
- * A condition on a key: its revision (0 when it is absent) is `revision`, or one of them; with
- * `not`, it is none of them. So `{revision: 0}` is "absent" and `{revision: 0, not: true}` is
- * "present".
- */
-export interface Check {
-  readonly key: string;
-  readonly revision: number | readonly number[];
-  readonly not?: boolean;
-}
-
-export interface PutOperation {
-  readonly op: "put";
-  readonly key: string;
-  readonly value: Uint8Array;
-  readonly contentType: string;
-}
-
-export interface DeleteOperation {
-  readonly op: "delete";
-  readonly key: string;
-}
-
-export interface GetOperation {
-  readonly op: "get";
-  readonly key: string;
-  /** Leave the value out of the answer. */
-  readonly keys?: boolean;
-}
-
-export type Operation = PutOperation | DeleteOperation | GetOperation;
-
-/**
- * If every check holds, the operations of `then` take effect, else those of `else`; later
- * operations see earlier ones. What is committed is the net effect, at most one event per key:
- * deleted and put again is a put with version 1, created and deleted is nothing.
- */
-export interface Txn {
-  readonly checks: readonly Check[];
-  readonly then: readonly Operation[];
-  readonly else?: readonly Operation[];
-}
-
-/** `version` 1 = created. A put that a later delete of its transaction undid has 0 in all three. */
-export interface PutResult {
-  readonly op: "put";
-  readonly key: string;
-  readonly revision: number;
-  readonly createRevision: number;
-  readonly version: number;
-}
-
-export interface DeleteResult {
-  readonly op: "delete";
-  /** Keys that were there and are gone: 0 or 1. */
-  readonly deleted: number;
-}
-
-export interface GetTxnResult {
-  readonly op: "get";
-  /** Absent when the key is. */
-  readonly entry?: ListedEntry;
-}
-
-export type OperationResult = PutResult | DeleteResult | GetTxnResult;
-
-export interface CommitResult {
-  /** Did every check hold? */
-  readonly succeeded: boolean;
-  /** The commit's revision; where nothing changed, the store's at the evaluation. */
-  readonly revision: number;
-  /** One result for each operation of the list that ran. */
-  readonly results: readonly OperationResult[];
-  /** The checks that failed, counted from 0. */
-  readonly failed: readonly number[];
-}
+export type * from "./txn.ts";
 
 export interface GetResult {
   /** The store's revision at the read, or the one that was asked for. */
@@ -148,22 +31,46 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface ListOptions extends ReadOptions {
-  /** Entries in the answer at most: 1 to `limits.pageEntriesMax`, 1,000 when left out. */
-  readonly limit?: number;
-  /** Leave the values out. */
-  readonly keys?: boolean;
-  /** Only keys above this one: the last key of the page before. */
+export interface ListOptions extends ListShape, ReadOptions {
+  /** Only what lies behind this, in the order of the listing: `next` of the page before. */
   readonly after?: string;
 }
 
-export interface ListResult {
+export interface ListResult extends Page {
   /** The revision at which the page was read. Ask for the next page at this one. */
   readonly revision: number;
-  /** In key order. */
-  readonly entries: readonly ListedEntry[];
-  /** There are further entries: ask again with `after` = the last key of this page. */
+  /** The last key or folder of the page, when there is more: `after` of the next page. */
+  readonly next?: string;
+}
+
+export interface HistoryOptions {
+  /** Changes in the answer at most: 1 to `limits.pageEntriesMax`, 1,000 when left out. */
+  readonly limit?: number;
+  /** Only changes below this revision: the last one of the page before. */
+  readonly before?: number;
+  /** Leave the values out. */
+  readonly keys?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** A change of a key as its history shows it. */
+export type PastEvent = ({ readonly type: "put" } & ListedEntry) | DeleteEvent;
+
+export interface HistoryResult {
+  /** The store's revision at the read. */
+  readonly revision: number;
+  /**
+   * The newest first, down to the entry that the key had at the oldest readable revision. Empty for
+   * a key that has no such change.
+   */
+  readonly entries: readonly PastEvent[];
+  /** There are older ones: ask again with `before` = the last one's revision. */
   readonly more: boolean;
+}
+
+export interface CompactResult {
+  /** The smallest revision that can be read from now on. */
+  readonly oldest: number;
 }
 
 export interface ChangesOptions {
@@ -225,18 +132,25 @@ export interface Store {
   get(key: string, options?: ReadOptions): MaybePromise<GetResult>;
 
   /**
-   * One page of a range in key order. A page ends at `limit` entries or past `limits.pageBytesMax`
-   * of values.
+   * One page of a range in key order, or what else `options` ask for. A page ends at `limit`
+   * entries or past `limits.pageBytesMax` of values.
    * @throws `compacted` below `oldest`, `invalid_argument` above the store's revision.
    */
   list(range: Range, options?: ListOptions): MaybePromise<ListResult>;
+
+  /**
+   * The changes of a key, newest first. A page ends as that of `list`.
+   * @throws `compacted` when `before` is at or below `oldest`.
+   */
+  history(key: string, options?: HistoryOptions): MaybePromise<HistoryResult>;
 
   /**
    * Runs a transaction: the only way to write. Resolves when the commit has reached the durability
    * of the store.
    * @throws `outcome_unknown` when it may have been applied or not, `unavailable` and
    * `storage_full` when it was not, `too_large` past `limits.commitEventsMax` or `commitBytesMax`,
-   * which also bounds the bytes of values that its gets read.
+   * which also bounds the bytes of values that its gets and lists read; `conflict` and `not_found`
+   * of an operation, with its index.
    */
   commit(txn: Txn): Promise<CommitResult>;
 
@@ -249,6 +163,14 @@ export interface Store {
    * `invalid_argument` further above the store's revision, `unavailable` when the store closes.
    */
   changes(from: number, options?: ChangesOptions): AsyncIterable<Changes>;
+
+  /**
+   * Forgets history: `revision` becomes the oldest readable one, and changes at or below it cannot
+   * be watched any more. Live entries stay. Takes no revision itself.
+   * @throws `compacted` below `oldest`, `invalid_argument` above the store's revision;
+   * `outcome_unknown`, `unavailable` and `storage_full` as `commit`.
+   */
+  compact(revision: number): Promise<CompactResult>;
 
   status(): MaybePromise<Status>;
 

@@ -41,8 +41,10 @@ export const LIMITS: Limits = {
   pageBytesMax: 4 * MIB,
 };
 
-/** Entries in a page of a list when the caller names no limit. */
+/** Entries in a page of a list or a history when the caller names no limit. */
 export const PAGE_ENTRIES_DEFAULT = 1_000;
+/** Milliseconds until an entry expires, at most: 3,650 days. */
+export const TTL_MS_MAX = 3_650 * 24 * 60 * 60 * 1000;
 
 // HTTP and WebSocket
 
@@ -64,6 +66,9 @@ export const CONNECTION_IDLE_SECONDS = 30;
  * 10 seconds after they were asked to stop: this leaves time to seal the log.
  */
 export const STOP_MS = 7_000;
+/** Milliseconds that a blocking read waits when the caller does not say, and at most. */
+export const WAIT_MS_DEFAULT = 30_000;
+export const WAIT_MS_MAX = 300_000;
 /** WebSocket connections at the same time. */
 export const SOCKET_CONNECTIONS_MAX = 50_000;
 /** Bytes of one WebSocket message from a client: the same as a JSON body. */
@@ -147,3 +152,9 @@ export const RECENT_BYTES_MAX = 4 * MIB;
 export const MARK_BYTES = 16 * KIB;
 /** Bytes of log that one pull of `changes` reads at most before it answers. */
 export const CHANGES_SCAN_BYTES = 1 * MIB;
+/** Keys that expire in one commit, at most. */
+export const EXPIRE_EVENTS_MAX = 2_000;
+/** Milliseconds after which the clock is looked at again for keys that are due: it may jump. */
+export const EXPIRE_LOOK_MS_MAX = 1_000;
+/** Keys, or changes of one key, that a read looks at before it lets others have their turn. */
+export const READ_SLICE = 2_048;

@@ -4,43 +4,48 @@
  * the filter: the same filter has the same number on every connection.
  */
 
-import type { JsonCommitResult, JsonEntry, JsonError, JsonEvent, JsonTxn } from "./json.ts";
-import { schemas } from "./json.ts";
-import { LIMITS, SOCKET_ID_CHARS_MAX } from "./limits.ts";
+import type {
+  JsonChanged,
+  JsonCommitResult,
+  JsonEntry,
+  JsonError,
+  JsonEvent,
+  JsonHistory,
+  JsonListShape,
+  JsonPage,
+  JsonRange,
+  JsonTxn,
+  JsonValue,
+} from "./json.ts";
+import { SOCKET_ID_CHARS_MAX } from "./limits.ts";
 import type { ObjectSchema, Schema, UnionSchema } from "./schema.ts";
+import { schemas } from "./schemas.ts";
 
 export type RequestId = number | string;
 
-/** The conditions of a single put or delete: at most one of them. */
+/** The conditions of a write of one key; those that contradict each other are refused. */
 export interface JsonConditions {
-  /** Only if the key's revision is this one; 0 = only if it is absent. */
-  ifRevision?: number;
+  /** Only if the key's revision is this one, or one of these; 0 = absent. */
+  ifRevision?: number | number[];
+  /** Only if the key's revision is not this one, and none of these. */
+  ifNotRevision?: number | number[];
   /** Only if the key is absent. */
   ifAbsent?: boolean;
-}
-
-export interface JsonRange {
-  key?: string;
-  prefix?: string;
-  start?: string;
-  end?: string;
+  /** Only if the key is there. */
+  ifPresent?: boolean;
 }
 
 export type SocketRequest = { id: RequestId } & (
   | { op: "get"; key: string; revision?: number }
-  | ({
-      op: "put";
-      key: string;
-      value?: string;
-      base64?: string;
-      contentType?: string;
-    } & JsonConditions)
-  | { op: "delete"; key: string; ifRevision?: number }
-  | ({ op: "list"; limit?: number; cursor?: string; keys?: boolean; revision?: number } & Omit<
-      JsonRange,
-      "key"
-    >)
+  | ({ op: "put"; key: string; contentType?: string; ttl?: string } & JsonValue & JsonConditions)
+  | ({ op: "delete"; key: string } & JsonConditions)
+  | ({ op: "deleteRange"; limit?: number; all?: boolean } & JsonRange)
+  | ({ op: "incr"; key: string; by?: string; ttl?: string } & JsonConditions)
+  | ({ op: "touch"; key: string; ttl: string } & JsonConditions)
+  | ({ op: "list"; cursor?: string; revision?: number } & JsonListShape & Omit<JsonRange, "key">)
+  | { op: "history"; key: string; limit?: number; before?: number; keys?: boolean }
   | ({ op: "txn" } & JsonTxn)
+  | { op: "compact"; revision: number }
   | ({ op: "watch"; from?: number } & JsonRange)
   | { op: "unwatch"; watch: number }
 );
@@ -64,10 +69,15 @@ export type SocketMessage = SocketAnswer | SocketFrame;
 /** `result` of each operation, beside `id` and `type`. */
 export interface SocketResults {
   get: { revision: number; entry: JsonEntry };
-  put: { key: string; revision: number; createRevision: number; version: number };
+  put: JsonChanged;
   delete: { deleted: number; revision: number };
-  list: { revision: number; entries: JsonEntry[]; cursor?: string };
+  deleteRange: { deleted: number; revision: number; more?: true };
+  incr: JsonChanged & { value: string };
+  touch: JsonChanged;
+  list: { revision: number; cursor?: string } & JsonPage;
+  history: JsonHistory;
   txn: JsonCommitResult;
+  compact: { oldest: number };
   unwatch: { watch: number };
 }
 
@@ -76,11 +86,21 @@ const id: Schema = {
   description: "Chosen by the client; stands in the answer.",
 };
 
-const text: Schema = { type: "string", maxLength: LIMITS.keyBytesMax };
+const { key, revision, numbers, ttls, valueProperties, listProperties } = schemas;
+const { key: _, ...boundProperties } = schemas.rangeProperties;
 
-const revision: Schema = { type: "integer", minimum: 0 };
+const conditions = {
+  ifRevision: { ...numbers, description: "Only if the key's revision is one of these; 0: absent." },
+  ifNotRevision: { ...numbers, description: "Only if the key's revision is none of these." },
+  ifAbsent: { type: "boolean", description: "Only if the key is absent." },
+  ifPresent: { type: "boolean", description: "Only if the key is there." },
+} as const satisfies Record<string, Schema>;
 
-function request(op: string, properties: Record<string, Schema>, required: string[]): ObjectSchema {
+function request(
+  op: string,
+  properties: Readonly<Record<string, Schema>>,
+  required: readonly string[] = [],
+): ObjectSchema {
   return {
     type: "object",
     properties: { id, op: { type: "string", enum: [op] }, ...properties },
@@ -93,48 +113,43 @@ function request(op: string, properties: Record<string, Schema>, required: strin
 export const socketRequestSchema: UnionSchema = {
   discriminator: { propertyName: "op" },
   oneOf: [
-    request("get", { key: schemas.key, revision }, ["key"]),
+    request("get", { key, revision }, ["key"]),
     request(
       "put",
       {
-        key: schemas.key,
-        ...schemas.valueProperties,
+        key,
+        ...valueProperties,
         contentType: schemas.contentType,
-        ifRevision: revision,
-        ifAbsent: { type: "boolean" },
+        ttl: ttls.put,
+        ...conditions,
       },
       ["key"],
     ),
-    request("delete", { key: schemas.key, ifRevision: revision }, ["key"]),
+    request("delete", { key, ...conditions }, ["key"]),
+    request("deleteRange", { ...schemas.rangeProperties, ...schemas.deleteRangeProperties }),
+    request("incr", { key, by: schemas.integer, ttl: ttls.incr, ...conditions }, ["key"]),
+    request("touch", { key, ttl: ttls.touch, ...conditions }, ["key", "ttl"]),
+    request("list", {
+      ...boundProperties,
+      ...listProperties,
+      cursor: { type: "string", minLength: 1 },
+      revision,
+    }),
     request(
-      "list",
-      {
-        prefix: text,
-        start: text,
-        end: text,
-        limit: { type: "integer", minimum: 1, maximum: LIMITS.pageEntriesMax },
-        cursor: { type: "string", minLength: 1 },
-        keys: { type: "boolean" },
-        revision,
-      },
-      [],
+      "history",
+      { key, limit: listProperties.limit, before: revision, keys: { type: "boolean" } },
+      ["key"],
     ),
-    request("txn", schemas.txn.properties, []),
-    request(
-      "watch",
-      {
-        key: schemas.key,
-        prefix: text,
-        start: text,
-        end: text,
-        from: {
-          type: "integer",
-          minimum: 1,
-          description: "The first revision wanted; from now on without.",
-        },
+    request("txn", schemas.txn.properties),
+    request("compact", { revision }, ["revision"]),
+    request("watch", {
+      ...schemas.rangeProperties,
+      from: {
+        type: "integer",
+        minimum: 1,
+        description: "The first revision wanted; from now on without.",
       },
-      [],
-    ),
+    }),
     request("unwatch", { watch: { type: "integer", minimum: 1 } }, ["watch"]),
   ],
 };

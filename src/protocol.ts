@@ -13,7 +13,11 @@ export const PATHS = {
   live: "/livez",
   ready: "/readyz",
   kv: "/v1/kv",
+  incr: "/v1/incr",
+  touch: "/v1/touch",
   txn: "/v1/txn",
+  history: "/v1/history",
+  compact: "/v1/compact",
   status: "/v1/status",
   openapi: "/v1/openapi.json",
   socket: "/v1/ws",
@@ -26,21 +30,25 @@ export const HEADERS = {
   createRevision: "KV-Create-Revision",
   version: "KV-Version",
   expiresAt: "KV-Expires-At",
+  /** Of a request: when the entry expires. */
+  ttl: "KV-TTL",
   /** The store's revision at the read. */
   storeRevision: "KV-Store-Revision",
 } as const;
 
 export const TEXT_TYPE = "text/plain; charset=utf-8";
 export const BYTES_TYPE = "application/octet-stream";
+/** One JSON object a line. */
+export const NDJSON_TYPE = "application/x-ndjson";
 
 /** The content type of a value that came without one: text when the bytes are UTF-8. */
 export function defaultContentType(value: Uint8Array): string {
   return decodeUtf8(value) === undefined ? BYTES_TYPE : TEXT_TYPE;
 }
 
-/** The path of a key: every byte outside `A-Za-z0-9-_.~/` percent-encoded. */
-export function keyPath(key: string): string {
-  return `${PATHS.kv}/${percentEncode(key, /[A-Za-z0-9\-_.~/]/)}`;
+/** The path of a key below `base`: every byte outside `A-Za-z0-9-_.~/` percent-encoded. */
+export function keyPath(key: string, base: string = PATHS.kv): string {
+  return `${base}/${percentEncode(key, /[A-Za-z0-9\-_.~/]/)}`;
 }
 
 /** A value of a query parameter: every byte outside `A-Za-z0-9-_.~/` percent-encoded. */
@@ -72,17 +80,25 @@ export function percentDecode(text: string, what: string): string {
 /** Where a listing goes on. Opaque to users, who pass back what they got. */
 export interface Cursor {
   readonly range: Range;
-  /** The last key of the page before. */
+  /** The last key or folder of the page before. */
   readonly after: string;
   /** The revision of the first page; now when absent. */
   readonly revision?: number;
+  readonly reverse?: boolean;
+  readonly delimiter?: string;
 }
 
 export function encodeCursor(cursor: Cursor): string {
-  const { after, revision } = cursor;
+  const { after, revision, reverse, delimiter } = cursor;
   const { key, prefix, start, end } = cursor.range;
   // One order of the fields, and no others: a cursor has one spelling. Undefined ones are left out.
-  const json = JSON.stringify({ range: { key, prefix, start, end }, after, revision });
+  const json = JSON.stringify({
+    range: { key, prefix, start, end },
+    after,
+    revision,
+    reverse: reverse === true ? true : undefined,
+    delimiter,
+  });
   const base64 = toBase64(encodeUtf8(json));
   return base64.replace(/=+$/, "").replaceAll("+", "-").replaceAll("/", "_");
 }
@@ -117,9 +133,11 @@ function parseCursor(text: string): Cursor | undefined {
     const base64 = text.replaceAll("-", "+").replaceAll("_", "/");
     const bytes = fromBase64(base64.padEnd(Math.ceil(text.length / 4) * 4, "="));
     const cursor = JSON.parse(decodeUtf8(bytes!)!) as Cursor;
-    const { range, after, revision } = cursor;
+    const { range, after, revision, reverse, delimiter } = cursor;
     if (typeof after !== "string" || typeof range !== "object" || range === null) return undefined;
     if (revision !== undefined && !Number.isSafeInteger(revision)) return undefined;
+    if (reverse !== undefined && reverse !== true) return undefined;
+    if (delimiter !== undefined && typeof delimiter !== "string") return undefined;
     const texts = [range.key, range.prefix, range.start, range.end];
     if (!texts.every((part) => part === undefined || typeof part === "string")) return undefined;
     return cursor;

@@ -4,9 +4,10 @@
  */
 
 import { KvError } from "./errors.ts";
-import { checkKey } from "./keys.ts";
-import type { Txn } from "./kv.ts";
-import type { Limits } from "./limits.ts";
+import { isInt64 } from "./int64.ts";
+import { checkBound, checkKey, checkRange } from "./keys.ts";
+import type { Check, HistoryOptions, ListOptions, ListShape, Operation, Txn } from "./kv.ts";
+import { TTL_MS_MAX, type Limits } from "./limits.ts";
 import { quote } from "./text.ts";
 
 /** @throws `invalid_argument`, `too_large` unless the transaction is one that the limits allow. */
@@ -16,11 +17,7 @@ export function checkTxn(txn: Txn, limits: Limits): void {
   if (txn.else !== undefined) {
     checkCount("operations in else", txn.else.length, limits.txnOperationsMax);
   }
-  for (const { key, revision } of txn.checks) {
-    checkKey(key);
-    if (typeof revision === "number") checkInteger("revision", revision, 0);
-    else checkRevisions(revision);
-  }
+  for (const check of txn.checks) checkCheck(check, limits);
   checkOperations(txn.then, limits);
   if (txn.else !== undefined) checkOperations(txn.else, limits);
 }
@@ -33,7 +30,40 @@ export function checkCommitSize(events: number, bytes: number, limits: Limits): 
   checkCount("bytes of keys and values in one commit", bytes, limits.commitBytesMax);
 }
 
-/** @throws `too_large` when the gets of one transaction read more bytes of values than allowed. */
+/**
+ * @throws `invalid_argument`, `too_large` unless a listing can be asked for; `after` as well, in
+ * `ListOptions`.
+ */
+export function checkList(options: ListOptions, limits: Limits): void {
+  const { limit, after, delimiter, count, keys, reverse } = options;
+  if (limit !== undefined) checkInteger("limit", limit, 1, limits.pageEntriesMax);
+  if (after !== undefined) checkBound(after, "after");
+  if (delimiter === "") throw new KvError("invalid_argument", "the delimiter is empty");
+  if (delimiter !== undefined) checkBound(delimiter, "delimiter");
+  const shape = { limit, after, delimiter, keys, reverse };
+  const shaped = Object.entries(shape).find(([, value]) => value !== undefined && value !== false);
+  if (count !== true || shaped === undefined) return;
+  throw new KvError("invalid_argument", `count and ${shaped[0]} exclude each other`);
+}
+
+/**
+ * @throws `invalid_argument` unless the history can be asked for, `compacted` when `before` is at
+ * or below `oldest`.
+ */
+export function checkHistory(options: HistoryOptions, oldest: number, limits: Limits): void {
+  const { limit, before } = options;
+  if (limit !== undefined) checkInteger("limit", limit, 1, limits.pageEntriesMax);
+  if (before === undefined) return;
+  checkInteger("before", before, 0);
+  if (before <= oldest) throw compactedError("before", before, oldest + 1);
+}
+
+/** @throws `invalid_argument` unless a time to live is one of the words, or 1 ms to 3,650 d. */
+export function checkTtl(ttl: number | string | undefined): void {
+  if (typeof ttl === "number") checkInteger("the time to live in milliseconds", ttl, 1, TTL_MS_MAX);
+}
+
+/** @throws `too_large` when the reads of one transaction take more bytes of values than allowed. */
 export function checkReadSize(bytes: number, limits: Limits): void {
   checkCount("bytes of values read in one transaction", bytes, limits.commitBytesMax);
 }
@@ -93,18 +123,44 @@ export function checkInteger(
 
 // --- internal ---
 
-function checkOperations(operations: Txn["then"], limits: Limits): void {
-  for (const operation of operations) {
-    checkKey(operation.key);
-    if (operation.op !== "put") continue;
-    checkCount("bytes in the value", operation.value.length, limits.valueBytesMax);
-    checkContentType(operation.contentType, limits);
-  }
+function checkCheck(check: Check, limits: Limits): void {
+  checkKey(check.key);
+  if (check.revision !== undefined) checkNumbers("revision", check.revision);
+  else if (check.version !== undefined) checkNumbers("version", check.version);
+  else checkCount("bytes in the value of a check", check.value.length, limits.valueBytesMax);
 }
 
-function checkRevisions(revisions: readonly number[]): void {
-  if (revisions.length === 0) throw new KvError("invalid_argument", "a check has no revision");
-  for (const revision of revisions) checkInteger("revision", revision, 0);
+function checkNumbers(name: string, numbers: number | readonly number[]): void {
+  if (typeof numbers === "number") return checkInteger(name, numbers, 0);
+  if (numbers.length === 0) throw new KvError("invalid_argument", `a check has no ${name}`);
+  for (const number of numbers) checkInteger(name, number, 0);
+}
+
+function checkOperations(operations: Txn["then"], limits: Limits): void {
+  for (const operation of operations) checkOperation(operation, limits);
+}
+
+function checkOperation(operation: Operation, limits: Limits): void {
+  if (operation.op === "list" || operation.op === "deleteRange") checkRange(operation.range);
+  else checkKey(operation.key);
+  switch (operation.op) {
+    case "put":
+      checkCount("bytes in the value", operation.value.length, limits.valueBytesMax);
+      checkContentType(operation.contentType, limits);
+      return checkTtl(operation.ttl);
+    case "touch":
+      return checkTtl(operation.ttl);
+    case "incr":
+      if (!isInt64(operation.by)) {
+        throw new KvError("invalid_argument", `by is ${operation.by}, which has more than 64 bits`);
+      }
+      return checkTtl(operation.ttl);
+    case "deleteRange":
+      if (operation.limit === undefined) return;
+      return checkInteger("limit", operation.limit, 1, limits.commitEventsMax);
+    case "list":
+      return checkList(operation satisfies ListShape, limits);
+  }
 }
 
 function checkCount(what: string, count: number, limit: number): void {

@@ -3,22 +3,9 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { KvError } from "../src/errors.ts";
-import {
-  commitFromJson,
-  commitResultFromJson,
-  commitResultToJson,
-  commitToJson,
-  entryFromJson,
-  entryToJson,
-  errorFromJson,
-  errorToJson,
-  type JsonTxn,
-  schemas,
-  txnFromJson,
-  txnToJson,
-  valueFromJson,
-  valueToJson,
-} from "../src/json.ts";
+import { commitFromJson, commitToJson, entryFromJson, entryToJson, errorFromJson, errorToJson, type JsonTxn, valueFromJson, valueToJson } from "../src/json.ts";
+import { schemas } from "../src/schemas.ts";
+import { commitResultFromJson, commitResultToJson, txnFromJson, txnToJson } from "../src/txn-json.ts";
 import type { Commit, CommitResult, Entry, Txn } from "../src/kv.ts";
 import { validate } from "../src/schema.ts";
 import { rounds } from "./support/rounds.ts";

@@ -2,7 +2,9 @@
 
 import { defineCommand } from "citty";
 import { KvError } from "../errors.ts";
-import { commitResultToJson, schemas, txnFromJson, type JsonTxn } from "../json.ts";
+import { type JsonTxn } from "../json.ts";
+import { schemas } from "../schemas.ts";
+import { commitResultToJson, txnFromJson } from "../txn-json.ts";
 import type { Txn } from "../kv.ts";
 import { JSON_BODY_BYTES_MAX } from "../limits.ts";
 import { validate } from "../schema.ts";

@@ -5,7 +5,7 @@
  */
 
 import { KvError } from "../errors.ts";
-import { schemas } from "../json.ts";
+import { schemas } from "../schemas.ts";
 import { checkKey } from "../keys.ts";
 import type {
   Check,

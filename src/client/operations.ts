@@ -5,14 +5,13 @@
 
 import { KvError } from "../errors.ts";
 import {
-  commitResultFromJson,
   entryFromJson,
-  txnToJson,
   type JsonCommitResult,
   type JsonEntry,
   type JsonStatus,
   type JsonTxn,
 } from "../json.ts";
+import { commitResultFromJson, txnToJson } from "../txn-json.ts";
 import { checkKey, checkRange, compareKeys, inRange, rangeStart, utf8Bytes } from "../keys.ts";
 import type {
   CommitResult,

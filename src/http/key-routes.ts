@@ -1,7 +1,7 @@
 /** `/v1/kv/{key}`: one value, raw bytes both ways. Every write is a transaction inside. */
 
 import type { GetResult } from "../kv.ts";
-import { schemas } from "../json.ts";
+import { schemas } from "../schemas.ts";
 import { HEADERS, PATHS, defaultContentType } from "../protocol.ts";
 import { validate } from "../schema.ts";
 import { etag, json } from "./answers.ts";

@@ -7,7 +7,7 @@ import { KvError } from "../errors.ts";
 import { entryToJson, type JsonEntry } from "../json.ts";
 import { checkKey, checkRange, inRange, type Range } from "../keys.ts";
 import type { ListResult, MaybePromise, Store } from "../kv.ts";
-import type { JsonRange } from "../messages.ts";
+import type { JsonRange } from "../json.ts";
 import { decodeCursor, encodeCursor } from "../protocol.ts";
 
 export interface ListRequest extends Omit<JsonRange, "key"> {

@@ -4,7 +4,7 @@
  */
 
 import type { ErrorCode } from "../errors.ts";
-import { schemas } from "../json.ts";
+import { schemas } from "../schemas.ts";
 import { HEADERS, PATHS } from "../protocol.ts";
 import type { Schema } from "../schema.ts";
 import { JSON_TYPE, STATUSES, json } from "./answers.ts";

@@ -1,7 +1,7 @@
 /** Schemas of what the API answers; what it is asked is described beside the JSON shapes. */
 
 import { ERROR_CODES } from "../errors.ts";
-import { schemas } from "../json.ts";
+import { schemas } from "../schemas.ts";
 import { LIMITS } from "../limits.ts";
 import type { ObjectSchema, Schema, UnionSchema } from "../schema.ts";
 

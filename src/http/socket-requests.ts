@@ -4,13 +4,8 @@
  */
 
 import { assert, KvError } from "../errors.ts";
-import {
-  commitResultToJson,
-  entryToJson,
-  txnFromJson,
-  valueFromJson,
-  type JsonTxn,
-} from "../json.ts";
+import { entryToJson, valueFromJson, type JsonTxn } from "../json.ts";
+import { commitResultToJson, txnFromJson } from "../txn-json.ts";
 import { checkKey } from "../keys.ts";
 import type { Check, MaybePromise, Store } from "../kv.ts";
 import {

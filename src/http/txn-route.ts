@@ -1,7 +1,9 @@
 /** `POST /v1/txn`: checks, and operations that take effect all or not at all. */
 
 import { KvError } from "../errors.ts";
-import { commitResultToJson, schemas, txnFromJson, type JsonTxn } from "../json.ts";
+import { type JsonTxn } from "../json.ts";
+import { schemas } from "../schemas.ts";
+import { commitResultToJson, txnFromJson } from "../txn-json.ts";
 import { PATHS } from "../protocol.ts";
 import { validate } from "../schema.ts";
 import { json } from "./answers.ts";
