@@ -1,14 +1,29 @@
 /**
- * A put or a delete of one key as the one transaction that it is, and what its result means. Used
- * by everything that takes single writes, whichever way their conditions came.
+ * A write of one key as the one transaction that it is, and what its result means. Used by
+ * everything that takes single writes, whichever way their conditions came.
  */
 
 import { KvError } from "../errors.ts";
-import type { Check, CommitResult, Operation, PutOperation, PutResult, Txn } from "../kv.ts";
+import type { JsonChanged } from "../json.ts";
+import type {
+  Check,
+  CommitResult,
+  IncrOperation,
+  IncrResult,
+  Operation,
+  PutOperation,
+  PutResult,
+  TouchOperation,
+  TouchResult,
+  Txn,
+} from "../kv.ts";
 import { quote } from "../text.ts";
+import { changedToJson } from "../txn-json.ts";
 
-/** The answer to a put, without what the transport adds. */
-export type PutAnswer = Omit<PutResult, "op">;
+export interface IncrAnswer extends JsonChanged {
+  /** The sum. */
+  value: string;
+}
 
 export interface DeleteAnswer {
   deleted: number;
@@ -19,25 +34,60 @@ export function putTxn(put: Omit<PutOperation, "op">, checks: readonly Check[]):
   return single({ op: "put", ...put }, checks);
 }
 
+export function incrTxn(incr: Omit<IncrOperation, "op">, checks: readonly Check[]): Txn {
+  return single({ op: "incr", ...incr }, checks);
+}
+
+export function touchTxn(touch: Omit<TouchOperation, "op">, checks: readonly Check[]): Txn {
+  // With this check an absent key is an answer, with the store's revision, and not a failure.
+  const present: Check = { key: touch.key, revision: 0, not: true };
+  return single({ op: "touch", ...touch }, [present, ...checks]);
+}
+
 export function deleteTxn(key: string, checks: readonly Check[]): Txn {
   return single({ op: "delete", key }, checks);
 }
 
+/**
+ * What a transaction of one operation comes to. Its failure is that of the request: there is
+ * nothing to count, so no index is told.
+ */
+export async function singleResult(committing: Promise<CommitResult>): Promise<CommitResult> {
+  try {
+    return await committing;
+  } catch (error) {
+    if (!(error instanceof KvError) || error.details.index === undefined) throw error;
+    const { index: _, ...details } = error.details;
+    throw new KvError(error.code, error.message, details, error.cause);
+  }
+}
+
 /** @throws `precondition_failed` when a check failed. */
-export function putAnswer(key: string, result: CommitResult): PutAnswer {
+export function putAnswer(key: string, result: CommitResult): JsonChanged {
   if (!result.succeeded) throw failedPrecondition(key, result);
   const [put] = result.results as [PutResult];
-  const { revision, createRevision, version } = put;
-  return { key, revision, createRevision, version };
+  return changedToJson(put);
+}
+
+/** @throws `precondition_failed` when a check failed. */
+export function incrAnswer(key: string, result: CommitResult): IncrAnswer {
+  if (!result.succeeded) throw failedPrecondition(key, result);
+  const [incr] = result.results as [IncrResult];
+  const { key: _, ...changed } = changedToJson(incr);
+  return { key, value: String(incr.value), ...changed };
+}
+
+/** @throws `not_found` when the key is absent, else `precondition_failed` when a check failed. */
+export function touchAnswer(key: string, result: CommitResult): JsonChanged {
+  if (!result.succeeded) throw absentOrFailed(key, result);
+  const [touch] = result.results as [TouchResult];
+  return changedToJson(touch);
 }
 
 /** @throws `not_found` when the key is absent, else `precondition_failed` when a check failed. */
 export function deleteAnswer(key: string, result: CommitResult): DeleteAnswer {
+  if (!result.succeeded) throw absentOrFailed(key, result);
   const [first] = result.results;
-  if (first?.op === "get") {
-    if (first.entry === undefined) throw absentKey(key, result.revision);
-    throw failedPrecondition(key, result);
-  }
   if (first?.op !== "delete" || first.deleted === 0) throw absentKey(key, result.revision);
   return { deleted: first.deleted, revision: result.revision };
 }
@@ -60,13 +110,21 @@ export function preconditionFailed(key: string, revision: number, storeRevision:
 // --- internal ---
 
 /** When a check fails, the same transaction says what the key is instead. */
-function single(operation: Operation, checks: readonly Check[]): Txn {
+function single(operation: Operation & { key: string }, checks: readonly Check[]): Txn {
   if (checks.length === 0) return { checks, then: [operation] };
   return { checks, then: [operation], else: [{ op: "get", key: operation.key, keys: true }] };
 }
 
+/** The revision at which a failed transaction found the key; 0 = absent. */
+function foundRevision({ results: [found] }: CommitResult): number {
+  return found?.op === "get" ? (found.entry?.revision ?? 0) : 0;
+}
+
 function failedPrecondition(key: string, result: CommitResult): KvError {
-  const [found] = result.results;
-  const revision = found?.op === "get" ? (found.entry?.revision ?? 0) : 0;
-  return preconditionFailed(key, revision, result.revision);
+  return preconditionFailed(key, foundRevision(result), result.revision);
+}
+
+function absentOrFailed(key: string, result: CommitResult): KvError {
+  if (foundRevision(result) === 0) return absentKey(key, result.revision);
+  return failedPrecondition(key, result);
 }
