@@ -111,6 +111,8 @@ export const WATCHER_PULLS_MAX = 4;
 export const FRAME_BYTES_MAX = 256 * KIB;
 /** Milliseconds between two frames of a watch when the store moves and its filter is silent. */
 export const PROGRESS_MS = 10_000;
+/** Blocking reads that wait at the same time. */
+export const KEY_WAITS_MAX = 50_000;
 
 // The client
 

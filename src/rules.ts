@@ -121,6 +121,24 @@ export function checkInteger(
   throw new KvError("invalid_argument", `${name} is ${value}; it must be an integer ${bounds}`);
 }
 
+/** The error for a revision above the newest one, which `name` asked for. */
+export function beyondError(name: string, asked: number, current: number): KvError {
+  return new KvError(
+    "invalid_argument",
+    `${name} is ${asked}, but the store is at revision ${current}`,
+    { revision: current },
+  );
+}
+
+/** The error for a revision that is forgotten; `oldest` is the smallest that `name` could ask for. */
+export function compactedError(name: string, asked: number, oldest: number): KvError {
+  return new KvError(
+    "compacted",
+    `${name} is ${asked}, which has been compacted; the smallest possible is ${oldest}`,
+    { oldest },
+  );
+}
+
 // --- internal ---
 
 function checkCheck(check: Check, limits: Limits): void {
@@ -166,20 +184,4 @@ function checkOperation(operation: Operation, limits: Limits): void {
 function checkCount(what: string, count: number, limit: number): void {
   if (count <= limit) return;
   throw new KvError("too_large", `${count} ${what}; at most ${limit} are allowed`, { limit });
-}
-
-function beyondError(name: string, asked: number, current: number): KvError {
-  return new KvError(
-    "invalid_argument",
-    `${name} is ${asked}, but the store is at revision ${current}`,
-    { revision: current },
-  );
-}
-
-function compactedError(name: string, asked: number, oldest: number): KvError {
-  return new KvError(
-    "compacted",
-    `${name} is ${asked}, which has been compacted; the smallest possible is ${oldest}`,
-    { oldest },
-  );
 }
