@@ -1,38 +1,42 @@
 /**
- * The plainest store that is right: every entry of every revision in memory, nothing clever. The property
- * tests compare the engines with it, so clarity beats speed everywhere in here.
+ * The plainest store that is right: every change of every key in memory, nothing clever. The
+ * property tests compare the engines with it, so clarity beats speed everywhere in here.
  */
 
 import { KvError } from "../../src/errors.ts";
-import {
-  checkBound,
-  checkKey,
-  checkRange,
-  compareKeys,
-  inRange,
-  utf8Bytes,
-} from "../../src/keys.ts";
+import { checkKey, checkRange, compareKeys, inRange, utf8Bytes } from "../../src/keys.ts";
 import type {
   Changes,
   ChangesOptions,
-  Check,
   Commit,
   CommitResult,
+  CompactResult,
+  DeleteEvent,
   Entry,
   Event,
   GetResult,
-  ListedEntry,
+  HistoryOptions,
+  HistoryResult,
   ListOptions,
   ListResult,
-  Operation,
-  OperationResult,
+  PutEvent,
   Range,
   ReadOptions,
   Status,
   Store,
   Txn,
 } from "../../src/kv.ts";
-import { LIMITS, PAGE_ENTRIES_DEFAULT, type Limits } from "../../src/limits.ts";
+import { EXPIRE_EVENTS_MAX, LIMITS, PAGE_ENTRIES_DEFAULT, type Limits } from "../../src/limits.ts";
+import {
+  checkCommitSize,
+  checkHistory,
+  checkList,
+  checkTxn,
+  checkWatchable,
+  readableRevision,
+} from "../../src/rules.ts";
+import { pageOf, withoutValue } from "./model/page.ts";
+import { holds, Run } from "./model/run.ts";
 
 export interface ModelOptions {
   /** The revision that the empty store begins with; 0 when left out. */
@@ -42,14 +46,18 @@ export interface ModelOptions {
   /** Commits that one chunk of `changes` looks at. */
   chunkCommitsMax?: number;
   limits?: Partial<Limits>;
+  /**
+   * Milliseconds since 1970. With one of its own, keys expire when a call looks at it; with the
+   * real one also by themselves.
+   */
+  clock?: () => number;
 }
 
 export interface ModelStore extends Store {
   get(key: string, options?: ReadOptions): GetResult;
   list(range: Range, options?: ListOptions): ListResult;
+  history(key: string, options?: HistoryOptions): HistoryResult;
   status(): Status;
-  /** Makes `revision` the oldest that can be read. */
-  compact(revision: number): void;
 }
 
 export function openModel(options: ModelOptions = {}): ModelStore {
@@ -58,20 +66,21 @@ export function openModel(options: ModelOptions = {}): ModelStore {
 
 // --- internal ---
 
-/** What a key was from a revision on; without an entry it was absent. */
-interface Past {
-  readonly revision: number;
-  readonly entry?: Entry;
-}
-
 class Model implements ModelStore {
   readonly limits: Limits;
   readonly capabilities = { history: true };
   readonly #id = crypto.randomUUID();
   readonly #step: number;
   readonly #chunkCommitsMax: number;
+  readonly #clock: () => number;
+  /** With the real clock: when the next key is due. */
+  readonly #timer: Timer | undefined;
   /** Every change of each key, oldest first. */
-  readonly #pasts = new Map<string, Past[]>();
+  readonly #pasts = new Map<string, Event[]>();
+  /** The entries of the newest revision. */
+  readonly #live = new Map<string, Entry>();
+  /** When those of them expire that do. */
+  readonly #deadlines = new Map<string, number>();
   readonly #commits: Commit[] = [];
   #revision: number;
   #oldest: number;
@@ -83,6 +92,8 @@ class Model implements ModelStore {
     this.limits = { ...LIMITS, ...options.limits };
     this.#step = options.step ?? 1;
     this.#chunkCommitsMax = options.chunkCommitsMax ?? 100;
+    this.#clock = options.clock ?? Date.now;
+    if (options.clock === undefined) this.#timer = new Timer(() => this.#onTime());
     this.#revision = options.revision ?? 0;
     this.#oldest = this.#revision;
   }
@@ -98,59 +109,63 @@ class Model implements ModelStore {
   list(range: Range, options: ListOptions = {}): ListResult {
     this.#checkOpen();
     checkRange(range);
-    if (options.after !== undefined) checkBound(options.after, "after");
-    const limit = options.limit ?? PAGE_ENTRIES_DEFAULT;
-    checkInteger("limit", limit, 1, this.limits.pageEntriesMax);
-    const at = this.#readable(options.revision);
+    checkList(options, this.limits);
+    const revision = this.#readable(options.revision);
+    const entries = [...this.#pasts.keys()].flatMap((key) => this.#entryAt(key, revision) ?? []);
+    return { revision, ...pageOf(entries, range, options, this.limits) };
+  }
 
-    const found: Entry[] = [];
-    for (const key of this.#pasts.keys()) {
-      if (!inRange(range, key)) continue;
-      if (options.after !== undefined && compareKeys(key, options.after) <= 0) continue;
-      const entry = this.#entryAt(key, at);
-      if (entry !== undefined) found.push(entry);
-    }
-    found.sort((a, b) => compareKeys(a.key, b.key));
+  history(key: string, options: HistoryOptions = {}): HistoryResult {
+    this.#checkOpen();
+    checkKey(key);
+    this.#expire();
+    checkHistory(options, this.#oldest, this.limits);
+    const { before = Number.POSITIVE_INFINITY, limit = PAGE_ENTRIES_DEFAULT } = options;
+    const pasts = this.#pasts.get(key) ?? [];
+    // Everything since the oldest revision, and the entry that the key had at it.
+    const atOldest = this.#entryAt(key, this.#oldest)?.revision;
+    const shown = pasts
+      .filter(({ revision }) => revision > this.#oldest || revision === atOldest)
+      .filter(({ revision }) => revision < before)
+      .toReversed();
 
-    const entries: ListedEntry[] = [];
+    const entries: HistoryResult["entries"][number][] = [];
     let bytes = 0;
-    for (const entry of found) {
+    for (const event of shown) {
       if (entries.length === limit || bytes > this.limits.pageBytesMax) break;
-      entries.push(options.keys ? withoutValue(entry) : entry);
-      if (!options.keys) bytes += entry.value.length;
+      if (event.type !== "put") entries.push(event);
+      else entries.push({ type: "put", ...(options.keys ? withoutValue(entryOf(event)) : event) });
+      if (event.type === "put" && !options.keys) bytes += event.value.length;
     }
-    return { revision: at, entries, more: entries.length < found.length };
+    return { revision: this.#revision, entries, more: entries.length < shown.length };
   }
 
   async commit(txn: Txn): Promise<CommitResult> {
     this.#checkOpen();
     checkTxn(txn, this.limits);
-    const failed: number[] = [];
-    for (const [index, check] of txn.checks.entries()) {
-      if (!this.#holds(check)) failed.push(index);
-    }
+    const now = this.#clock();
+    this.#expire(now);
+    const failed = [...txn.checks.keys()].filter((at) => !holds(txn.checks[at]!, this.#live));
     const succeeded = failed.length === 0;
-    const operations = succeeded ? txn.then : (txn.else ?? []);
 
     const revision = this.#revision + this.#step;
-    const { results, touched } = this.#run(operations, revision);
-    const events = this.#netEffect(touched, revision);
-    checkSize(events, this.limits);
-    if (events.length === 0) return { succeeded, revision: this.#revision, results, failed };
-    this.#apply({ revision, events });
-    return { succeeded, revision, results, failed };
+    const run = new Run(this.#live, { revision, now, limits: this.limits });
+    run.perform(succeeded ? txn.then : (txn.else ?? []));
+    const events = run.events();
+    checkCommitSize(events.length, bytesOf(events), this.limits);
+    if (events.length === 0) run.takeBackRevision();
+    else this.#apply({ revision, events });
+    return { succeeded, revision: this.#revision, results: run.results, failed };
   }
 
   async *changes(from: number, options: ChangesOptions = {}): AsyncGenerator<Changes> {
     const { range = {}, signal } = options;
     checkRange(range);
-    checkInteger("from", from, 0, Number.MAX_SAFE_INTEGER);
     let next = from;
     while (true) {
       if (signal?.aborted) return;
       this.#checkOpen();
-      if (next <= this.#oldest) throw compacted(this.#oldest + 1);
-      if (next > this.#revision + 1) throw beyond(this.#revision);
+      checkWatchable(next, this.#revision, this.#oldest);
       if (next > this.#revision) {
         await either(this.#moved.promise, signal);
         continue;
@@ -161,20 +176,21 @@ class Model implements ModelStore {
     }
   }
 
+  async compact(revision: number): Promise<CompactResult> {
+    this.#checkOpen();
+    this.#oldest = this.#readable(revision);
+    return { oldest: this.#oldest };
+  }
+
   status(): Status {
     this.#checkOpen();
-    let keys = 0;
-    let bytes = 0;
-    for (const [key, pasts] of this.#pasts) {
-      if (this.#entryAt(key, this.#revision) !== undefined) keys++;
-      for (const { entry } of pasts) bytes += utf8Bytes(key) + (entry?.value.length ?? 0);
-    }
+    this.#expire();
     return {
       store: this.#id,
       revision: this.#revision,
       oldest: this.#oldest,
-      keys,
-      bytes,
+      keys: this.#live.size,
+      bytes: bytesOf(this.#commits.flatMap(({ events }) => events)),
       engine: "model",
       durability: "none",
     };
@@ -182,98 +198,64 @@ class Model implements ModelStore {
 
   async close(): Promise<void> {
     this.#closed = true;
+    this.#timer?.stop();
     this.#moved.resolve();
-  }
-
-  compact(revision: number): void {
-    this.#readable(revision);
-    this.#oldest = revision;
   }
 
   #checkOpen(): void {
     if (this.#closed) throw new KvError("unavailable", "the store is closed");
   }
 
-  /** The revision to read at: `revision` when it can be read, else the newest. */
+  /** The revision to read at. Only a read of now looks at the clock. */
   #readable(revision: number | undefined): number {
-    if (revision === undefined) return this.#revision;
-    checkInteger("revision", revision, 0, Number.MAX_SAFE_INTEGER);
-    if (revision > this.#revision) throw beyond(this.#revision);
-    if (revision < this.#oldest) throw compacted(this.#oldest);
-    return revision;
+    if (revision === undefined) this.#expire();
+    return readableRevision(revision, this.#revision, this.#oldest);
   }
 
   #entryAt(key: string, revision: number): Entry | undefined {
-    return this.#pasts.get(key)?.findLast((past) => past.revision <= revision)?.entry;
+    const last = this.#pasts.get(key)?.findLast((event) => event.revision <= revision);
+    return last?.type === "put" ? entryOf(last) : undefined;
   }
 
-  #holds({ key, revision, not = false }: Check): boolean {
-    const current = this.#entryAt(key, this.#revision)?.revision ?? 0;
-    const wanted = typeof revision === "number" ? [revision] : revision;
-    return wanted.includes(current) !== not;
-  }
-
-  /**
-   * Runs operations without applying them. `touched` holds what each changed key has become (absent:
-   * `undefined`), in the order of the last operation that changed it.
-   */
-  #run(operations: readonly Operation[], revision: number) {
-    const touched = new Map<string, Entry | undefined>();
-    const current = (key: string): Entry | undefined =>
-      touched.has(key) ? touched.get(key) : this.#entryAt(key, this.#revision);
-    const touch = (key: string, entry: Entry | undefined): void => {
-      touched.delete(key);
-      touched.set(key, entry);
-    };
-
-    const results: OperationResult[] = [];
-    let readBytes = 0;
-    for (const operation of operations) {
-      const { op, key } = operation;
-      const before = current(key);
-      if (op === "put") {
-        const entry = changed(before, operation.value, operation.contentType, key, revision);
-        touch(key, entry);
-        const { createRevision, version } = entry;
-        results.push({ op, key, revision, createRevision, version });
-      } else if (op === "delete") {
-        if (before !== undefined) touch(key, undefined);
-        undoPuts(results, key);
-        results.push({ op, deleted: before === undefined ? 0 : 1 });
-      } else {
-        const entry = before !== undefined && operation.keys ? withoutValue(before) : before;
-        if (before !== undefined && !operation.keys) readBytes += before.value.length;
-        checkCount("bytes read", readBytes, this.limits.commitBytesMax);
-        results.push(entry === undefined ? { op } : { op, entry });
-      }
+  /** Commits the end of every key that is due, those first whose time ran out first. */
+  #expire(now: number = this.#clock()): void {
+    const due = [...this.#deadlines]
+      .filter(([, deadline]) => deadline <= now)
+      .toSorted(([a, first], [b, second]) => first - second || compareKeys(a, b));
+    while (due.length > 0) {
+      const revision = this.#revision + this.#step;
+      const events = due
+        .splice(0, EXPIRE_EVENTS_MAX)
+        .map(([key]): DeleteEvent => ({ type: "expire", key, revision }));
+      this.#apply({ revision, events });
     }
-    return { results, touched };
   }
 
-  #netEffect(touched: ReadonlyMap<string, Entry | undefined>, revision: number): Event[] {
-    const events: Event[] = [];
-    for (const [key, entry] of touched) {
-      if (entry !== undefined) events.push({ type: "put", ...entry });
-      else if (this.#entryAt(key, this.#revision) !== undefined) {
-        events.push({ type: "delete", key, revision });
-      }
-    }
-    return events;
+  #onTime(): void {
+    this.#expire();
+    // The platform calls up to a millisecond early.
+    this.#setTimer();
+  }
+
+  #setTimer(): void {
+    let first = Number.POSITIVE_INFINITY;
+    for (const deadline of this.#deadlines.values()) first = Math.min(first, deadline);
+    this.#timer?.set(first - this.#clock());
   }
 
   #apply(commit: Commit): void {
-    const { revision, events } = commit;
-    for (const event of events) {
+    for (const event of commit.events) {
       if (!this.#pasts.has(event.key)) this.#pasts.set(event.key, []);
-      const pasts = this.#pasts.get(event.key)!;
-      if (event.type !== "put") pasts.push({ revision });
-      else {
-        const { type: _, ...entry } = event;
-        pasts.push({ revision, entry });
-      }
+      this.#pasts.get(event.key)!.push(event);
+      this.#live.delete(event.key);
+      this.#deadlines.delete(event.key);
+      if (event.type !== "put") continue;
+      this.#live.set(event.key, entryOf(event));
+      if (event.expiresAt !== undefined) this.#deadlines.set(event.key, event.expiresAt);
     }
     this.#commits.push(commit);
-    this.#revision = revision;
+    this.#revision = commit.revision;
+    this.#setTimer();
     this.#moved.resolve();
     this.#moved = Promise.withResolvers<void>();
   }
@@ -292,83 +274,40 @@ class Model implements ModelStore {
   }
 }
 
-/** The entry that a put makes of `before`. A second put in one transaction is the same change. */
-function changed(
-  before: Entry | undefined,
-  value: Uint8Array,
-  contentType: string,
-  key: string,
-  revision: number,
-): Entry {
-  const createRevision = before?.createRevision ?? revision;
-  let version = 1;
-  if (before !== undefined) {
-    version = before.revision === revision ? before.version : before.version + 1;
-  }
-  return { key, value: value.slice(), contentType, revision, createRevision, version };
-}
+/** Calls once after a time, which may be set anew; keeps no process alive. */
+class Timer {
+  readonly #call: () => void;
+  #timeout: ReturnType<typeof setTimeout> | undefined;
 
-/** A delete undoes the puts of its key before it in the same transaction. */
-function undoPuts(results: OperationResult[], key: string): void {
-  for (const [index, result] of results.entries()) {
-    if (result.op === "put" && result.key === key) {
-      results[index] = { op: "put", key, revision: 0, createRevision: 0, version: 0 };
-    }
+  constructor(call: () => void) {
+    this.#call = call;
   }
-}
 
-function checkTxn(txn: Txn, limits: Limits): void {
-  checkCount("checks", txn.checks.length, limits.txnChecksMax);
-  checkCount("then", txn.then.length, limits.txnOperationsMax);
-  checkCount("else", txn.else?.length ?? 0, limits.txnOperationsMax);
-  for (const { key, revision } of txn.checks) {
-    checkKey(key);
-    const revisions = typeof revision === "number" ? [revision] : revision;
-    if (revisions.length === 0) throw new KvError("invalid_argument", "a check has no revision");
-    for (const one of revisions) checkInteger("revision", one, 0, Number.MAX_SAFE_INTEGER);
+  /** `ms` from now; never when it is infinite. */
+  set(ms: number): void {
+    this.stop();
+    if (ms === Number.POSITIVE_INFINITY) return;
+    // A longer time would overflow: the platform would call at once.
+    this.#timeout = setTimeout(this.#call, Math.min(Math.max(ms, 0), 2 ** 31 - 1));
+    this.#timeout.unref();
   }
-  for (const operation of [...txn.then, ...(txn.else ?? [])]) {
-    checkKey(operation.key);
-    if (operation.op !== "put") continue;
-    checkCount("bytes of a value", operation.value.length, limits.valueBytesMax);
-    const { contentType } = operation;
-    checkCount("characters of a content type", contentType.length, limits.contentTypeCharsMax);
-    if (!/^[!-~]([ -~]*[!-~])?$/.test(contentType)) {
-      throw new KvError("invalid_argument", "the content type is not visible ASCII");
-    }
+
+  stop(): void {
+    clearTimeout(this.#timeout);
   }
 }
 
-function checkSize(events: readonly Event[], limits: Limits): void {
-  checkCount("events of a commit", events.length, limits.commitEventsMax);
+function entryOf(event: PutEvent): Entry {
+  const { type: _, ...entry } = event;
+  return entry;
+}
+
+function bytesOf(events: readonly Event[]): number {
   let bytes = 0;
   for (const event of events) {
     bytes += utf8Bytes(event.key) + (event.type === "put" ? event.value.length : 0);
   }
-  checkCount("bytes of a commit", bytes, limits.commitBytesMax);
-}
-
-function checkCount(what: string, count: number, limit: number): void {
-  if (count <= limit) return;
-  throw new KvError("too_large", `${what}: ${count} are more than ${limit}`, { limit });
-}
-
-function checkInteger(name: string, value: number, min: number, max: number): void {
-  if (Number.isSafeInteger(value) && value >= min && value <= max) return;
-  throw new KvError("invalid_argument", `${name} is ${value}; it is an integer ${min} to ${max}`);
-}
-
-function compacted(oldest: number): KvError {
-  return new KvError("compacted", `compacted; the oldest possible is ${oldest}`, { oldest });
-}
-
-function beyond(revision: number): KvError {
-  return new KvError("invalid_argument", `the store is at revision ${revision}`, { revision });
-}
-
-function withoutValue(entry: Entry): ListedEntry {
-  const { value: _, ...info } = entry;
-  return info;
+  return bytes;
 }
 
 /** Resolves with `promise` or when `signal` aborts. */
