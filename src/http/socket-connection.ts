@@ -24,11 +24,12 @@ import type { CreatedWatch, Hub, WatchSession } from "../watch/hub.ts";
 import type { Subscriber } from "../watch/subscriber.ts";
 import { Queue } from "./queue.ts";
 import {
-  isWrite,
+  kindOf,
   parseRequest,
   RequestError,
   runRequest,
   type RequestContext,
+  type RequestKind,
   type RequestResult,
 } from "./socket-requests.ts";
 
@@ -57,6 +58,13 @@ export interface ConnectionOptions {
  */
 const HOLD_BYTES = WATCHER_UNSENT_BYTES_MAX;
 
+/** Requests of a kind that run at the same time. */
+const RUNNING_MAX: Readonly<Record<RequestKind, number>> = {
+  read: SOCKET_READS_MAX,
+  write: SOCKET_REQUESTS_MAX,
+  compact: 1,
+};
+
 interface Begun {
   readonly request: SocketRequest;
   readonly bytes: number;
@@ -74,7 +82,7 @@ export class Connection implements Subscriber {
   /** Requests begun and not answered, all of one kind, and the bytes of their messages. */
   #running = 0;
   #runningBytes = 0;
-  #writing = false;
+  #kind: RequestKind = "read";
   /** What was to be sent while too much was unsent. */
   readonly #held = new Queue<string>();
   #paused = false;
@@ -214,9 +222,9 @@ export class Connection implements Subscriber {
 
   #mayBegin({ request, bytes }: Begun): boolean {
     if (this.#running === 0) return true;
-    if (isWrite(request) !== this.#writing) return false;
+    if (kindOf(request) !== this.#kind) return false;
     if (this.#runningBytes + bytes > SOCKET_REQUEST_BYTES_MAX) return false;
-    return this.#running < (this.#writing ? SOCKET_REQUESTS_MAX : SOCKET_READS_MAX);
+    return this.#running < RUNNING_MAX[this.#kind];
   }
 
   #begin({ request, bytes }: Begun): void {
@@ -232,7 +240,7 @@ export class Connection implements Subscriber {
       this.#succeeds(id, result);
       return;
     }
-    this.#writing = isWrite(request);
+    this.#kind = kindOf(request);
     this.#running++;
     this.#runningBytes += bytes;
     void result

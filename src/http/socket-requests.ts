@@ -4,22 +4,18 @@
  */
 
 import { assert, KvError } from "../errors.ts";
-import { entryToJson, valueFromJson, type JsonTxn } from "../json.ts";
-import { commitResultToJson, txnFromJson } from "../txn-json.ts";
-import { checkKey } from "../keys.ts";
-import type { Check, MaybePromise, Store } from "../kv.ts";
+import { rangeFromJson } from "../json.ts";
+import type { MaybePromise, Store } from "../kv.ts";
+import { SOCKET_ID_CHARS_MAX } from "../limits.ts";
 import {
   socketRequestSchema,
   type RequestId,
   type SocketRequest,
   type SocketResults,
 } from "../messages.ts";
-import { SOCKET_ID_CHARS_MAX } from "../limits.ts";
-import { defaultContentType } from "../protocol.ts";
 import { validate } from "../schema.ts";
 import type { CreatedWatch, WatchSession } from "../watch/hub.ts";
-import { listPage, readRange } from "./listing.ts";
-import { absentKey, deleteAnswer, deleteTxn, putAnswer, putTxn } from "./single.ts";
+import { runOperation } from "./socket-operations.ts";
 
 type Operation = SocketRequest["op"];
 type Request<O extends Operation> = Extract<SocketRequest, { op: O }>;
@@ -36,11 +32,26 @@ export interface RequestContext {
 export type RequestResult = SocketResults[keyof SocketResults] | undefined;
 
 /**
- * Whether the effect of a request is a change: those that change are handed to the store in the
- * order sent without waiting for each other, and so are those that do not.
+ * Requests that may run at the same time as others of their kind: the store takes writes in the
+ * order in which they are handed over, and reads change nothing. Forgetting history has to wait for
+ * what is written before it, so it runs alone.
  */
-export function isWrite({ op }: SocketRequest): boolean {
-  return op === "put" || op === "delete" || op === "txn";
+export type RequestKind = "read" | "write" | "compact";
+
+export function kindOf({ op }: SocketRequest): RequestKind {
+  switch (op) {
+    case "put":
+    case "delete":
+    case "deleteRange":
+    case "incr":
+    case "touch":
+    case "txn":
+      return "write";
+    case "compact":
+      return "compact";
+    default:
+      return "read";
+  }
 }
 
 /** What a message asks for. @throws `RequestError` for anything that is no well-formed request. */
@@ -77,22 +88,13 @@ export function runRequest(
   context: RequestContext,
   request: SocketRequest,
 ): MaybePromise<RequestResult> {
-  const { store } = context;
   switch (request.op) {
-    case "get":
-      return get(store, request);
-    case "put":
-      return put(store, request);
-    case "delete":
-      return remove(store, request);
-    case "list":
-      return listPage(store, request);
-    case "txn":
-      return txn(store, request);
     case "watch":
       return watch(context, request);
     case "unwatch":
       return unwatch(context.session, request);
+    default:
+      return runOperation(context.store, request);
   }
 }
 
@@ -106,49 +108,9 @@ function readableId(json: unknown): RequestId | null {
   return isShort && id.isWellFormed() ? id : null;
 }
 
-function get(store: Store, { key, revision }: Request<"get">): MaybePromise<SocketResults["get"]> {
-  checkKey(key);
-  const answer = ({ revision, entry }: Awaited<ReturnType<Store["get"]>>) => {
-    if (entry === undefined) throw absentKey(key, revision);
-    return { revision, entry: entryToJson(entry) };
-  };
-  const found = store.get(key, revision === undefined ? undefined : { revision });
-  return found instanceof Promise ? found.then(answer) : answer(found);
-}
-
-async function put(store: Store, request: Request<"put">): Promise<SocketResults["put"]> {
-  const { key } = request;
-  checkKey(key);
-  const value = valueFromJson(request, "the request");
-  const contentType = request.contentType ?? defaultContentType(value);
-  const txn = putTxn({ key, value, contentType }, checksOf(request));
-  return putAnswer(key, await store.commit(txn));
-}
-
-async function remove(store: Store, request: Request<"delete">): Promise<SocketResults["delete"]> {
-  const { key } = request;
-  checkKey(key);
-  return deleteAnswer(key, await store.commit(deleteTxn(key, checksOf(request))));
-}
-
-function checksOf(request: Request<"put"> | Request<"delete">): Check[] {
-  const { key, ifRevision } = request;
-  const ifAbsent = request.op === "put" && request.ifAbsent === true;
-  if (ifAbsent && ifRevision !== undefined) {
-    throw new KvError("invalid_argument", `"ifAbsent" and "ifRevision" exclude each other`);
-  }
-  if (ifAbsent) return [{ key, revision: 0 }];
-  return ifRevision === undefined ? [] : [{ key, revision: ifRevision }];
-}
-
-async function txn(store: Store, request: Request<"txn">): Promise<SocketResults["txn"]> {
-  const json: JsonTxn = request;
-  return commitResultToJson(await store.commit(txnFromJson(json)));
-}
-
 async function watch(context: RequestContext, request: Request<"watch">): Promise<undefined> {
   const { id, from } = request;
-  const range = readRange(request);
+  const range = rangeFromJson(request);
   let announced = false;
   await context.session.watch({
     range,
