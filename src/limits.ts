@@ -154,9 +154,13 @@ export const RECENT_BYTES_MAX = 4 * MIB;
 export const MARK_BYTES = 16 * KIB;
 /** Bytes of log that one pull of `changes` reads at most before it answers. */
 export const CHANGES_SCAN_BYTES = 1 * MIB;
+/** Keys that the lists and deletions of ranges of one transaction look at. */
+export const TXN_SCAN_KEYS_MAX = 250_000;
 /** Keys that expire in one commit, at most. */
 export const EXPIRE_EVENTS_MAX = 2_000;
 /** Milliseconds after which the clock is looked at again for keys that are due: it may jump. */
 export const EXPIRE_LOOK_MS_MAX = 1_000;
-/** Keys, or changes of one key, that a read looks at before it lets others have their turn. */
-export const READ_SLICE = 2_048;
+/** Milliseconds that a read goes on before it lets others have their turn. */
+export const READ_SLICE_MS = 5;
+/** Deleted keys that are forgotten in one turn after a compaction. */
+export const TOMBSTONES_SLICE = 2_048;

@@ -1,89 +1,109 @@
 /**
  * Evaluates transactions one after the other against the state plus what the batch itself did so
  * far. Changes nothing: what comes out is commits to write, and answers to give once they are
- * durable.
+ * durable. A key that is overdue goes by a commit of its own before a transaction meets it.
  */
 
+import { KvError } from "../errors.ts";
 import { utf8Bytes } from "../keys.ts";
-import type { Check, CommitResult, ListedEntry, Operation, OperationResult, Txn } from "../kv.ts";
-import type { Limits } from "../limits.ts";
-import { checkCommitSize, checkReadSize } from "../rules.ts";
+import type { Check, CommitResult, Operation, OperationResult, Txn } from "../kv.ts";
+import { EXPIRE_EVENTS_MAX, type Limits } from "../limits.ts";
+import { checkCommitSize } from "../rules.ts";
 import type { PendingCommit, PendingEvent } from "./log.ts";
-
-/** What is known of a key's newest change; a deleted key has version 0. */
-export interface Known {
-  readonly revision: number;
-  readonly createRevision: number;
-  readonly version: number;
-  readonly contentType: string;
-}
-
-/** The durable state below a batch. */
-export interface State<K extends Known> {
-  revision(): number;
-  /** The key's newest change, `undefined` when it never had one. */
-  known(key: string): K | undefined;
-  value(key: string, known: K): Uint8Array;
-}
-
-/** A put of this batch. */
-interface Pending extends Known {
-  readonly value: Uint8Array;
-}
+import { Run, type Pending } from "./run.ts";
+import type { Known, State } from "./state.ts";
 
 export class Batch<K extends Known> {
   readonly commits: PendingCommit[] = [];
   readonly #state: State<K>;
   readonly #limits: Limits;
-  /** What keys became by earlier transactions of this batch. */
-  readonly #changed = new Map<string, Pending>();
+  /** The time of the batch, in milliseconds since 1970. */
+  readonly #now: number;
+  /** What keys became by earlier commits of this batch. */
+  readonly #changed = new Map<string, Pending | Gone>();
   #revision: number;
 
-  constructor(state: State<K>, limits: Limits) {
+  constructor(state: State<K>, limits: Limits, now: number) {
     this.#state = state;
     this.#limits = limits;
+    this.#now = now;
     this.#revision = state.revision();
+  }
+
+  /** Adds a commit in which keys expire, of those among `keys` that are overdue. */
+  expire(keys: Iterable<string>): void {
+    const overdue = new Set<string>();
+    for (const key of keys) if (this.#isOverdue(key)) overdue.add(key);
+    if (overdue.size === 0) return;
+    const revision = ++this.#revision;
+    const events = Array.from(overdue, (key): PendingEvent => {
+      const previousRevision = this.#known(key)!.revision;
+      return { type: "expire", key, previousRevision, ...NOTHING };
+    });
+    for (const key of overdue) this.#changed.set(key, { revision, ...NOTHING });
+    this.commits.push({ revision, events });
   }
 
   /**
    * The answer to a transaction; its commit, if it changes anything, is added to `commits`.
-   * @throws `too_large` when its commit or its reads pass the limits: then it changes nothing.
+   * @throws what an operation fails with, and `too_large` when its commit or its reads pass the
+   * limits: then it changes nothing.
    */
   evaluate(txn: Txn): CommitResult {
+    this.#expireFirst(txn.checks.map(({ key }) => key));
     const failed: number[] = [];
     for (const [at, check] of txn.checks.entries()) if (!this.#holds(check)) failed.push(at);
     const succeeded = failed.length === 0;
-    const run = new Run(this.#revision + 1, (key) => this.#live(key));
-    for (const operation of succeeded ? txn.then : (txn.else ?? [])) this.#perform(run, operation);
+    const operations = succeeded ? txn.then : (txn.else ?? []);
+    this.#expireFirst(operations.map((operation) => ("key" in operation ? operation.key : "")));
+
+    const run = new Run({
+      revision: this.#revision + 1,
+      now: this.#now,
+      limits: this.#limits,
+      keys: this.#state.keys,
+      before: (key) => this.#live(key),
+      value: (key, known) => this.#value(key, known),
+    });
+    for (const [index, operation] of operations.entries()) perform(run, operation, index);
 
     const events = this.#netEffect(run.touched);
-    const results = run.results;
-    if (events.length === 0) return { succeeded, revision: this.#revision, results, failed };
+    if (events.length === 0) {
+      return { succeeded, revision: this.#revision, results: neverTaken(run), failed };
+    }
     let bytes = 0;
     for (const { key, value } of events) bytes += utf8Bytes(key) + value.length;
     checkCommitSize(events.length, bytes, this.#limits);
     this.#revision = run.revision;
     this.#remember(run);
     this.commits.push({ revision: run.revision, events });
-    return { succeeded, revision: run.revision, results, failed };
+    return { succeeded, revision: run.revision, results: run.results, failed };
   }
 
-  #perform(run: Run, operation: Operation): void {
-    if (operation.op === "put") run.put(operation.key, operation.value, operation.contentType);
-    else if (operation.op === "delete") run.delete(operation.key);
-    else {
-      const entry = this.#entry(operation.key, run.current(operation.key), operation.keys ?? false);
-      // At once: what is too large in all must not be read to its end.
-      run.readBytes += entry?.value?.length ?? 0;
-      checkReadSize(run.readBytes, this.#limits);
-      run.results.push(entry === undefined ? { op: "get" } : { op: "get", entry });
+  #holds(check: Check): boolean {
+    return this.#fits(check) !== (check.not ?? false);
+  }
+
+  #fits(check: Check): boolean {
+    const known = this.#live(check.key);
+    if (check.value !== undefined) {
+      return known !== undefined && sameBytes(this.#value(check.key, known), check.value);
+    }
+    if (check.version !== undefined) return isOneOf(known?.version ?? 0, check.version);
+    return isOneOf(known?.revision ?? 0, check.revision);
+  }
+
+  /** Lets those of `keys` that are overdue expire, in commits of their own. */
+  #expireFirst(keys: readonly string[]): void {
+    const overdue = keys.filter((key) => this.#isOverdue(key));
+    for (let at = 0; at < overdue.length; at += EXPIRE_EVENTS_MAX) {
+      this.expire(overdue.slice(at, at + EXPIRE_EVENTS_MAX));
     }
   }
 
-  #holds({ key, revision, not = false }: Check): boolean {
-    const current = this.#live(key)?.revision ?? 0;
-    const holds = typeof revision === "number" ? revision === current : revision.includes(current);
-    return holds !== not;
+  #isOverdue(key: string): boolean {
+    const deadline = this.#known(key)?.deadline ?? 0;
+    return deadline !== 0 && deadline <= this.#now;
   }
 
   #known(key: string): Known | undefined {
@@ -96,14 +116,9 @@ export class Batch<K extends Known> {
     return known !== undefined && known.version > 0 ? known : undefined;
   }
 
-  #entry(key: string, known: Known | undefined, keys: boolean): ListedEntry | undefined {
-    if (known === undefined) return undefined;
-    const { contentType, revision, createRevision, version } = known;
-    const info = { key, contentType, revision, createRevision, version };
-    if (keys) return info;
+  #value(key: string, known: Known): Uint8Array {
     // What no transaction of this batch changed came out of the state as it is.
-    const value = "value" in known ? (known as Pending).value : this.#state.value(key, known as K);
-    return { ...info, value };
+    return "value" in known ? (known as Pending).value : this.#state.value(key, known as K);
   }
 
   #netEffect(touched: ReadonlyMap<string, Pending | undefined>): PendingEvent[] {
@@ -112,8 +127,8 @@ export class Batch<K extends Known> {
       const before = this.#known(key);
       const previousRevision = before?.revision ?? 0;
       if (pending !== undefined) {
-        const { value, contentType, createRevision, version } = pending;
-        const put = { value, contentType, previousRevision, createRevision, version };
+        const { value, contentType, createRevision, version, deadline } = pending;
+        const put = { value, contentType, previousRevision, createRevision, version, deadline };
         events.push({ type: "put", key, ...put });
       } else if (before !== undefined && before.version > 0) {
         events.push({ type: "delete", key, previousRevision, ...NOTHING });
@@ -130,69 +145,61 @@ export class Batch<K extends Known> {
   }
 }
 
+/** Does an operation look at keys that it does not name? */
+export function readsRange({ then, else: otherwise = [] }: Txn): boolean {
+  return then.some(isRanged) || otherwise.some(isRanged);
+}
+
 // --- internal ---
 
-const NOTHING = { value: new Uint8Array(0), contentType: "", createRevision: 0, version: 0 };
+/** A key that a commit of this batch has removed. */
+type Gone = Known & { readonly value: Uint8Array };
 
-/** One run of a list of operations. */
-class Run {
-  readonly revision: number;
-  readonly results: OperationResult[] = [];
-  /** Bytes of values in the results of gets. */
-  readBytes = 0;
-  /**
-   * What keys become (`undefined`: absent), in the order of the last operation that changed each.
-   */
-  readonly touched = new Map<string, Pending | undefined>();
-  /** Where the results are of each key's puts that no delete has undone. */
-  readonly #puts = new Map<string, number[]>();
-  readonly #before: (key: string) => Known | undefined;
+const NOTHING = {
+  value: new Uint8Array(0),
+  contentType: "",
+  createRevision: 0,
+  version: 0,
+  deadline: 0,
+};
 
-  constructor(revision: number, before: (key: string) => Known | undefined) {
-    this.revision = revision;
-    this.#before = before;
+function isRanged({ op }: Operation): boolean {
+  return op === "list" || op === "deleteRange";
+}
+
+function perform(run: Run, operation: Operation, index: number): void {
+  try {
+    run.perform(operation);
+  } catch (error) {
+    if (!(error instanceof KvError)) throw error;
+    throw new KvError(error.code, error.message, { ...error.details, index }, error.cause);
   }
+}
 
-  /** What the operations so far made of a key; `undefined` when it is absent. */
-  current(key: string): Known | undefined {
-    return this.touched.has(key) ? this.touched.get(key) : this.#before(key);
-  }
+/**
+ * Results of a transaction that changed nothing in the end: a revision that is not taken must not
+ * be shown, whatever its operations saw of each other.
+ */
+function neverTaken({ results, revision }: Run): OperationResult[] {
+  const zero = <E extends { revision: number; createRevision: number }>(entry: E): E =>
+    entry.revision === revision
+      ? {
+          ...entry,
+          revision: 0,
+          createRevision: entry.createRevision === revision ? 0 : entry.createRevision,
+        }
+      : entry;
+  return results.map((result) => {
+    if (result.op === "list") return { ...result, entries: result.entries.map(zero) };
+    if (result.op !== "get" || result.entry === undefined) return result;
+    return { op: "get", entry: zero(result.entry) };
+  });
+}
 
-  put(key: string, value: Uint8Array, contentType: string): void {
-    const { revision } = this;
-    const before = this.current(key);
-    const createRevision = before?.createRevision ?? revision;
-    let version = 1;
-    // A second put in the same transaction is the same change.
-    if (before !== undefined) version = before.version + Number(before.revision !== revision);
-    // A copy stays in memory: the caller may use its bytes again once it was answered.
-    const copy = value.slice();
-    this.#touch(key, { value: copy, contentType, revision, createRevision, version });
-    const puts = this.#puts.get(key);
-    if (puts === undefined) this.#puts.set(key, [this.results.length]);
-    else puts.push(this.results.length);
-    this.results.push({ op: "put", key, revision, createRevision, version });
-  }
+function isOneOf(number: number, wanted: number | readonly number[]): boolean {
+  return typeof wanted === "number" ? number === wanted : wanted.includes(number);
+}
 
-  delete(key: string): void {
-    const deleted = this.current(key) === undefined ? 0 : 1;
-    if (deleted === 1) {
-      if (this.touched.get(key) !== undefined) this.#undoPuts(key);
-      this.#touch(key, undefined);
-    }
-    this.results.push({ op: "delete", deleted });
-  }
-
-  #touch(key: string, pending: Pending | undefined): void {
-    this.touched.delete(key);
-    this.touched.set(key, pending);
-  }
-
-  /** The puts of a key that is now deleted left no trace: their results say so. */
-  #undoPuts(key: string): void {
-    for (const at of this.#puts.get(key) ?? []) {
-      this.results[at] = { op: "put", key, revision: 0, createRevision: 0, version: 0 };
-    }
-    this.#puts.delete(key);
-  }
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
 }

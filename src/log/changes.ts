@@ -4,7 +4,14 @@ import { inRange } from "../keys.ts";
 import type { Changes, Commit, Event, PutEvent, Range } from "../kv.ts";
 import { CHANGES_SCAN_BYTES } from "../limits.ts";
 import { decodeUtf8 } from "../text.ts";
-import { KIND, recordBytes, recordContentType, recordKey, recordValue } from "./format.ts";
+import {
+  isChange,
+  KIND,
+  recordBytes,
+  recordContentType,
+  recordKey,
+  recordValue,
+} from "./format.ts";
 import type { Log } from "./log.ts";
 import { damage, endsCommit, type ScannedRecord } from "./segment.ts";
 
@@ -22,9 +29,11 @@ export function readChanges(log: Log, from: number, applied: number, range: Rang
     const { header } = record;
     // After a failed write there may be records that no read shows.
     if (header.revision > applied) return false;
+    bytes += recordBytes(header);
+    // What is noted between commits is no change.
+    if (!isChange(header.kind)) return bytes < CHANGES_SCAN_BYTES;
     const event = matchingEvent(record, range);
     if (event !== undefined) events.push(event);
-    bytes += recordBytes(header);
     if (!endsCommit(header)) return true;
     if (events.length > 0) commits.push({ revision: header.revision, events });
     events = [];

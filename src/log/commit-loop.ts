@@ -1,7 +1,8 @@
 /**
  * The commit loop: transactions queue while the batch before them syncs, then all of them are
  * evaluated in order, written with one write and one fdatasync, applied, and answered. So nothing
- * that is not durable is ever shown, and conditions are exact.
+ * that is not durable is ever shown, and conditions are exact. Keys that are due expire at the head
+ * of each batch, a bounded number of them; without transactions too.
  *
  *   queued ──▶ evaluated ──▶ written ──▶ synced ──▶ applied ──▶ answered
  *                  │             └─ disk full: cut off again, storage_full
@@ -10,19 +11,30 @@
 
 import { KvError } from "../errors.ts";
 import { utf8Bytes } from "../keys.ts";
-import type { CommitResult, Operation, Txn } from "../kv.ts";
-import type { Limits } from "../limits.ts";
-import { BATCH_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_TXNS_MAX } from "../limits.ts";
-import { Batch, type Known, type State } from "./batch.ts";
+import type { Check, CommitResult, CompactResult, Operation, Txn } from "../kv.ts";
+import {
+  BATCH_BYTES_MAX,
+  EXPIRE_EVENTS_MAX,
+  EXPIRE_LOOK_MS_MAX,
+  QUEUE_BYTES_MAX,
+  QUEUE_TXNS_MAX,
+  type Limits,
+} from "../limits.ts";
+import { Batch, readsRange } from "./batch.ts";
+import type { Expiry } from "./expiry.ts";
 import { SpaceError, type PendingCommit, type Placed } from "./log.ts";
+import type { Known, State } from "./state.ts";
 
 export interface CommitLoopOptions<K extends Known> {
   readonly state: State<K>;
+  readonly expiry: Expiry;
   readonly limits: Limits;
   /** Writes and syncs. `SpaceError` = nothing was written; any other error is the end. */
   readonly append: (commits: readonly PendingCommit[]) => Promise<readonly Placed[]>;
   /** Shows what is durable now to readers and watchers. */
   readonly apply: (commits: readonly PendingCommit[], placed: readonly Placed[]) => void;
+  /** Makes a revision the oldest readable one, durably. Fails as `append`. */
+  readonly compact: (revision: number) => Promise<CompactResult>;
   /** Told in one line when the disk becomes full, and when there is room again. */
   readonly notice: (message: string) => void;
   /** Milliseconds since 1970. */
@@ -36,8 +48,11 @@ export interface CommitLoopOptions<K extends Known> {
 
 export class CommitLoop<K extends Known> {
   readonly #options: CommitLoopOptions<K>;
-  #queue: Waiting[] = [];
+  #queue: Queued[] = [];
   #queuedBytes = 0;
+  /** While the disk is full: when keys that are due are tried again. */
+  #expireAgainAt = 0;
+  #closing = false;
   #running: Promise<void> | undefined;
   #failed: KvError | undefined;
   /** While the disk is full: when a write was last refused. */
@@ -52,67 +67,110 @@ export class CommitLoop<K extends Known> {
    * effect.
    */
   commit(txn: Txn): Promise<CommitResult> {
+    return this.#enqueue(bytesOf(txn), (answer) => ({ txn, ...answer }));
+  }
+
+  /** Queues a compaction; it comes after what was queued before. */
+  compact(revision: number): Promise<CompactResult> {
+    return this.#enqueue(OVERHEAD_BYTES, (answer) => ({ compact: revision, ...answer }));
+  }
+
+  /** Keys may be due: lets them expire. */
+  wake(): void {
+    if (this.#failed !== undefined || this.#closing) return;
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when everything queued has been answered, and nothing is due. */
+  async idle(): Promise<void> {
+    await this.#running;
+  }
+
+  /** As `idle`, and lets no further keys expire. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.idle();
+  }
+
+  #enqueue<T>(bytes: number, make: (answer: Answer<T>) => Queued): Promise<T> {
     if (this.#failed !== undefined) return Promise.reject(stopped(this.#failed));
     if (this.#queuedBytes > QUEUE_BYTES_MAX || this.#queue.length >= QUEUE_TXNS_MAX) {
       const message = "too many writes are waiting for the disk; try again in a second";
       return Promise.reject(new KvError("unavailable", message));
     }
-    const bytes = bytesOf(txn);
-    const { promise, resolve, reject } = Promise.withResolvers<CommitResult>();
-    this.#queue.push({ txn, bytes, resolve, reject });
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    this.#queue.push(make({ bytes, resolve, reject }));
     this.#queuedBytes += bytes;
     this.#running ??= this.#run();
     return promise;
   }
 
-  /** Resolves when everything queued has been answered. */
-  async idle(): Promise<void> {
-    await this.#running;
-  }
-
   async #run(): Promise<void> {
     // What arrives in the same turn shares the first batch too.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
-      const waiting = this.#take();
+    while (this.#queue.length > 0 || (!this.#closing && this.#mayExpire(this.#options.clock()))) {
+      const taken = this.#take();
       try {
-        await this.#process(waiting);
+        if ("compact" in taken) await this.#compact(taken);
+        else await this.#process(taken);
       } catch (error) {
-        this.#fail(waiting, error as Error);
+        this.#fail("compact" in taken ? [taken] : taken, error as Error);
       }
     }
     this.#running = undefined;
+    this.#options.expiry.schedule(this.#expireAgainAt);
   }
 
-  /** The next batch: everything that waits, up to a number of bytes and at least one. */
-  #take(): Waiting[] {
-    let count = 0;
+  /** Are there keys to expire, and can that be tried? */
+  #mayExpire(now: number): boolean {
+    if (this.#failed !== undefined || !this.#options.expiry.isDue(now)) return false;
+    // A clock that was set back must not make the pause of a full disk longer.
+    return now >= this.#expireAgainAt || this.#expireAgainAt > now + EXPIRE_LOOK_MS_MAX;
+  }
+
+  /**
+   * A compaction, or the next batch: what waits up to a compaction, up to a number of bytes, and at
+   * least one.
+   */
+  #take(): Compacting | Waiting[] {
+    const waiting: Waiting[] = [];
     let bytes = 0;
-    for (const waiting of this.#queue) {
-      if (count > 0 && bytes + waiting.bytes > BATCH_BYTES_MAX) break;
-      bytes += waiting.bytes;
-      count++;
+    for (const queued of this.#queue) {
+      if ("compact" in queued) {
+        if (waiting.length > 0) break;
+        this.#queue.shift();
+        this.#queuedBytes -= queued.bytes;
+        return queued;
+      }
+      if (waiting.length > 0 && bytes + queued.bytes > BATCH_BYTES_MAX) break;
+      bytes += queued.bytes;
+      waiting.push(queued);
     }
     this.#queuedBytes -= bytes;
-    if (count === this.#queue.length) {
-      const all = this.#queue;
-      this.#queue = [];
-      return all;
-    }
-    return this.#queue.splice(0, count);
+    if (waiting.length === this.#queue.length) this.#queue = [];
+    else this.#queue.splice(0, waiting.length);
+    return waiting;
   }
 
-  async #process(waiting: readonly Waiting[]): Promise<void> {
-    const { state, limits, append, apply } = this.#options;
-    const batch = new Batch(state, limits);
-    const answers = waiting.map(({ txn }) => outcome(batch, txn));
+  async #process(taken: readonly Waiting[]): Promise<void> {
+    const { state, expiry, limits, append, apply, clock } = this.#options;
+    const now = clock();
+    const batch = new Batch(state, limits, now);
+    const due = this.#mayExpire(now) ? expiry.take(now, EXPIRE_EVENTS_MAX) : [];
+    batch.expire(due);
+    const answers = this.#evaluate(batch, taken, now);
+    // What could not be evaluated in this batch is the beginning of the next one.
+    const waiting = taken.slice(0, answers.length);
+    this.#putBack(taken.slice(answers.length));
     if (batch.commits.length > 0) {
       try {
         apply(batch.commits, await append(batch.commits));
         this.#noteRoom();
       } catch (error) {
-        if (error instanceof SpaceError) return this.#refuseForSpace(waiting, error);
-        throw error;
+        if (!(error instanceof SpaceError)) throw error;
+        expiry.giveBack(due);
+        this.#expireAgainAt = now + EXPIRE_LOOK_MS_MAX;
+        return this.#refuseForSpace(waiting, error);
       }
     }
     for (const [at, { resolve, reject }] of waiting.entries()) {
@@ -123,20 +181,54 @@ export class CommitLoop<K extends Known> {
   }
 
   /**
+   * Answers to as many transactions as this batch can have. One that looks at keys that it does not
+   * name has to find in the index what came before it, and nothing that is overdue.
+   */
+  #evaluate(batch: Batch<K>, waiting: readonly Waiting[], now: number): (CommitResult | Error)[] {
+    const answers: (CommitResult | Error)[] = [];
+    for (const { txn } of waiting) {
+      const isDue = this.#options.expiry.isDue(now);
+      const settled = batch.commits.length === 0 && !isDue;
+      if (settled || !readsRange(txn)) answers.push(outcome(batch, txn));
+      else if (batch.commits.length > 0 || this.#mayExpire(now)) break;
+      else answers.push(full("keys that are overdue cannot expire"));
+    }
+    return answers;
+  }
+
+  #putBack(waiting: readonly Waiting[]): void {
+    if (waiting.length === 0) return;
+    this.#queue.unshift(...waiting);
+    for (const { bytes } of waiting) this.#queuedBytes += bytes;
+  }
+
+  async #compact({ compact, resolve, reject }: Compacting): Promise<void> {
+    try {
+      resolve(await this.#options.compact(compact));
+      this.#noteRoom();
+    } catch (error) {
+      if (error instanceof SpaceError) {
+        this.#noteFull(error);
+        reject(full(error.message, error));
+      } else if (error instanceof KvError) reject(error);
+      else throw error;
+    }
+  }
+
+  /**
    * The batch was not written. Each transaction is evaluated again, alone: one that changes nothing
    * is answered, so that reads and refusals do not depend on writes that never happened.
    */
   #refuseForSpace(waiting: readonly Waiting[], cause: SpaceError): void {
     this.#noteFull(cause);
+    const { state, expiry, limits, clock } = this.#options;
     for (const { txn, resolve, reject } of waiting) {
-      const batch = new Batch(this.#options.state, this.#options.limits);
+      const batch = new Batch(state, limits, clock());
       const answer = outcome(batch, txn);
+      const unsettled = readsRange(txn) && expiry.isDue(clock());
       if (answer instanceof Error) reject(answer);
-      else if (batch.commits.length === 0) resolve(answer);
-      else {
-        const message = `the disk is full (${cause.message}); nothing was changed`;
-        reject(new KvError("storage_full", message, {}, cause));
-      }
+      else if (batch.commits.length === 0 && !unsettled) resolve(answer);
+      else reject(full(cause.message, cause));
     }
   }
 
@@ -158,7 +250,7 @@ export class CommitLoop<K extends Known> {
   }
 
   /** Nobody knows whether the batch is on the disk. It is never tried again. */
-  #fail(waiting: readonly Waiting[], cause: Error): void {
+  #fail(waiting: readonly Queued[], cause: Error): void {
     const failed = new KvError(
       "outcome_unknown",
       `writing the log failed (${cause.message}); the write may have been applied`,
@@ -166,11 +258,12 @@ export class CommitLoop<K extends Known> {
       cause,
     );
     this.#failed = failed;
-    for (const { reject } of waiting) reject(failed);
     const queue = this.#queue;
     this.#queue = [];
     this.#queuedBytes = 0;
+    // First those that were put back: they were in no write.
     for (const { reject } of queue) reject(stopped(failed));
+    for (const { reject } of waiting) reject(failed);
     this.#options.fatal(failed);
   }
 }
@@ -180,13 +273,23 @@ export class CommitLoop<K extends Known> {
 /** Without a refusal for so long, a write that goes through means that there is room again. */
 const ROOM_AGAIN_MS = 1_000;
 
-interface Waiting {
-  readonly txn: Txn;
+interface Answer<T> {
   /** See `bytesOf`. */
   readonly bytes: number;
-  readonly resolve: (result: CommitResult) => void;
+  readonly resolve: (result: T) => void;
   readonly reject: (error: Error) => void;
 }
+
+interface Waiting extends Answer<CommitResult> {
+  readonly txn: Txn;
+}
+
+interface Compacting extends Answer<CompactResult> {
+  /** The revision that becomes the oldest readable one. */
+  readonly compact: number;
+}
+
+type Queued = Waiting | Compacting;
 
 /** The answer to a transaction, or the error that it fails with while the others go on. */
 function outcome<K extends Known>(batch: Batch<K>, txn: Txn): CommitResult | Error {
@@ -203,14 +306,20 @@ const OVERHEAD_BYTES = 128;
 /** Bytes of a transaction that waits: small keys in great number count too. */
 function bytesOf({ checks, then, else: otherwise = [] }: Txn): number {
   let bytes = (checks.length + then.length + otherwise.length) * OVERHEAD_BYTES;
-  for (const { key } of checks) bytes += utf8Bytes(key);
+  for (const check of checks) bytes += contentOf(check);
   for (const operation of then) bytes += contentOf(operation);
   for (const operation of otherwise) bytes += contentOf(operation);
   return bytes;
 }
 
-function contentOf(operation: Operation): number {
-  return utf8Bytes(operation.key) + (operation.op === "put" ? operation.value.length : 0);
+function contentOf(part: Check | Operation): number {
+  const key = "key" in part ? utf8Bytes(part.key) : 0;
+  return key + ("value" in part ? (part.value?.length ?? 0) : 0);
+}
+
+function full(reason: string, cause?: SpaceError): KvError {
+  const message = `the disk is full (${reason}); nothing was changed`;
+  return new KvError("storage_full", message, {}, cause);
 }
 
 function stopped(cause: KvError): KvError {

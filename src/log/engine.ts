@@ -4,19 +4,22 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { assert, KvError } from "../errors.ts";
-import { checkBound, checkKey, checkRange, inRange, rangeStart } from "../keys.ts";
+import { KvError } from "../errors.ts";
+import { checkKey, checkRange } from "../keys.ts";
 import type {
   Changes,
   ChangesOptions,
   Commit,
   CommitResult,
+  CompactResult,
   Entry,
   Event,
   GetResult,
-  ListedEntry,
+  HistoryOptions,
+  HistoryResult,
   ListOptions,
   ListResult,
+  MaybePromise,
   Range,
   ReadOptions,
   Status,
@@ -25,22 +28,25 @@ import type {
 } from "../kv.ts";
 import {
   LIMITS,
-  PAGE_ENTRIES_DEFAULT,
   RECENT_BYTES_MAX,
   SEGMENT_BYTES_MAX,
+  TOMBSTONES_SLICE,
   VALUE_CACHE_BYTES_MAX,
   type Limits,
 } from "../limits.ts";
-import { checkInteger, checkTxn, checkWatchable, readableRevision } from "../rules.ts";
-import { entryOf, keyOf, readChanges } from "./changes.ts";
+import { checkHistory, checkList, checkTxn, checkWatchable, readableRevision } from "../rules.ts";
+import { readChanges } from "./changes.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openDirectory, type Disk } from "./disk.ts";
-import { KIND, recordValue } from "./format.ts";
+import { Expiry, systemTimer, type Timer } from "./expiry.ts";
 import type { KeyIndex, Newest } from "./key-index.ts";
 import type { Lock } from "./lock.ts";
 import { Log, type PendingCommit, type PendingEvent, type Placed } from "./log.ts";
+import { RangedRead } from "./ranged-read.ts";
+import { Reader } from "./reader.ts";
 import { Recent } from "./recent.ts";
 import { recover, type Recovered } from "./recovery.ts";
+import { Slice } from "./slice.ts";
 import { ValueCache } from "./value-cache.ts";
 
 export interface LogOptions {
@@ -50,6 +56,8 @@ export interface LogOptions {
   readonly disk?: Disk;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
+  /** Wakes the engine when keys fall due by that clock. */
+  readonly timer?: Timer;
   /** Fresh random bytes. */
   readonly random?: (bytes: number) => Uint8Array;
   readonly limits?: Partial<Limits>;
@@ -79,7 +87,10 @@ export async function openLog(options: LogOptions): Promise<LogStore> {
   try {
     const { clock = Date.now, random = randomBytes, onNotice: notice = () => {} } = options;
     const recovered = await recover({ disk, clock, random, notice });
-    return new LogStore(options, disk, lock, recovered);
+    const store = new LogStore(options, disk, lock, recovered);
+    // Nobody may see a key whose time ran out while nobody looked.
+    await store.expireOverdue();
+    return store;
   } catch (error) {
     lock.release();
     throw error;
@@ -96,8 +107,11 @@ export class LogStore implements Store {
   readonly #cache: ValueCache;
   readonly #recent: Recent;
   readonly #loop: CommitLoop<Newest>;
+  readonly #reader: Reader;
+  readonly #expiry: Expiry;
+  readonly #clock: () => number;
   #revision: number;
-  readonly #oldest: number;
+  #oldest: number;
   #closed = false;
   #failed = false;
   #closing: Promise<void> | undefined;
@@ -111,72 +125,71 @@ export class LogStore implements Store {
     this.#lock = lock;
     this.#index = recovered.index;
     this.#revision = recovered.revision;
-    this.#oldest = recovered.segments[0]!.header.compactedRevision;
+    this.#oldest = recovered.oldest;
+    this.#clock = options.clock ?? Date.now;
     this.#cache = new ValueCache(options.valueCacheBytesMax ?? VALUE_CACHE_BYTES_MAX);
     this.#recent = new Recent(recovered.revision, options.recentBytesMax ?? RECENT_BYTES_MAX);
     this.#log = new Log({
       disk,
       recovered,
       segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
-      clock: options.clock ?? Date.now,
+      clock: this.#clock,
     });
-    this.#loop = new CommitLoop({
-      state: {
-        revision: () => this.#revision,
-        known: (key) => this.#index.get(key),
-        value: (key, newest) => this.#value(key, newest),
-      },
-      limits: this.limits,
-      append: (commits) => this.#log.append(commits),
-      apply: (commits, placed) => this.#apply(commits, placed),
-      notice: (message) => options.onNotice?.(message),
-      clock: options.clock ?? Date.now,
-      fatal: (error) => {
-        this.#failed = true;
-        this.#wake();
-        options.onFatal?.(error);
-      },
+    this.#reader = new Reader(this.#log, this.#index, this.#cache, this.limits);
+    this.#expiry = new Expiry({
+      index: this.#index,
+      clock: this.#clock,
+      timer: options.timer ?? systemTimer,
+      wake: () => this.#loop.wake(),
     });
+    this.#loop = this.#makeLoop(options);
   }
 
-  get(key: string, { revision }: ReadOptions = {}): GetResult {
+  /** Lets keys that are overdue expire; resolves when none is, or the disk is full. */
+  async expireOverdue(): Promise<void> {
+    this.#loop.wake();
+    await this.#loop.idle();
+  }
+
+  get(key: string, { revision }: ReadOptions = {}): MaybePromise<GetResult> {
     this.#checkOpen();
     checkKey(key);
     const at = readableRevision(revision, this.#revision, this.#oldest);
+    const newest = this.#index.get(key);
+    if (revision === undefined && this.#isOverdue(newest)) return this.#getOverdue(key);
     // With its value, which nothing but a wish for keys alone leaves out.
-    const entry = this.#entryAt(key, this.#index.get(key), at, false) as Entry | undefined;
+    const entry = this.#reader.entry(key, newest, at, false) as Entry | undefined;
     return entry === undefined ? { revision: at } : { revision: at, entry };
   }
 
-  list(range: Range, options: ListOptions = {}): ListResult {
+  list(range: Range, options: ListOptions = {}): MaybePromise<ListResult> {
     this.#checkOpen();
     checkRange(range);
-    const { after, limit = PAGE_ENTRIES_DEFAULT, keys = false } = options;
-    if (after !== undefined) checkBound(after, "after");
-    checkInteger("limit", limit, 1, this.limits.pageEntriesMax);
-    const at = readableRevision(options.revision, this.#revision, this.#oldest);
+    checkList(options, this.limits);
+    const read = this.#rangedRead(range, options);
+    const state = read.run();
+    return state === "whole" ? read.result() : this.#listOn(read, state, range, options);
+  }
 
-    const entries: ListedEntry[] = [];
-    let bytes = 0;
-    const start = rangeStart(range);
-    // U+0000 is the smallest character: nothing lies between a key and the key followed by it.
-    const from = after === undefined || below(after, start) ? start : `${after}\u0000`;
-    for (const [key, newest] of this.#index.from(from)) {
-      if (!inRange(range, key)) break;
-      const full = entries.length === limit || bytes > this.limits.pageBytesMax;
-      const entry = this.#entryAt(key, newest, at, keys || full);
-      if (entry === undefined) continue;
-      if (full) return { revision: at, entries, more: true };
-      entries.push(entry);
-      bytes += entry.value?.length ?? 0;
-    }
-    return { revision: at, entries, more: false };
+  async history(key: string, options: HistoryOptions = {}): Promise<HistoryResult> {
+    this.#checkOpen();
+    checkKey(key);
+    checkHistory(options, this.#oldest, this.limits);
+    if (this.#isOverdue(this.#index.get(key))) await this.#getOverdue(key);
+    const revision = this.#revision;
+    return { revision, ...(await this.#reader.history(key, options, this.#oldest)) };
   }
 
   async commit(txn: Txn): Promise<CommitResult> {
     this.#checkOpen();
     checkTxn(txn, this.limits);
     return await this.#loop.commit(txn);
+  }
+
+  async compact(revision: number): Promise<CompactResult> {
+    this.#checkOpen();
+    readableRevision(revision, this.#revision, this.#oldest);
+    return await this.#loop.compact(revision);
   }
 
   async *changes(from: number, options: ChangesOptions = {}): AsyncGenerator<Changes> {
@@ -216,7 +229,8 @@ export class LogStore implements Store {
   }
 
   async #close(): Promise<void> {
-    await this.#loop.idle();
+    this.#expiry.stop();
+    await this.#loop.close();
     this.#wake();
     try {
       if (this.#failed) this.#log.abandon();
@@ -226,65 +240,96 @@ export class LogStore implements Store {
     }
   }
 
+  #makeLoop(options: LogOptions): CommitLoop<Newest> {
+    return new CommitLoop({
+      state: {
+        keys: this.#index,
+        revision: () => this.#revision,
+        known: (key) => this.#index.get(key),
+        value: (key, newest) => this.#reader.value(key, newest),
+      },
+      expiry: this.#expiry,
+      limits: this.limits,
+      append: (commits) => this.#log.append(commits),
+      apply: (commits, placed) => this.#apply(commits, placed),
+      compact: (revision) => this.#compact(revision),
+      notice: (message) => options.onNotice?.(message),
+      clock: this.#clock,
+      fatal: (error) => {
+        this.#failed = true;
+        this.#wake();
+        options.onFatal?.(error);
+      },
+    });
+  }
+
   #checkOpen(): void {
     if (this.#closed) throw new KvError("unavailable", "the store is closed");
   }
 
-  /**
-   * A key's entry at a revision that can be read; without the value when only `keys` are wanted.
-   */
-  #entryAt(
-    key: string,
-    newest: Newest | undefined,
-    revision: number,
-    keys: boolean,
-  ): ListedEntry | undefined {
-    if (newest === undefined) return undefined;
-    if (newest.revision > revision) return this.#pastEntry(key, newest, revision, keys);
-    if (newest.version === 0) return undefined;
-    const { contentType, createRevision, version, deadline } = newest;
-    const entry: { -readonly [Field in keyof ListedEntry]: ListedEntry[Field] } = {
-      key,
-      contentType,
-      revision: newest.revision,
-      createRevision,
-      version,
-    };
-    if (!keys) entry.value = this.#value(key, newest);
-    if (deadline !== 0) entry.expiresAt = deadline;
-    return entry;
+  #isOverdue(newest: Newest | undefined): boolean {
+    const deadline = newest?.deadline ?? 0;
+    return deadline !== 0 && deadline <= this.#clock();
   }
 
-  /** Follows a key's records back to the newest one at or below a revision. */
-  #pastEntry(
-    key: string,
-    newest: Newest,
-    revision: number,
-    keys: boolean,
-  ): ListedEntry | undefined {
-    let record = this.#log.read(newest.position, newest.bytes);
-    while (record.header.revision > revision) {
-      const { createRevision, previousRevision } = record.header;
-      // All versions since the creation are later than it: none of them need be looked at.
-      const skips = createRevision > revision && createRevision < record.header.revision;
-      const before = skips ? createRevision : previousRevision;
-      if (before === 0) return undefined;
-      record = this.#log.find(before, key);
+  /** A transaction that reads the key lets it expire first. */
+  async #getOverdue(key: string): Promise<GetResult> {
+    const { revision, results } = await this.#loop.commit({
+      checks: [],
+      then: [{ op: "get", key }],
+    });
+    const [result] = results;
+    const entry = result?.op === "get" ? (result.entry as Entry | undefined) : undefined;
+    return entry === undefined ? { revision } : { revision, entry };
+  }
+
+  #rangedRead(range: Range, options: ListOptions): RangedRead {
+    const { revision } = options;
+    return new RangedRead(range, options, {
+      index: this.#index,
+      reader: this.#reader,
+      limits: this.limits,
+      revision: readableRevision(revision, this.#revision, this.#oldest),
+      now: revision === undefined ? this.#clock() : 0,
+    });
+  }
+
+  /** Goes on with a listing that took long, or begins it anew when it met an overdue key. */
+  async #listOn(
+    read: RangedRead,
+    state: "slow" | "overdue",
+    range: Range,
+    options: ListOptions,
+  ): Promise<ListResult> {
+    if (state === "slow") await read.pause();
+    else {
+      // A transaction that reads a range lets everything that is due expire first.
+      await this.#loop.commit({ checks: [], then: [{ op: "list", range, keys: true, limit: 1 }] });
     }
-    if (record.header.kind !== KIND.put) return undefined;
-    const { value, ...info } = entryOf(key, record);
-    return keys ? info : { ...info, value };
+    this.#checkOpen();
+    const isGone = state === "overdue" || read.revision < this.#oldest;
+    const next = isGone ? this.#rangedRead(range, options) : read;
+    const now = next.run();
+    return now === "whole" ? next.result() : await this.#listOn(next, now, range, options);
   }
 
-  #value(key: string, { position, bytes }: Newest): Uint8Array {
-    const cached = this.#cache.get(position);
-    if (cached !== undefined) return cached;
-    const record = this.#log.read(position, bytes);
-    assert(keyOf(record) === key, "the index points at a record of its key");
-    // A copy: a part of the record would keep all of it alive, its key of up to 1 KiB too.
-    const value = recordValue(record.bytes, record.at, record.header).slice();
-    this.#cache.add(position, value);
-    return value;
+  async #compact(revision: number): Promise<CompactResult> {
+    // Another compaction may have come first.
+    readableRevision(revision, this.#revision, this.#oldest);
+    if (revision > this.#oldest) {
+      await this.#log.compact(revision, this.#revision);
+      this.#oldest = revision;
+      void this.#dropTombstones();
+    }
+    return { oldest: revision };
+  }
+
+  /** Forgets deleted keys that no state which can be read needs, in turns. */
+  async #dropTombstones(): Promise<void> {
+    const slice = new Slice();
+    while (!this.#closed && this.#index.dropTombstones(this.#oldest, TOMBSTONES_SLICE)) {
+      await slice.next();
+    }
   }
 
   #apply(commits: readonly PendingCommit[], placed: readonly Placed[]): void {
@@ -298,11 +343,12 @@ export class LogStore implements Store {
   }
 
   #applyEvent(event: PendingEvent, revision: number, { position, bytes }: Placed): void {
-    const { key, contentType, createRevision, version, value } = event;
+    const { key, contentType, createRevision, version, value, deadline } = event;
     const before = this.#index.get(key);
     if (before !== undefined) this.#cache.remove(before.position);
-    const newest = { revision, createRevision, version, contentType, deadline: 0, position, bytes };
+    const newest = { revision, createRevision, version, contentType, deadline, position, bytes };
     this.#index.set(key, newest);
+    if (deadline !== 0 && deadline !== before?.deadline) this.#expiry.add(key, deadline);
     if (event.type === "put") this.#cache.add(position, value);
   }
 
@@ -337,15 +383,12 @@ export class LogStore implements Store {
 
 // --- internal ---
 
-function below(after: string, start: string): boolean {
-  return start !== "" && inRange({ end: start }, after);
-}
-
 function toCommit(revision: number, pending: readonly PendingEvent[]): Commit {
   const events = pending.map((event): Event => {
-    const { type, key, value, contentType, createRevision, version } = event;
-    if (type === "delete") return { type, key, revision };
-    return { type, key, value, contentType, revision, createRevision, version };
+    const { type, key, value, contentType, createRevision, version, deadline } = event;
+    if (type !== "put") return { type, key, revision };
+    const put = { type, key, value, contentType, revision, createRevision, version };
+    return deadline === 0 ? put : { ...put, expiresAt: deadline };
   });
   return { revision, events };
 }

@@ -20,6 +20,11 @@ export const DURABLE_FILE_BYTES = 8192;
 export const KIND = { put: 1, delete: 2, expire: 3, compact: 4, reserve: 5, void: 6 } as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
+/** Is it a record of a commit, which changes a key? */
+export function isChange(kind: Kind): boolean {
+  return kind === KIND.put || kind === KIND.delete || kind === KIND.expire;
+}
+
 /** The last record of its commit. */
 export const FLAG_COMMIT_END = 1;
 /** The first record of a batch: all bytes before it had been synced when it was written. */

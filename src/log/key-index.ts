@@ -1,10 +1,12 @@
 /**
  * The index: for each key its newest record, in memory, ordered by key. Deleted keys stay as
- * tombstones, so that reads at an older revision find them. A hash finds one key; sorted chunks
- * give the order.
+ * tombstones until compaction passes them, so that reads at an older revision find them. A hash
+ * finds one key; sorted chunks give the order.
  */
 
 import { compareKeys } from "../keys.ts";
+import type { KeySource } from "./listing.ts";
+import { lowerBound } from "./sorted.ts";
 
 /** What the index knows of a key's newest record. */
 export interface Newest {
@@ -40,17 +42,31 @@ export function offsetOf(position: number): number {
 /** Keys of a chunk above which it is split in two. */
 const CHUNK_KEYS_MAX = 1024;
 
-export class KeyIndex {
+export class KeyIndex implements KeySource {
   readonly #newest = new Map<string, Newest>();
   /**
    * Every key once, in order: all keys of a chunk are below those of the next. No chunk is empty.
    */
   readonly #chunks: string[][] = [];
   #live = 0;
+  #timed = 0;
+  /** Deletions in order of revision; those before `#firstTombstone` are gone. */
+  #tombstones: Tombstone[] = [];
+  #firstTombstone = 0;
 
   /** Keys that are no tombstones. */
   get live(): number {
     return this.#live;
+  }
+
+  /** Keys that have a deadline. */
+  get timed(): number {
+    return this.#timed;
+  }
+
+  /** Every key, in no order. The index must not change meanwhile. */
+  all(): Iterable<[string, Newest]> {
+    return this.#newest;
   }
 
   /** The newest record of a key, a tombstone included. */
@@ -67,7 +83,29 @@ export class KeyIndex {
   load(key: string, newest: Newest): void {
     const before = this.#newest.get(key);
     this.#live += Number(newest.version > 0) - Number(before !== undefined && before.version > 0);
+    this.#timed +=
+      Number(newest.deadline > 0) - Number(before !== undefined && before.deadline > 0);
     this.#newest.set(key, newest);
+    if (newest.version === 0) this.#tombstones.push({ key, revision: newest.revision });
+  }
+
+  /**
+   * Forgets keys whose newest record is a deletion at or below `revision`; looks at `max` deletions
+   * at most. Returns whether there are more.
+   */
+  dropTombstones(revision: number, max: number): boolean {
+    for (let left = max; left > 0; left--) {
+      const tombstone = this.#tombstones[this.#firstTombstone];
+      if (tombstone === undefined || tombstone.revision > revision) {
+        this.#tombstones = this.#tombstones.slice(this.#firstTombstone);
+        this.#firstTombstone = 0;
+        return false;
+      }
+      this.#firstTombstone++;
+      const newest = this.#newest.get(tombstone.key);
+      if (newest?.revision === tombstone.revision) this.#remove(tombstone.key);
+    }
+    return true;
   }
 
   /** Makes the order of all keys, which `load` left out. */
@@ -82,19 +120,39 @@ export class KeyIndex {
     }
   }
 
-  /**
-   * Keys at or above `start` in order, tombstones included. The index must not change meanwhile.
-   */
-  *from(start: string): Generator<[string, Newest]> {
+  /** Keys at or above `start`, tombstones included. The index must not change meanwhile. */
+  *up(start: string): Generator<string, undefined> {
     let chunk = this.#chunkOf(start);
     let at = chunk < this.#chunks.length ? lowerBound(this.#chunks[chunk]!, start) : 0;
     for (; chunk < this.#chunks.length; chunk++, at = 0) {
       const keys = this.#chunks[chunk]!;
-      for (; at < keys.length; at++) {
-        const key = keys[at]!;
-        yield [key, this.#newest.get(key)!];
-      }
+      for (; at < keys.length; at++) yield keys[at]!;
     }
+    return undefined;
+  }
+
+  /** As `up`, keys below `end` from the last one down. */
+  *down(end: string | undefined): Generator<string, undefined> {
+    let chunk = end === undefined ? this.#chunks.length - 1 : this.#chunkOf(end);
+    if (chunk < 0 || chunk >= this.#chunks.length) return undefined;
+    let keys = this.#chunks[chunk]!;
+    let at = end === undefined ? keys.length : lowerBound(keys, end);
+    for (;;) {
+      while (at > 0) yield keys[--at]!;
+      if (--chunk < 0) return undefined;
+      keys = this.#chunks[chunk]!;
+      at = keys.length;
+    }
+  }
+
+  #remove(key: string): void {
+    this.#newest.delete(key);
+    // While a log is read there is no order yet.
+    if (this.#chunks.length === 0) return;
+    const index = this.#chunkOf(key);
+    const chunk = this.#chunks[index]!;
+    chunk.splice(lowerBound(chunk, key), 1);
+    if (chunk.length === 0) this.#chunks.splice(index, 1);
   }
 
   #insert(key: string): void {
@@ -129,14 +187,7 @@ export class KeyIndex {
 
 // --- internal ---
 
-/** The first place in sorted `keys` whose key is at or above `key`. */
-function lowerBound(keys: readonly string[], key: string): number {
-  let low = 0;
-  let high = keys.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compareKeys(keys[middle]!, key) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+interface Tombstone {
+  readonly key: string;
+  readonly revision: number;
 }

@@ -25,15 +25,16 @@ import { openSegment, segmentName, type ScannedRecord, type Segment } from "./se
 
 /** One change of one key, evaluated and not yet written. */
 export interface PendingEvent {
-  readonly type: "put" | "delete";
+  readonly type: "put" | "delete" | "expire";
   readonly key: string;
-  /** Empty for a delete. */
+  /** Empty for a delete; so are the other fields, 0 or without text. */
   readonly value: Uint8Array;
   readonly contentType: string;
   readonly previousRevision: number;
   readonly createRevision: number;
-  /** 0 for a delete. */
   readonly version: number;
+  /** Milliseconds since 1970; 0 = never. */
+  readonly deadline: number;
 }
 
 export interface PendingCommit {
@@ -67,12 +68,15 @@ export class Log {
   readonly #clock: () => number;
   /** The time of the newest commit: never decreasing, whatever the clock does. */
   #time: number;
+  /** The oldest readable revision. */
+  #compacted: number;
 
   constructor({ disk, recovered, segmentBytesMax, clock }: LogOptions) {
     this.#disk = disk;
     this.#durable = recovered.durable;
     this.#segments = recovered.segments;
     this.#time = recovered.time;
+    this.#compacted = recovered.oldest;
     this.#segmentBytesMax = segmentBytesMax;
     this.#clock = clock;
   }
@@ -89,21 +93,18 @@ export class Log {
    */
   async append(commits: readonly PendingCommit[]): Promise<Placed[]> {
     this.#time = Math.max(this.#time, this.#clock());
-    const records = toRecords(commits, this.#time);
-    const bytes = records.reduce((sum, record) => sum + contentBytes(record.content), 0);
-    let active = this.#segments.at(-1)!;
-    if (active.end > SEGMENT_HEADER_BYTES && active.end + bytes > this.#segmentBytesMax) {
-      active = await this.#roll(active, commits[0]!.revision);
-    }
-    const batch = encodeBatch(active, records, bytes);
-    await this.#write(active, batch.bytes);
-    await active.file.sync();
+    return await this.#append(toRecords(commits, this.#time), commits[0]!.revision);
+  }
 
-    for (const { revision, offset } of batch.commits) active.mark(revision, offset);
-    active.end += bytes;
-    active.chain = batch.chain;
-    this.#durable.write(markOf(active));
-    return batch.placed;
+  /**
+   * Notes that `oldest` is the oldest readable revision from now on; `revision` is the store's. As
+   * durable as a batch, and fails in the same ways.
+   */
+  async compact(oldest: number, revision: number): Promise<void> {
+    this.#time = Math.max(this.#time, this.#clock());
+    const content = { ...COMPACT, revision, createRevision: oldest, time: this.#time };
+    await this.#append([{ content, first: false, last: true }], revision + 1);
+    this.#compacted = oldest;
   }
 
   /** The record of a key at a place that the index gave. @throws `internal` when it is damaged. */
@@ -113,6 +114,13 @@ export class Log {
 
   /** The record with which a commit changed a key. @throws `internal` when it is damaged. */
   find(revision: number, key: string): ScannedRecord {
+    const found = this.search(revision, key);
+    assert(found !== undefined, `revision ${revision} of a key is in the log`);
+    return found;
+  }
+
+  /** As `find`; `undefined` when the commit did not change the key, or there is no such commit. */
+  search(revision: number, key: string): ScannedRecord | undefined {
     const segment = this.#segments[this.#segmentAt(revision)]!;
     const wanted = encodeUtf8(key);
     let found: ScannedRecord | undefined;
@@ -123,7 +131,6 @@ export class Log {
       if (matches) found = record;
       return !matches && header.revision <= revision;
     });
-    assert(found !== undefined, `revision ${revision} of a key is in the log`);
     return found;
   }
 
@@ -158,6 +165,24 @@ export class Log {
     for (const segment of this.#segments) segment.file.close();
   }
 
+  /** Writes records and makes them durable; no later commit is below `nextRevision`. */
+  async #append(records: readonly PendingRecord[], nextRevision: number): Promise<Placed[]> {
+    const bytes = records.reduce((sum, record) => sum + contentBytes(record.content), 0);
+    let active = this.#segments.at(-1)!;
+    if (active.end > SEGMENT_HEADER_BYTES && active.end + bytes > this.#segmentBytesMax) {
+      active = await this.#roll(active, nextRevision);
+    }
+    const batch = encodeBatch(active, records, bytes);
+    await this.#write(active, batch.bytes);
+    await active.file.sync();
+
+    for (const { revision, offset } of batch.commits) active.mark(revision, offset);
+    active.end += bytes;
+    active.chain = batch.chain;
+    this.#durable.write(markOf(active));
+    return batch.placed;
+  }
+
   /**
    * Writes a batch at the end of a segment. On a full disk the part that was written is cut off
    * again, durably: the next write must not leave old bytes behind it that look like records.
@@ -180,7 +205,7 @@ export class Log {
       store: active.header.store,
       number,
       nextRevision,
-      compactedRevision: active.header.compactedRevision,
+      compactedRevision: this.#compacted,
       previousEnd: active.end,
       previousCrc: active.chain,
       createdAt: this.#clock(),
@@ -223,9 +248,20 @@ export class Log {
 
 interface PendingRecord {
   readonly content: RecordContent;
+  /** The first record of a commit; the last one of it, or a record that belongs to none. */
   readonly first: boolean;
   readonly last: boolean;
 }
+
+const COMPACT = {
+  kind: KIND.compact,
+  key: new Uint8Array(0),
+  contentType: "",
+  value: new Uint8Array(0),
+  previousRevision: 0,
+  version: 0,
+  deadline: 0,
+};
 
 function toRecords(commits: readonly PendingCommit[], time: number): PendingRecord[] {
   const records: PendingRecord[] = [];
@@ -241,7 +277,7 @@ function toRecords(commits: readonly PendingCommit[], time: number): PendingReco
         createRevision: event.createRevision,
         version: event.version,
         time,
-        deadline: 0,
+        deadline: event.deadline,
       };
       records.push({ content, first: at === 0, last: at === events.length - 1 });
     }

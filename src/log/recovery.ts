@@ -10,6 +10,7 @@ import { DURABLE_FILE, DurableFile, type Mark } from "./durable.ts";
 import {
   encodeSegmentHeader,
   hasUnknownExtension,
+  isChange,
   KIND,
   recordBytes,
   recordContentType,
@@ -17,7 +18,7 @@ import {
   SEGMENT_HEADER_BYTES,
   type RecordHeader,
 } from "./format.ts";
-import { KeyIndex, position } from "./key-index.ts";
+import { KeyIndex, position, type Newest } from "./key-index.ts";
 import {
   damage,
   endsCommit,
@@ -39,6 +40,8 @@ export interface Recovered {
   readonly durable: DurableFile;
   /** The newest revision; 0 in a new store. */
   readonly revision: number;
+  /** The oldest readable revision. */
+  readonly oldest: number;
   /** The time of the newest commit, in milliseconds since 1970. */
   readonly time: number;
 }
@@ -97,9 +100,8 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
         loader.load(next, next.file.size());
       }
     }
-    loader.index.sort();
-    const { index, revision, time } = loader;
-    const recovered = { store: active.header.store, segments, index, durable, revision, time };
+    const { store } = active.header;
+    const recovered = { store, segments, durable, ...loader.finish() };
     await noteDurable(recovered);
     return recovered;
   } catch (error) {
@@ -142,6 +144,7 @@ async function begin({ disk, clock, random }: RecoveryOptions): Promise<Recovere
     index: new KeyIndex(),
     durable,
     revision: 0,
+    oldest: 0,
     time: 0,
   };
   await noteDurable(recovered);
@@ -204,9 +207,10 @@ async function cutSealed(disk: Disk, sealed: readonly Segment[], notice: Notice)
 
 /** Reads segments in order and builds the index. Everything in them has to be sound. */
 class Loader {
-  readonly index = new KeyIndex();
-  revision = 0;
-  time = 0;
+  readonly #index = new KeyIndex();
+  #revision = 0;
+  #oldest = 0;
+  #time = 0;
   #previous: Segment | undefined;
   /** Inside a commit: its revision. */
   #open: number | undefined;
@@ -214,6 +218,7 @@ class Loader {
   /** Reads a segment up to `end`, where it has to end. */
   load(segment: Segment, end: number): void {
     this.checkHeader(segment);
+    this.#oldest = Math.max(this.#oldest, segment.header.compactedRevision);
     const { offset, chain, fault } = segment.scan(
       SEGMENT_HEADER_BYTES,
       end,
@@ -234,7 +239,7 @@ class Loader {
   checkHeader(segment: Segment): void {
     const { header, file } = segment;
     const before = this.#previous;
-    if (header.nextRevision <= this.revision) {
+    if (header.nextRevision <= this.#revision) {
       throw damage(file.name, 0, "its revisions do not follow those of the segment before");
     }
     if (before === undefined) return;
@@ -246,16 +251,21 @@ class Loader {
     }
   }
 
+  /** What was read. No further segment may follow. */
+  finish(): Pick<Recovered, "index" | "revision" | "oldest" | "time"> {
+    this.#index.dropTombstones(this.#oldest, Infinity);
+    this.#index.sort();
+    return {
+      index: this.#index,
+      revision: this.#revision,
+      oldest: this.#oldest,
+      time: this.#time,
+    };
+  }
+
   #apply(segment: Segment, record: ScannedRecord): void {
     const { header, bytes, at } = record;
-    const { kind, revision } = header;
-    if (kind !== KIND.put && kind !== KIND.delete && kind !== KIND.expire) {
-      throw faulty(
-        segment,
-        header,
-        `a record of kind ${kind}, which this kv does not know; use a newer one`,
-      );
-    }
+    const { kind } = header;
     if (header.extensionBytes > 0 && hasUnknownExtension(bytes, at, header)) {
       throw faulty(
         segment,
@@ -263,23 +273,37 @@ class Loader {
         "a record with an extension that this kv does not know; use a newer one",
       );
     }
+    if (isChange(kind)) this.#applyChange(segment, record);
+    else if (kind === KIND.compact) this.#applyCompact(segment, header);
+    else {
+      throw faulty(
+        segment,
+        header,
+        `a record of kind ${kind}, which this kv does not know; use a newer one`,
+      );
+    }
+    this.#time = Math.max(this.#time, header.time);
+  }
+
+  #applyChange(segment: Segment, { header, bytes, at }: ScannedRecord): void {
+    const { revision, previousRevision } = header;
     if (this.#open === undefined) {
-      if (revision <= this.revision)
+      if (revision <= this.#revision)
         throw faulty(segment, header, "a revision that is not above the one before");
       segment.mark(revision, header.offset);
     } else if (revision !== this.#open) throw faulty(segment, header, "a commit of two revisions");
 
     const key = decodeUtf8(recordKey(bytes, at, header));
     if (key === undefined) throw faulty(segment, header, "a key that is no UTF-8");
-    const known = this.index.get(key)?.revision ?? 0;
-    if (known !== header.previousRevision) {
+    const known = this.#index.get(key);
+    if (previousRevision !== (known?.revision ?? 0) && !this.#isForgotten(known, header)) {
       throw faulty(
         segment,
         header,
-        `the key's previous revision is ${header.previousRevision}, but was ${known}`,
+        `the key's previous revision is ${previousRevision}, but was ${known?.revision ?? 0}`,
       );
     }
-    this.index.load(key, {
+    this.#index.load(key, {
       revision,
       createRevision: header.createRevision,
       version: header.version,
@@ -288,9 +312,26 @@ class Loader {
       position: position(segment.number, header.offset),
       bytes: recordBytes(header),
     });
-    this.revision = revision;
-    this.time = Math.max(this.time, header.time);
+    this.#revision = revision;
     this.#open = endsCommit(header) ? undefined : revision;
+  }
+
+  /** A deletion that compaction has passed may have been forgotten when the key was made anew. */
+  #isForgotten(known: Newest | undefined, { previousRevision }: RecordHeader): boolean {
+    if (known === undefined || previousRevision !== 0) return false;
+    return known.version === 0 && known.revision <= this.#oldest;
+  }
+
+  #applyCompact(segment: Segment, header: RecordHeader): void {
+    const { revision, createRevision: oldest } = header;
+    if (this.#open !== undefined) throw faulty(segment, header, "a commit has no end");
+    if (revision !== this.#revision || !endsCommit(header)) {
+      throw faulty(segment, header, "a compaction that is not of its place");
+    }
+    if (oldest < this.#oldest || oldest > revision) {
+      throw faulty(segment, header, `a compaction to ${oldest}, which cannot be`);
+    }
+    this.#oldest = oldest;
   }
 
   /** One string for all records of a type: there are few types and many records. */

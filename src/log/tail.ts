@@ -11,6 +11,7 @@ import {
   decodeRecordHeader,
   encodeSegmentHeader,
   FLAG_BATCH_START,
+  KIND,
   RECORD_ALIGNMENT_BYTES,
   RECORD_HEADER_BYTES,
   recordBytes,
@@ -77,7 +78,9 @@ interface Tail {
   readonly syncedEnd: number;
   /** The chain at `syncedEnd`. */
   readonly syncedChain: number;
-  /** The revision of the first record above `syncedEnd`. */
+  /** The oldest readable revision at `syncedEnd`. */
+  readonly syncedOldest: number;
+  /** No commit above `syncedEnd` has a smaller revision. */
   readonly suspectRevision: number;
   /** Up to here there are whole commits. */
   readonly wholeEnd: number;
@@ -88,6 +91,7 @@ interface Tail {
 function examineTail(segment: Segment, size: number, mark: Mark | undefined): Tail {
   const syncedEnd = markedEnd(segment, size, mark);
   let syncedChain = syncedEnd === SEGMENT_HEADER_BYTES ? segment.header.crc : undefined;
+  let syncedOldest = segment.header.compactedRevision;
   let suspectRevision = 0;
   let wholeEnd = SEGMENT_HEADER_BYTES;
   const { offset, fault } = segment.scan(
@@ -96,7 +100,10 @@ function examineTail(segment: Segment, size: number, mark: Mark | undefined): Ta
     ({ header }) => {
       const end = header.offset + recordBytes(header);
       if (end === syncedEnd) syncedChain = header.crc;
-      if (header.offset === syncedEnd) suspectRevision = header.revision;
+      // A compaction carries the revision of the commit before it.
+      const isCompact = header.kind === KIND.compact;
+      if (isCompact && end <= syncedEnd) syncedOldest = header.createRevision;
+      if (header.offset === syncedEnd) suspectRevision = header.revision + Number(isCompact);
       if (endsCommit(header)) wholeEnd = end;
       return true;
     },
@@ -110,7 +117,15 @@ function examineTail(segment: Segment, size: number, mark: Mark | undefined): Ta
   ) {
     throw otherThanMarked(segment, syncedEnd);
   }
-  return { syncedEnd, syncedChain, suspectRevision, wholeEnd, faultOffset: offset, fault };
+  return {
+    syncedEnd,
+    syncedChain,
+    syncedOldest,
+    suspectRevision,
+    wholeEnd,
+    faultOffset: offset,
+    fault,
+  };
 }
 
 function isOther(segment: Segment, mark: Mark, chain: number): boolean {
@@ -160,6 +175,7 @@ async function rewriteSuspect(
     ...segment.header,
     number,
     nextRevision: tail.suspectRevision,
+    compactedRevision: tail.syncedOldest,
     previousEnd: tail.syncedEnd,
     previousCrc: tail.syncedChain,
   });

@@ -20,12 +20,15 @@ test("keys come in order from any start, whatever the order they were set in", a
       expected.set(key, newest);
     }
     const sorted = [...expected].toSorted(([a], [b]) => compareKeys(a, b));
-    expect([...index.from("")]).toEqual(sorted);
+    expect([...index.up("")].map((key) => [key, index.get(key)])).toEqual(sorted);
+    expect([...index.down(undefined)]).toEqual(sorted.map(([key]) => key).toReversed());
     expect(index.live).toBe(sorted.filter(([, { version }]) => version > 0).length);
     for (let round = 0; round < 200; round++) {
       const start = random.oneIn(2) ? random.pick(sorted)[0] : random.pick(parts) + round;
       const first = sorted.find(([key]) => compareKeys(key, start) >= 0);
-      expect(index.from(start).next().value).toEqual(first);
+      expect(index.up(start).next().value).toEqual(first?.[0]);
+      const last = sorted.findLast(([key]) => compareKeys(key, start) < 0);
+      expect(index.down(start).next().value).toEqual(last?.[0]);
     }
   });
 });
@@ -35,16 +38,16 @@ test("keys that are set in order, or in the opposite order, come in order", () =
   for (const set of [keys, keys.toReversed()]) {
     const index = new KeyIndex();
     for (const [at, key] of set.entries()) index.set(key, newestOf(at, 1));
-    expect([...index.from("")].map(([key]) => key)).toEqual(keys);
-    expect([...index.from("04990")]).toHaveLength(10);
-    expect([...index.from("04990x")]).toHaveLength(9);
-    expect([...index.from("~")]).toEqual([]);
+    expect([...index.up("")]).toEqual(keys);
+    expect([...index.up("04990")]).toHaveLength(10);
+    expect([...index.up("04990x")]).toHaveLength(9);
+    expect([...index.up("~")]).toEqual([]);
   }
 });
 
 test("an empty index has no keys", () => {
   const index = new KeyIndex();
-  expect([...index.from("")]).toEqual([]);
+  expect([...index.up("")]).toEqual([]);
   expect(index.get("a")).toBeUndefined();
   expect(index.live).toBe(0);
 });
@@ -58,7 +61,7 @@ test("live keys are counted through deletes and new puts", () => {
   index.set("a", newestOf(4, 0));
   index.set("a", newestOf(5, 0));
   expect(index.live).toBe(1);
-  expect([...index.from("")].map(([key]) => key)).toEqual(["__proto__", "a"]);
+  expect([...index.up("")]).toEqual(["__proto__", "a"]);
   index.set("a", newestOf(6, 1));
   expect(index.live).toBe(2);
 });

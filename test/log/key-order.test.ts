@@ -33,10 +33,10 @@ test.each([
       index.set(key, { ...NEWEST, version: 1 });
     }
     expect(index.live).toBe(keys.size);
-    expect([...index.from("")].map(([key]) => key)).toEqual([...keys].toSorted(compareKeys));
+    expect([...index.up("")]).toEqual([...keys].toSorted(compareKeys));
     const start = word(random, letters);
     const above = [...keys].filter((key) => compareKeys(key, start) >= 0);
-    expect([...index.from(start)]).toHaveLength(above.length);
+    expect([...index.up(start)]).toHaveLength(above.length);
   });
 });
 

@@ -1,0 +1,153 @@
+/**
+ * Reads entries: the newest from the index and the cache of values, older ones by following a key's
+ * records back through the log.
+ */
+
+import { assert } from "../errors.ts";
+import type { HistoryOptions, HistoryResult, ListedEntry, PastEvent } from "../kv.ts";
+import { PAGE_ENTRIES_DEFAULT, type Limits } from "../limits.ts";
+import { entryOf, keyOf } from "./changes.ts";
+import { KIND, recordValue } from "./format.ts";
+import type { KeyIndex, Newest } from "./key-index.ts";
+import type { Log } from "./log.ts";
+import type { ScannedRecord } from "./segment.ts";
+import { Slice } from "./slice.ts";
+import type { ValueCache } from "./value-cache.ts";
+
+export class Reader {
+  readonly #log: Log;
+  readonly #index: KeyIndex;
+  readonly #cache: ValueCache;
+  readonly #limits: Limits;
+
+  constructor(log: Log, index: KeyIndex, cache: ValueCache, limits: Limits) {
+    this.#log = log;
+    this.#index = index;
+    this.#cache = cache;
+    this.#limits = limits;
+  }
+
+  /**
+   * A key's entry at a revision that can be read; without the value when only `keys` are wanted.
+   * @throws `internal` when a record is damaged.
+   */
+  entry(
+    key: string,
+    newest: Newest | undefined,
+    revision: number,
+    keys: boolean,
+  ): ListedEntry | undefined {
+    if (newest === undefined) return undefined;
+    if (newest.revision > revision) return this.#pastEntry(key, newest, revision, keys);
+    if (newest.version === 0) return undefined;
+    const { contentType, createRevision, version, deadline } = newest;
+    const entry: { -readonly [Field in keyof ListedEntry]: ListedEntry[Field] } = {
+      key,
+      contentType,
+      revision: newest.revision,
+      createRevision,
+      version,
+    };
+    if (!keys) entry.value = this.value(key, newest);
+    if (deadline !== 0) entry.expiresAt = deadline;
+    return entry;
+  }
+
+  /** The value of a key's newest record. @throws `internal` when it is damaged. */
+  value(key: string, { position, bytes }: Newest): Uint8Array {
+    const cached = this.#cache.get(position);
+    if (cached !== undefined) return cached;
+    const record = this.#log.read(position, bytes);
+    assert(keyOf(record) === key, "the index points at a record of its key");
+    // A copy: a part of the record would keep all of it alive, its key of up to 1 KiB too.
+    const value = recordValue(record.bytes, record.at, record.header).slice();
+    this.#cache.add(position, value);
+    return value;
+  }
+
+  /**
+   * The changes of a key at or below `revision`, newest first, down to the entry that it had at
+   * `oldest`. In slices: a key may have many.
+   * @throws `internal` when a record is damaged.
+   */
+  async history(
+    key: string,
+    { limit = PAGE_ENTRIES_DEFAULT, before = Infinity, keys = false }: HistoryOptions,
+    oldest: number,
+  ): Promise<Omit<HistoryResult, "revision">> {
+    const entries: PastEvent[] = [];
+    const slice = new Slice();
+    let bytes = 0;
+    for (
+      let record = this.#newestBefore(key, before);
+      record !== undefined;
+      record = this.#previous(key, record)
+    ) {
+      const { revision } = record.header;
+      const isPut = record.header.kind === KIND.put;
+      // A deletion that compaction has passed is no part of any state that can be read.
+      if (revision <= oldest && !isPut) break;
+      if (revision < before) {
+        const full = entries.length === limit || bytes > this.#limits.pageBytesMax;
+        if (full) return { entries, more: true };
+        const event = pastEvent(key, record, keys);
+        entries.push(event);
+        bytes += event.type === "put" ? (event.value?.length ?? 0) : 0;
+      }
+      if (revision <= oldest) break;
+      await slice.pause();
+    }
+    return { entries, more: false };
+  }
+
+  /** A record of a key from which its records below `before` can be followed back. */
+  #newestBefore(key: string, before: number): ScannedRecord | undefined {
+    const newest = this.#index.get(key);
+    if (newest === undefined) return undefined;
+    // Most callers go on below a change of this key.
+    if (newest.revision > before) {
+      const record = this.#log.search(before, key);
+      if (record !== undefined) return record;
+    }
+    return this.#log.read(newest.position, newest.bytes);
+  }
+
+  #previous(key: string, { header }: ScannedRecord): ScannedRecord | undefined {
+    const { previousRevision } = header;
+    return previousRevision === 0 ? undefined : this.#log.find(previousRevision, key);
+  }
+
+  /** Follows a key's records back to the newest one at or below a revision. */
+  #pastEntry(
+    key: string,
+    newest: Newest,
+    revision: number,
+    keys: boolean,
+  ): ListedEntry | undefined {
+    let record = this.#log.read(newest.position, newest.bytes);
+    while (record.header.revision > revision) {
+      const { createRevision, previousRevision } = record.header;
+      // All versions since the creation are later than it: none of them need be looked at.
+      const skips = createRevision > revision && createRevision < record.header.revision;
+      const before = skips ? createRevision : previousRevision;
+      if (before === 0) return undefined;
+      record = this.#log.find(before, key);
+    }
+    if (record.header.kind !== KIND.put) return undefined;
+    return listed(entryOf(key, record), keys);
+  }
+}
+
+// --- internal ---
+
+function pastEvent(key: string, record: ScannedRecord, keys: boolean): PastEvent {
+  const { kind, revision } = record.header;
+  if (kind === KIND.put) return { type: "put", ...listed(entryOf(key, record), keys) };
+  return { type: kind === KIND.expire ? "expire" : "delete", key, revision };
+}
+
+function listed(entry: ListedEntry, keys: boolean): ListedEntry {
+  if (!keys) return entry;
+  const { value: _, ...info } = entry;
+  return info;
+}

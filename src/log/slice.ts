@@ -1,0 +1,32 @@
+/** Long work in slices of a few milliseconds, between which others have their turn. */
+
+import { READ_SLICE_MS } from "../limits.ts";
+
+export class Slice {
+  #endsAt = performance.now() + READ_SLICE_MS;
+  #steps = 0;
+
+  /** Is the slice over? To be asked after each step; looks at the time now and then. */
+  isOver(): boolean {
+    this.#steps++;
+    return this.#steps % STEPS === 0 && performance.now() > this.#endsAt;
+  }
+
+  /** Lets others have their turn, and begins the next slice. */
+  async next(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setImmediate(resolve);
+    await promise;
+    this.#endsAt = performance.now() + READ_SLICE_MS;
+  }
+
+  /** After a step: `next` when the slice is over. */
+  async pause(): Promise<void> {
+    if (this.isOver()) await this.next();
+  }
+}
+
+// --- internal ---
+
+/** Steps between two looks at the time, which costs more than a short step. */
+const STEPS = 16;
