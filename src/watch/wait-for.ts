@@ -57,11 +57,13 @@ async function look(
     const { revision, entry } = await store.get(key, options);
     if (above > revision) throw beyondError("wait", above, revision);
     if (entry !== undefined) return { changed: entry.revision > above, revision, entry };
-    const { entries } = await store.history(key, { ...options, limit: 1, keys: true });
-    const [newest] = entries;
+    const past = await store.history(key, { ...options, limit: 1, keys: true });
+    const [newest] = past.entries;
     // It has come to be since it was read.
     if (newest?.type === "put") continue;
-    if (newest !== undefined && newest.revision > above) return { changed: true, revision };
+    if (newest !== undefined && newest.revision > above) {
+      return { changed: true, revision: past.revision };
+    }
     // Asked last: what was compacted before the history was read is not in it.
     const { oldest } = await store.status();
     if (above > 0 && above < oldest) throw compactedError("wait", above, oldest);

@@ -2,9 +2,10 @@
 
 import { describe, expect, test } from "bun:test";
 import { KvError } from "../../src/errors.ts";
-import type { ChangesOptions, Status, Store } from "../../src/kv.ts";
+import type { ChangesOptions } from "../../src/kv.ts";
 import { Hub } from "../../src/watch/hub.ts";
 import { failure, put, write } from "../support/stores.ts";
+import { altered } from "../support/altered-store.ts";
 import { openModel } from "../support/model-store.ts";
 import { quiet, Rig, RigConnection } from "./rig.ts";
 
@@ -149,8 +150,8 @@ describe("progress", () => {
 
   test("covers revisions that no commit has", async () => {
     const model = openModel();
-    const store: Store = Object.assign(Object.create(model) as Store, {
-      status: () => ({ ...(model.status() as Status), revision: 0 }),
+    const store = altered(model, {
+      status: () => ({ ...model.status(), revision: 0 }),
       async *changes(_from: number, { signal }: ChangesOptions) {
         yield { commits: [], through: 7 };
         await new Promise((resolve) => signal?.addEventListener("abort", resolve));

@@ -7,6 +7,7 @@ import type { Range, Store } from "../../src/kv.ts";
 import type { SocketFrame } from "../../src/messages.ts";
 import { Hub, type CreatedWatch, type WatchSession } from "../../src/watch/hub.ts";
 import type { Publisher, Subscriber } from "../../src/watch/subscriber.ts";
+import { altered } from "../support/altered-store.ts";
 import { openModel, type ModelOptions, type ModelStore } from "../support/model-store.ts";
 
 export class Gate {
@@ -135,16 +136,7 @@ export class Rig implements Publisher, Disposable {
       options?.range === undefined
         ? through(store.changes(from, options), this.feed, this.feedErrors)
         : this.#counted(through(store.changes(from, options), this.pulls, this.pullErrors));
-    return {
-      limits: store.limits,
-      capabilities: store.capabilities,
-      get: (key, options) => store.get(key, options),
-      list: (range, options) => store.list(range, options),
-      commit: (txn) => store.commit(txn),
-      changes,
-      status: () => store.status(),
-      close: () => store.close(),
-    };
+    return altered(store, { changes });
   }
 
   async *#counted<T>(items: AsyncIterable<T>): AsyncGenerator<T> {

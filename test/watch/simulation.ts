@@ -8,6 +8,7 @@ import type { SocketFrame } from "../../src/messages.ts";
 import { Hub, type WatchSession } from "../../src/watch/hub.ts";
 import type { Publisher, Subscriber } from "../../src/watch/subscriber.ts";
 import { KvError } from "../../src/errors.ts";
+import { altered } from "../support/altered-store.ts";
 import type { Random } from "../support/random.ts";
 import { del, put, write } from "../support/stores.ts";
 import { WatchChecker } from "../support/watch-checker.ts";
@@ -283,12 +284,7 @@ export class Simulation implements Publisher {
 
 /** The same store, whose answers take a number of turns that the seed decides. */
 function slowed(store: Store, random: Random): Store {
-  return {
-    limits: store.limits,
-    capabilities: store.capabilities,
-    get: (key, options) => store.get(key, options),
-    list: (range, options) => store.list(range, options),
-    commit: (txn) => store.commit(txn),
+  return altered(store, {
     async status() {
       await turns(random.below(3));
       const status = await store.status();
@@ -301,8 +297,7 @@ function slowed(store: Store, random: Random): Store {
         yield chunk;
       }
     },
-    close: () => store.close(),
-  };
+  });
 }
 
 /** Lets others go on: for microtasks only, or for a turn of the event loop. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { KvError } from "../../src/errors.ts";
 import type { CommitResult, Store, Txn } from "../../src/kv.ts";
 import { LIMITS, SOCKET_ANSWER_BYTES_MAX, SOCKET_REQUESTS_MAX } from "../../src/limits.ts";
+import { altered } from "../support/altered-store.ts";
 import { openModel } from "../support/model-store.ts";
 import { random, randomSeed, withSeed } from "../support/random.ts";
 import { openRawSocket, type RawSocket } from "../support/raw-socket.ts";
@@ -284,17 +285,14 @@ function slowed(store: Store, seed: number): Store {
     for (let turn = below(4); turn > 0; turn--) await new Promise((go) => setImmediate(go));
     return result;
   };
-  return {
-    limits: store.limits,
-    capabilities: store.capabilities,
+  return altered(store, {
     get: (key, options) => later(() => store.get(key, options)),
     list: (range, options) => later(() => store.list(range, options)),
     commit: async (txn) => {
       const result = store.commit(txn);
       return await later(() => result);
     },
-    changes: (from, options) => store.changes(from, options),
     status: () => later(() => store.status()),
     close: () => Promise.reject(new KvError("internal", "not closed by the endpoint")),
-  };
+  });
 }
