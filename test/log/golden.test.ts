@@ -7,7 +7,7 @@ import { afterEach, expect, test } from "bun:test";
 import { copyFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { openLog } from "../../src/log/engine.ts";
-import { goldenView, writeGolden } from "../support/golden.ts";
+import { GOLDEN_NOW, goldenView, writeGolden } from "../support/golden.ts";
 import { put, textOf, write } from "../support/stores.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 
@@ -20,7 +20,7 @@ afterEach(() => directory?.remove());
 test("the golden directory is read as it was meant, and can be written to", async () => {
   directory = temporaryDirectory();
   for (const name of goldenFiles) copyFileSync(join(golden, name), join(directory.path, name));
-  const store = await openLog({ directory: directory.path });
+  const store = await openLog({ directory: directory.path, clock: () => GOLDEN_NOW });
   const expected: unknown = JSON.parse(readFileSync(join(golden, "expected.json"), "utf8"));
   expect(await goldenView(store)).toEqual(expected);
   const { revision } = await write(store, put("later", "1"));
