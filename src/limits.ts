@@ -69,6 +69,17 @@ export const STOP_MS = 7_000;
 /** Milliseconds that a blocking read waits when the caller does not say, and at most. */
 export const WAIT_MS_DEFAULT = 30_000;
 export const WAIT_MS_MAX = 300_000;
+/**
+ * Seconds after which a stream is cut of which nothing is taken. Long, for what a slow client takes
+ * is seen in large steps only: the system keeps some MiB for it.
+ */
+export const STREAM_IDLE_SECONDS = 120;
+/** Bytes of a stream that are made at once, one entry more or less. */
+export const STREAM_PIECE_BYTES = 64 * KIB;
+/** Bytes of values that one read for a stream aims at. */
+export const STREAM_READ_BYTES = 256 * KIB;
+/** Entries that one read for a stream asks for at most. */
+export const STREAM_READ_ENTRIES_MAX = 1_000;
 /** WebSocket connections at the same time. */
 export const SOCKET_CONNECTIONS_MAX = 50_000;
 /** Bytes of one WebSocket message from a client: the same as a JSON body. */

@@ -44,6 +44,13 @@ export async function readJson(call: Call): Promise<unknown> {
   }
 }
 
+/** For requests that say all in their target: a body that was ignored would surprise its sender. */
+export function refuseBody({ request }: Call, hint: string): void {
+  const { headers } = request;
+  if (!headers.has("transfer-encoding") && Number(headers.get("content-length") ?? 0) === 0) return;
+  throw new KvError("invalid_argument", `this request takes no body; ${hint}`);
+}
+
 // --- internal ---
 
 function refuseWrapped(headers: Headers): void {

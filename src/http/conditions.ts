@@ -10,6 +10,12 @@ import { quote } from "../text.ts";
 /** The revisions a header names; `any` for `*`. Weak tags stand only where they can match. */
 type Tags = "any" | readonly number[];
 
+/** What the headers say to the handlers that evaluate them for a key. */
+export const CONDITION_HEADERS = {
+  "If-Match": 'Only if the key has this revision ("42"), one of a list, or any (*).',
+  "If-None-Match": 'Only if the key has none of these revisions ("42"), or is absent (*).',
+};
+
 export interface Conditions {
   readonly match?: Tags;
   readonly noneMatch?: Tags;
@@ -27,6 +33,15 @@ export function readConditions(headers: Headers): Conditions | undefined {
       ? undefined
       : { noneMatch: parseTags(noneMatch, "If-None-Match", true) }),
   };
+}
+
+/**
+ * To ignore a condition that somebody relies on would be worse than to refuse it; `reason` says why
+ * there can be none here.
+ */
+export function refuseConditions(headers: Headers, reason: string): void {
+  if (!headers.has("if-match") && !headers.has("if-none-match")) return;
+  throw new KvError("invalid_argument", `${reason}; leave If-Match and If-None-Match out`);
 }
 
 /** The same conditions as checks of a transaction. */

@@ -57,7 +57,9 @@ export function addCors(response: Response, origin: string): void {
 
 // --- internal ---
 
-const EXPOSED = ["ETag", "Retry-After", "Allow", ...Object.values(HEADERS)].join(", ");
+const EXPOSED = ["ETag", "Retry-After", "Allow", ...Object.values(HEADERS)]
+  .filter((name) => name !== HEADERS.ttl)
+  .join(", ");
 
 const LOCAL_SUFFIX = /\.(localhost|local|internal|lan|home\.arpa|svc|test)$/;
 

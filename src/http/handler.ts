@@ -9,34 +9,33 @@ import { addCors, type Guard } from "./guard.ts";
 import { readParameters } from "./parameters.ts";
 import { findResource, type Resource } from "./routes.ts";
 import type { Context, HttpServer } from "./route.ts";
-import { KEY_PATH_START, keyOfPath, movedOut, readTarget } from "./target.ts";
+import { keyOfPath, movedOut, readTarget } from "./target.ts";
 
 type Handled = Response | undefined | Promise<Response | undefined>;
 
 export interface HandlerOptions {
   readonly context: Context;
   readonly guard: Guard;
-  readonly onError: (error: unknown) => void;
 }
 
 /**
- * Answers requests. `sentToKey` says that the platform saw the raw target begin with `/v1/kv/`; the
- * URL it hands over may have been led elsewhere by dot segments.
+ * Answers requests. `sentTo` is the one of `KEY_PATH_STARTS` with which the platform saw the raw
+ * target begin, if any; the URL it hands over may have been led elsewhere by dot segments.
  */
-export type Handler = (request: Request, server: HttpServer, sentToKey: boolean) => Handled;
+export type Handler = (request: Request, server: HttpServer, sentTo?: string) => Handled;
 
-export function makeHandler({ context, guard, onError }: HandlerOptions): Handler {
-  return (request, server, sentToKey) => {
+export function makeHandler({ context, guard }: HandlerOptions): Handler {
+  return (request, server, sentTo) => {
     let origin: string | undefined;
     const finish = (response: Response | undefined) => {
       if (origin !== undefined && response !== undefined) addCors(response, origin);
       return response;
     };
-    const fail = (error: unknown) => finish(failure(error, onError));
+    const fail = (error: unknown) => finish(failure(error, context.onError));
     try {
       const { path, query } = readTarget(request.url);
       origin = guard.check(request.headers, path);
-      if (sentToKey && !path.startsWith(KEY_PATH_START)) throw movedOut();
+      if (sentTo !== undefined && !path.startsWith(sentTo)) throw movedOut(sentTo);
       const answer = dispatch(context, request, server, path, query);
       if (!(answer instanceof Promise)) return finish(answer);
       return answer.then(finish, fail);
@@ -59,7 +58,8 @@ function dispatch(
   const { method } = request;
   const route = resource.routes.get(method);
   if (route === undefined) return otherMethod(resource, request);
-  const key = path.startsWith(KEY_PATH_START) ? keyOfPath(path) : "";
+  const { keyStart } = resource;
+  const key = keyStart === undefined ? "" : keyOfPath(path, keyStart);
   const parameters = readParameters(route.parameters, query, `${method} ${route.path}`);
   return route.handle({ context, request, server, key }, parameters);
 }

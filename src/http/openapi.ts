@@ -10,7 +10,18 @@ import type { Schema } from "../schema.ts";
 import { JSON_TYPE, STATUSES, json } from "./answers.ts";
 import type { QueryParameters } from "./parameters.ts";
 import { defineRoute, type Answer, type Body, type Route } from "./route.ts";
-import { deleteShape, errorShape, listShape, putShape, statusShape, txnShape } from "./shapes.ts";
+import {
+  changedShape,
+  compactShape,
+  deleteRangeShape,
+  deleteShape,
+  errorShape,
+  historyShape,
+  incrShape,
+  listShape,
+  statusShape,
+  txnShape,
+} from "./shapes.ts";
 
 type Json = Record<string, unknown>;
 
@@ -73,9 +84,13 @@ const NAMES: ReadonlyMap<Schema, string> = new Map<Schema, string>([
   [schemas.operation, "Operation"],
   [schemas.txn, "Transaction"],
   [txnShape, "TransactionResult"],
-  [putShape, "PutResult"],
+  [changedShape, "Changed"],
+  [incrShape, "IncrementResult"],
   [deleteShape, "DeleteResult"],
+  [deleteRangeShape, "DeleteRangeResult"],
   [listShape, "Page"],
+  [historyShape, "History"],
+  [compactShape, "CompactResult"],
   [statusShape, "Status"],
   [errorShape, "Error"],
 ]);
@@ -134,8 +149,8 @@ function queryParameters(parameters: QueryParameters): Json[] {
 function headerParameters({ headers = {} }: Route): Json[] {
   return (
     Object.entries(headers)
-      // OpenAPI describes the content type beside the body.
-      .filter(([name]) => name !== "Content-Type")
+      // OpenAPI describes the types beside the bodies.
+      .filter(([name]) => name !== "Content-Type" && name !== "Accept")
       .map(([name, description]) => ({
         name,
         in: "header",
@@ -145,7 +160,7 @@ function headerParameters({ headers = {} }: Route): Json[] {
   );
 }
 
-type Content = (body: Body) => Json | undefined;
+type Content = (body: Body | readonly Body[]) => Json | undefined;
 
 function responses(route: Route, content: Content): Json {
   const described: Json = {};
@@ -185,8 +200,12 @@ function headerObjects(headers: Readonly<Record<string, string>>): Json {
   );
 }
 
-function content({ type, schema }: Body): Json {
-  return { [type]: schema === undefined ? {} : { schema: referring(schema) } };
+function content(body: Body | readonly Body[]): Json {
+  return Object.fromEntries(
+    [body]
+      .flat()
+      .map(({ type, schema }) => [type, schema === undefined ? {} : { schema: referring(schema) }]),
+  );
 }
 
 /** A schema with every named one in it as a reference; itself too, unless it is being defined. */

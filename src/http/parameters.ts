@@ -5,9 +5,12 @@
 
 import { KvError } from "../errors.ts";
 import { checkBound } from "../keys.ts";
+import { LIMITS } from "../limits.ts";
 import { percentDecode } from "../protocol.ts";
 import type { Schema } from "../schema.ts";
 import { didYouMean, quote } from "../text.ts";
+import { DURATION, durationFromText, durationToText } from "../ttl.ts";
+import { incrementFromText } from "../txn-json.ts";
 
 export interface Parameter<T> {
   readonly description: string;
@@ -61,15 +64,42 @@ export function integer(
   };
 }
 
-/** The prefix or a bound of a range of keys. */
-export function bound(description: string): Parameter<string> {
+/** The prefix or a bound of a range of keys, or another beginning of keys. */
+export function bound(description: string, minLength = 0): Parameter<string> {
   return {
     description,
-    schema: { type: "string", maxLength: 1024 },
+    schema: { type: "string", minLength, maxLength: LIMITS.keyBytesMax },
     parse(text, name) {
-      if (text === undefined) return refuse(name, `needs a value: ${name}=…`);
+      if (text === undefined || text.length < minLength) {
+        return refuse(name, `needs a value: ${name}=…`);
+      }
       checkBound(text, name);
       return text;
+    },
+  };
+}
+
+/** An integer of 64 bits, with a sign where it is negative. */
+export function int64(description: string): Parameter<bigint> {
+  return {
+    description,
+    schema: { type: "string", pattern: "^(0|-?[1-9][0-9]*)$" },
+    parse: (text, name) => incrementFromText(text ?? "", `the parameter ${name}`),
+  };
+}
+
+/** A time such as `30s`, in milliseconds, of `maximumMs` at most. */
+export function duration(description: string, maximumMs: number): Parameter<number> {
+  return {
+    description,
+    schema: { type: "string", pattern: DURATION.source },
+    parse(text, name) {
+      const milliseconds = durationFromText(text ?? "");
+      if (milliseconds === undefined) {
+        return refuse(name, `must be a time such as 500ms, 30s or 2m, not ${quote(text ?? "")}`);
+      }
+      if (milliseconds <= maximumMs) return milliseconds;
+      return refuse(name, `is ${text}; the largest allowed is ${durationToText(maximumMs)}`);
     },
   };
 }

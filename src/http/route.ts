@@ -6,6 +6,7 @@
 import type { ErrorCode } from "../errors.ts";
 import type { MaybePromise, Store } from "../kv.ts";
 import type { Schema } from "../schema.ts";
+import type { KeyWaits } from "../watch/key-waits.ts";
 import type { QueryParameters, ParameterValues } from "./parameters.ts";
 import type { SocketEndpoint } from "./socket.ts";
 
@@ -20,14 +21,20 @@ export interface Context {
   readonly startedAt: number;
   /** Seconds without a request or a piece of a body after which a connection is closed. */
   readonly idleSeconds: number;
+  /** Seconds after which a stream is cut of which nothing is taken. */
+  readonly streamIdleSeconds: number;
   /** Bytes of large bodies that are being read now, on all connections. */
   readonly bodies: { bytes: number };
+  /** Blocking reads that wait for a change. */
+  readonly waits: KeyWaits;
   /** Watches that are open now. */
   readonly watchers: () => number;
   /** Switches a checked request over to WebSocket; a response when it does not. */
   readonly upgrade: SocketEndpoint["upgrade"];
   /** The server has begun to stop. */
   readonly stopping: () => boolean;
+  /** Gets what no client is told: bugs, and faults of the server. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** The platform's server. */
@@ -52,7 +59,8 @@ export interface Body {
 export interface Answer {
   readonly description: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Body;
+  /** Several where the client chooses the type. */
+  readonly body?: Body | readonly Body[];
 }
 
 export interface Route<P extends QueryParameters = QueryParameters> {
@@ -80,6 +88,14 @@ export interface Route<P extends QueryParameters = QueryParameters> {
 
 /** What every route that asks the store may fail with. */
 export const STORE_ERRORS: readonly ErrorCode[] = ["permission_denied", "internal", "unavailable"];
+
+/** What every route that writes may fail with. */
+export const WRITE_ERRORS: readonly ErrorCode[] = [
+  ...STORE_ERRORS,
+  "too_large",
+  "outcome_unknown",
+  "storage_full",
+];
 
 /** Ties the handler's parameters to their descriptions, then forgets the types. */
 export function defineRoute<P extends QueryParameters>(route: Route<P>): Route {

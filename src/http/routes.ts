@@ -2,18 +2,24 @@
 
 import { KvError } from "../errors.ts";
 import { didYouMean, quote } from "../text.ts";
+import { changeRoutes } from "./change-routes.ts";
+import { getRoute } from "./get-route.ts";
+import { historyRoutes } from "./history-routes.ts";
 import { keyRoutes } from "./key-routes.ts";
-import { listRoute } from "./list-route.ts";
 import { answersHead, openapiRoute } from "./openapi.ts";
+import { rangeRoutes } from "./range-routes.ts";
 import type { Route } from "./route.ts";
 import { systemRoutes } from "./system-routes.ts";
-import { KEY_PATH_START } from "./target.ts";
+import { KEY_PATH_STARTS } from "./target.ts";
 import { txnRoute } from "./txn-route.ts";
 
 export const ROUTES: readonly Route[] = [
+  getRoute,
   ...keyRoutes,
-  listRoute,
+  ...rangeRoutes,
+  ...changeRoutes,
   txnRoute,
+  ...historyRoutes,
   ...systemRoutes,
   openapiRoute(() => ROUTES),
 ];
@@ -21,6 +27,8 @@ export const ROUTES: readonly Route[] = [
 /** What can be done at one path. */
 export interface Resource {
   readonly path: string;
+  /** What its path begins with, where a key follows. */
+  readonly keyStart: string | undefined;
   /** By method; HEAD is the route of GET. */
   readonly routes: ReadonlyMap<string, Route>;
   /** The value of an `Allow` header. */
@@ -31,7 +39,8 @@ export interface Resource {
 
 /** The resource at a path as it stands in the URL. Throws `unknown_path`. */
 export function findResource(path: string): Resource {
-  if (path.startsWith(KEY_PATH_START)) return keyResource;
+  const keyed = keyResources.find(({ keyStart }) => path.startsWith(keyStart!));
+  if (keyed !== undefined) return keyed;
   const resource = resources.get(path);
   if (resource !== undefined) return resource;
   throw new KvError(
@@ -42,13 +51,12 @@ export function findResource(path: string): Resource {
 
 // --- internal ---
 
-const KEY_PATH = `${KEY_PATH_START}{key}`;
-
 const resources = new Map<string, Resource>(
   [...new Set(ROUTES.map((route) => route.path))].map((path) => [path, makeResource(path)]),
 );
 
-const keyResource = resources.get(KEY_PATH)!;
+/** Values first, as they are asked for most. */
+const keyResources = KEY_PATH_STARTS.map((start) => resources.get(`${start}{key}`)!);
 
 function makeResource(path: string): Resource {
   const routes = new Map<string, Route>();
@@ -61,6 +69,7 @@ function makeResource(path: string): Resource {
   }
   return {
     path,
+    keyStart: KEY_PATH_STARTS.find((start) => path === `${start}{key}`),
     routes,
     allow: [...routes.keys(), "OPTIONS"].join(", "),
     allowHeaders: [...headers].join(", "),

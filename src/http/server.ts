@@ -2,13 +2,15 @@
 
 import { KvError } from "../errors.ts";
 import type { Store } from "../kv.ts";
-import { CONNECTION_IDLE_SECONDS, STOP_MS } from "../limits.ts";
+import { CONNECTION_IDLE_SECONDS, STOP_MS, STREAM_IDLE_SECONDS } from "../limits.ts";
 import { VERSION } from "../version.ts";
 import { Hub } from "../watch/hub.ts";
+import { KeyWaits } from "../watch/key-waits.ts";
 import { makeGuard } from "./guard.ts";
 import { makeHandler, type Handler } from "./handler.ts";
 import type { HttpServer } from "./route.ts";
 import { createSocketEndpoint, type SocketEndpoint } from "./socket.ts";
+import { KEY_PATH_STARTS } from "./target.ts";
 
 export interface ServerOptions {
   readonly store: Store;
@@ -25,6 +27,8 @@ export interface ServerOptions {
   readonly progressMs?: number;
   /** Seconds of silence after which a connection is closed; the platform looks every four. */
   readonly idleSeconds?: number;
+  /** Seconds after which a stream is cut of which nothing is taken. */
+  readonly streamIdleSeconds?: number;
   /** Gets what no client is told: bugs, and faults of the server. By default they go to stderr. */
   readonly onError?: (error: unknown) => void;
 }
@@ -35,8 +39,8 @@ export interface RunningServer {
   readonly port: number;
   readonly url: string;
   /**
-   * Ends watches with reason `shutdown`, finishes what is in flight, for `STOP_MS` at most, and
-   * closes every connection. Does not close the store.
+   * Ends watches with reason `shutdown` and blocking reads with `unavailable`, finishes what is in
+   * flight, for `STOP_MS` at most, and closes every connection. Does not close the store.
    */
   stop(): Promise<void>;
 }
@@ -47,6 +51,7 @@ export function startServer(options: ServerOptions): RunningServer {
   const guard = makeGuard(options.allowedHosts ?? [], options.allowedOrigins ?? []);
   const { progressMs, idleSeconds = CONNECTION_IDLE_SECONDS } = options;
   const hub = new Hub({ store, ...(progressMs === undefined ? undefined : { progressMs }) });
+  const waits = new KeyWaits(store);
   const endpoint = createSocketEndpoint({ store, hub, onError });
   let stopped: Promise<void> | undefined;
   const context = {
@@ -54,17 +59,23 @@ export function startServer(options: ServerOptions): RunningServer {
     version,
     startedAt: Date.now(),
     idleSeconds,
+    streamIdleSeconds: options.streamIdleSeconds ?? STREAM_IDLE_SECONDS,
     bodies: { bytes: 0 },
+    waits,
     watchers: () => hub.watchers,
     upgrade: endpoint.upgrade,
     stopping: () => stopped !== undefined,
+    onError,
   };
-  const server = listen(options, makeHandler({ context, guard, onError }), endpoint);
+  const server = listen(options, makeHandler({ context, guard }), endpoint);
   return {
     host,
     port: server.port!,
     url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
-    stop: () => (stopped ??= stop(server, endpoint)),
+    stop: () => {
+      waits.stop();
+      return (stopped ??= stop(server, endpoint));
+    },
   };
 }
 
@@ -102,11 +113,13 @@ function listen(options: ServerOptions, handler: Handler, endpoint: SocketEndpoi
       // Bodies have their bounds where they are read, with an answer that says so.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // The platform matches routes on the raw path, before dot segments are resolved.
-      routes: {
-        "/v1/kv/*": (request: Request, server: HttpServer) =>
-          handler(request, server, true) as Response,
-      },
-      fetch: (request, server) => handler(request, server, false) as Response,
+      routes: Object.fromEntries(
+        KEY_PATH_STARTS.map((start) => [
+          `${start}*`,
+          (request: Request, server: HttpServer) => handler(request, server, start) as Response,
+        ]),
+      ),
+      fetch: (request, server) => handler(request, server) as Response,
       websocket: endpoint.websocket,
       error(error) {
         onError(error);

@@ -24,39 +24,95 @@ function object(
   };
 }
 
-const putFields = {
+const changedFields = {
   key: schemas.key,
   revision: count,
   createRevision: count,
-  version: count,
+  version: { ...count, description: "Changes since creation; 1 = just created." },
+  expiresAt: { type: "string", format: "date-time" },
 } satisfies Record<string, Schema>;
+
+const sum: Schema = { type: "string", description: "The sum, an integer of 64 bits as text." };
+
+const more: Schema = { type: "boolean", description: "There is more; absent when there is not." };
+
+const pageFields = {
+  entries: { type: "array", items: schemas.entry },
+  folders: {
+    type: "array",
+    items: text,
+    description: "With a delimiter: the beginnings that keys behind the prefix share.",
+  },
+  count: { ...count, description: "With count, and then alone: the number of entries." },
+} satisfies Record<string, Schema>;
+
+const pageOptional = Object.keys(pageFields);
 
 function tag(name: string): Schema {
   return { type: "string", enum: [name] };
 }
 
-/** The answer to a put. */
-export const putShape = object(putFields);
+/** The answer to a put or a touch. */
+export const changedShape = object(changedFields, ["expiresAt"]);
+
+/** The answer to an increment. */
+export const incrShape = object({ ...changedFields, value: sum }, ["expiresAt"]);
 
 /** The answer to a delete. */
 export const deleteShape = object({ deleted: count, revision: count });
+
+/** The answer to the deletion of a range. */
+export const deleteRangeShape = object({ deleted: count, revision: count, more }, ["more"]);
+
+/** The answer to a compaction. */
+export const compactShape = object({
+  oldest: { ...count, description: "The smallest revision that can be read from now on." },
+});
 
 /** A page of a listing. */
 export const listShape = object(
   {
     revision: { ...count, description: "The revision at which every page of the listing is read." },
-    entries: { type: "array", items: schemas.entry },
+    ...pageFields,
     cursor: { type: "string", description: "Gets the next page; absent on the last one." },
   },
-  ["cursor"],
+  [...pageOptional, "cursor"],
+);
+
+/** A page of the changes of a key. */
+export const historyShape = object(
+  {
+    revision: { ...count, description: "The store's revision at the read." },
+    entries: {
+      type: "array",
+      items: {
+        discriminator: { propertyName: "type" },
+        oneOf: [
+          object({ type: tag("put"), ...schemas.entry.properties }, [
+            "value",
+            "base64",
+            "expiresAt",
+          ]),
+          object({ type: tag("delete"), key: schemas.key, revision: count }),
+          object({ type: tag("expire"), key: schemas.key, revision: count }),
+        ],
+      },
+    },
+    more,
+  },
+  ["more"],
 );
 
 const resultShape: UnionSchema = {
   discriminator: { propertyName: "op" },
   oneOf: [
-    object({ op: tag("put"), ...putFields }),
+    object({ op: tag("put"), ...changedFields }, ["expiresAt"]),
+    object({ op: tag("touch"), ...changedFields }, ["expiresAt"]),
+    object({ op: tag("incr"), value: sum, ...changedFields }, ["expiresAt"]),
     object({ op: tag("delete"), deleted: count }),
+    object({ op: tag("deleteRange"), deleted: count, more }, ["more"]),
     object({ op: tag("get"), entry: { anyOf: [schemas.entry, nothing] } }),
+    object({ op: tag("list"), ...pageFields, more }, [...pageOptional, "more"]),
   ],
 };
 

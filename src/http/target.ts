@@ -14,8 +14,13 @@ export interface Target {
   readonly query: string;
 }
 
-/** Every path that begins with this one names a key. */
-export const KEY_PATH_START = `${PATHS.kv}/`;
+/** Every path that begins with one of these names a key. */
+export const KEY_PATH_STARTS: readonly string[] = [
+  `${PATHS.kv}/`,
+  `${PATHS.incr}/`,
+  `${PATHS.touch}/`,
+  `${PATHS.history}/`,
+];
 
 /**
  * Path and query of `request.url`.
@@ -35,29 +40,29 @@ export function readTarget(url: string): Target {
 }
 
 /**
- * The key that a path beginning with `/v1/kv/` names.
+ * The key that a path names behind `start`, which is one of `KEY_PATH_STARTS`.
  * @throws `invalid_argument` or `too_large` when it is no valid key.
  */
-export function keyOfPath(path: string): string {
-  if (path.length === KEY_PATH_START.length) {
+export function keyOfPath(path: string, start: string): string {
+  if (path.length === start.length) {
     throw new KvError(
       "invalid_argument",
-      `${KEY_PATH_START} has no key behind it; GET ${PATHS.kv} lists keys`,
+      `${start} has no key behind it; GET ${PATHS.kv} lists keys`,
     );
   }
-  const key = percentDecode(path.slice(KEY_PATH_START.length), "the key");
+  const key = percentDecode(path.slice(start.length), "the key");
   checkKey(key);
   return key;
 }
 
 /**
- * For a request that was sent to `/v1/kv/…` and that dot segments have moved elsewhere: answered as
+ * For a request that was sent below `start` and that dot segments have moved elsewhere: answered as
  * anything but a refusal, it would touch what nobody named.
  */
-export function movedOut(): KvError {
+export function movedOut(start: string): KvError {
   return new KvError(
     "invalid_argument",
-    `the path has "." or ".." as a whole segment, which URLs resolve; it leads out of ${KEY_PATH_START}`,
+    `the path has "." or ".." as a whole segment, which URLs resolve; it leads out of ${start}`,
   );
 }
 

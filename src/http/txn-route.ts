@@ -4,12 +4,13 @@ import { KvError } from "../errors.ts";
 import { type JsonTxn } from "../json.ts";
 import { schemas } from "../schemas.ts";
 import { commitResultToJson, txnFromJson } from "../txn-json.ts";
-import { PATHS } from "../protocol.ts";
+import { HEADERS, PATHS } from "../protocol.ts";
 import { validate } from "../schema.ts";
 import { json } from "./answers.ts";
 import { readJson } from "./body.ts";
 import { commit } from "./commit.ts";
-import { STORE_ERRORS, defineRoute, type Route } from "./route.ts";
+import { refuseConditions } from "./conditions.ts";
+import { WRITE_ERRORS, defineRoute, type Route } from "./route.ts";
 import { txnShape } from "./shapes.ts";
 
 export const txnRoute: Route = defineRoute({
@@ -28,14 +29,14 @@ export const txnRoute: Route = defineRoute({
       body: { description: "What it did.", type: "application/json", schema: txnShape },
     },
   },
-  errors: [...STORE_ERRORS, "too_large", "unsupported", "outcome_unknown", "storage_full"],
+  errors: [...WRITE_ERRORS, "not_found", "conflict", "unsupported"],
   async handle(call) {
     const { headers } = call.request;
-    // To ignore a condition that somebody relies on would be worse than to refuse it.
-    if (headers.has("if-match") || headers.has("if-none-match")) {
+    refuseConditions(headers, 'a transaction has its conditions in the body, as "checks"');
+    if (headers.has(HEADERS.ttl)) {
       throw new KvError(
         "invalid_argument",
-        'a transaction has its conditions in the body, as "checks"; leave If-Match and If-None-Match out',
+        `a transaction has its times to live in the body, as "ttl"; leave ${HEADERS.ttl} out`,
       );
     }
     const body = await readJson(call);

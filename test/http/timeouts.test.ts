@@ -9,7 +9,12 @@ import { makeGuard } from "../../src/http/guard.ts";
 import { makeHandler, type Handler } from "../../src/http/handler.ts";
 import type { HttpServer } from "../../src/http/route.ts";
 import { KvError } from "../../src/errors.ts";
-import { BODY_PIECE_BYTES_MAX, CONNECTION_IDLE_SECONDS } from "../../src/limits.ts";
+import {
+  BODY_PIECE_BYTES_MAX,
+  CONNECTION_IDLE_SECONDS,
+  STREAM_IDLE_SECONDS,
+} from "../../src/limits.ts";
+import { KeyWaits } from "../../src/watch/key-waits.ts";
 import { openFaulty, type FaultyStore } from "../support/faulty-store.ts";
 import { startTestServer } from "../support/test-server.ts";
 
@@ -30,12 +35,15 @@ function bench(): Bench {
     version: "1.2.3",
     startedAt: 0,
     idleSeconds: CONNECTION_IDLE_SECONDS,
+    streamIdleSeconds: STREAM_IDLE_SECONDS,
     bodies: { bytes: 0 },
+    waits: new KeyWaits(store),
     watchers: () => 0,
     upgrade: () => undefined,
     stopping: () => false,
+    onError: () => undefined,
   };
-  const handler = makeHandler({ context, guard: makeGuard([], []), onError: () => undefined });
+  const handler = makeHandler({ context, guard: makeGuard([], []) });
   return { store, handler, server: server as unknown as HttpServer, limits };
 }
 
@@ -49,7 +57,7 @@ test.each(WRITES)("%s has no limit while it waits for the store", async (_, path
   const { store, handler, server, limits } = bench();
   const gate = Promise.withResolvers<void>();
   store.gate = gate.promise;
-  const answer = handler(new Request(`http://localhost${path}`, init), server, false);
+  const answer = handler(new Request(`http://localhost${path}`, init), server);
   while (limits.length === 0) await Bun.sleep(0);
   expect(limits).toEqual([0]);
   gate.resolve();
@@ -60,7 +68,7 @@ test.each(WRITES)("%s has no limit while it waits for the store", async (_, path
 test.each(WRITES)("%s that fails has the usual limit again", async (_, path, init) => {
   const { store, handler, server, limits } = bench();
   store.fault = new KvError("storage_full", "the disk is full");
-  const answer = await handler(new Request(`http://localhost${path}`, init), server, false);
+  const answer = await handler(new Request(`http://localhost${path}`, init), server);
   expect(answer?.status).toBe(507);
   expect(limits).toEqual([0, CONNECTION_IDLE_SECONDS]);
 });
@@ -76,15 +84,15 @@ test("each piece of a large body starts the count anew", async () => {
     },
   });
   const request = new Request("http://localhost/v1/kv/a", { method: "PUT", body });
-  expect((await handler(request, server, false))?.status).toBe(201);
+  expect((await handler(request, server))?.status).toBe(201);
   const idle = CONNECTION_IDLE_SECONDS;
   expect(limits).toEqual([idle, idle, idle, 0, idle]);
 });
 
 test("a read has the usual limit throughout", async () => {
   const { handler, server, limits } = bench();
-  await handler(new Request("http://localhost/v1/kv/a"), server, false);
-  await handler(new Request("http://localhost/v1/kv"), server, false);
+  await handler(new Request("http://localhost/v1/kv/a"), server);
+  await handler(new Request("http://localhost/v1/kv"), server);
   expect(limits).toEqual([]);
 });
 
