@@ -142,6 +142,11 @@ export const CLIENT_WATCH_COMMITS_MAX = 16_384;
 export const CLIENT_JOINING_BYTES_MAX = 1 * MIB;
 /** Watches that the client puts on one connection: well below what the server allows. */
 export const CLIENT_CONNECTION_WATCHES_MAX = 1_000;
+/**
+ * Milliseconds that a blocking read of the client stays open before it is asked anew: a connection
+ * whose other end is gone looks like one where nothing happens.
+ */
+export const CLIENT_WAIT_MS_MAX = 30_000;
 /** Bytes of a value from which on a request of its own costs less than the JSON around it. */
 export const CLIENT_LARGE_VALUE_BYTES = 64 * KIB;
 

@@ -4,100 +4,45 @@
  * look into.
  */
 
-import { KvError } from "../errors.ts";
 import type { JsonStatus } from "../json.ts";
-import { checkKey } from "../keys.ts";
-import type {
-  Check,
-  ListOptions,
-  ListResult,
-  Operation,
-  OperationResult,
-  PutOperation,
-  Range,
-  Txn,
-} from "../kv.ts";
-import { LIMITS } from "../limits.ts";
-import { quote } from "../text.ts";
+import type { DeleteRangeResult, Range } from "../kv.ts";
+import { PAGE_ENTRIES_DEFAULT } from "../limits.ts";
+import { definedOnly } from "./defined-only.ts";
 import { readable, type KvEntry, type KvListedEntry } from "./entries.ts";
 import { HttpTransport, type RequestOptions } from "./http-transport.ts";
-import { checkValueSize, largePutHeaders, putLarge, type PutOutcome } from "./large-put.ts";
-import { getEntry, getStatus, listPage, postTxn } from "./operations.ts";
 import { KvWatch } from "./kv-watch.ts";
+import { listPage } from "./listing.ts";
+import { getEntry, getHistory, getStatus, postCompact, postTxn } from "./operations.ts";
+import type {
+  ConnectOptions,
+  KvClear,
+  KvClearOptions,
+  KvCompact,
+  KvCountOptions,
+  KvDelete,
+  KvDeleteOptions,
+  KvDeleteRange,
+  KvDeleteRangeOptions,
+  KvGetOptions,
+  KvHistoryOptions,
+  KvIncr,
+  KvIncrOptions,
+  KvListOptions,
+  KvPage,
+  KvPageOptions,
+  KvPastEvent,
+  KvPut,
+  KvPutOptions,
+  KvTouchOptions,
+  KvWaitOptions,
+  KvWatchOptions,
+} from "./options.ts";
+import { writeOne } from "./single-write.ts";
+import { toDeleteRange, toTxn, toTxnResult, type KvTxn, type KvTxnResult } from "./txn.ts";
 import { DEFAULT_URL, parseServerUrl } from "./url.ts";
-import { toPut, toTxn, toTxnResult, type KvTxn, type KvTxnResult, type KvValue } from "./values.ts";
+import { toIncr, toPut, toTouch, type KvDuration, type KvValue } from "./values.ts";
+import { waitForKey } from "./wait.ts";
 import { Watches } from "./watches.ts";
-
-export interface ConnectOptions {
-  /**
-   * Milliseconds for each request, its answer included; 10,000 when left out, `Infinity` = no
-   * bound.
-   */
-  readonly timeoutMs?: number | undefined;
-  /** Closes the client at once when it aborts: requests reject with its reason, watches end. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-export interface KvGetOptions extends RequestOptions {
-  /** Read the value as it was at this revision; now when left out. */
-  readonly revision?: number | undefined;
-}
-
-export interface KvPutOptions extends RequestOptions {
-  /**
-   * Up to 255 characters. Without it: the blob's type, else text when the value is UTF-8, else
-   * bytes.
-   */
-  readonly contentType?: string | undefined;
-  /** Only if the key has this revision; 0 = only if it is absent. */
-  readonly ifRevision?: number | undefined;
-  /** Only if the key is absent. Not together with `ifRevision`. */
-  readonly ifAbsent?: boolean | undefined;
-}
-
-export interface KvDeleteOptions extends RequestOptions {
-  /** Only if the key has this revision. */
-  readonly ifRevision?: number | undefined;
-}
-
-export interface KvListOptions extends RequestOptions {
-  /** Entries at most; all when left out. */
-  readonly limit?: number | undefined;
-  /** Leave the values out. */
-  readonly keys?: boolean | undefined;
-  /** List what was there at this revision; now when left out. */
-  readonly revision?: number | undefined;
-}
-
-export interface KvWatchOptions {
-  /** The first revision wanted: history first, then what comes. From now on when left out. */
-  readonly from?: number | undefined;
-  /** Ends the watch without an error. */
-  readonly signal?: AbortSignal | undefined;
-  /** Keep trying when not even the first connection can be had; false when left out. */
-  readonly waitForServer?: boolean | undefined;
-  /** The connection was lost and is being tried again, for ever. Called once for each loss. */
-  readonly onDisconnect?: ((error: KvError) => void) | undefined;
-  /** The watch goes on where it was. Called once after each loss. */
-  readonly onReconnect?: (() => void) | undefined;
-}
-
-export interface KvPut {
-  readonly key: string;
-  /** The revision of this put. */
-  readonly revision: number;
-  /** The revision that created the key; equal to `revision` when this put did. */
-  readonly createRevision: number;
-  /** Changes since creation; 1 = this put created the key. */
-  readonly version: number;
-}
-
-export interface KvDelete {
-  /** 1 when the key was there, 0 when there was nothing to delete. */
-  readonly deleted: number;
-  /** The revision of the deletion; the store's when there was nothing to delete. */
-  readonly revision: number;
-}
 
 /**
  * A client of one server. Made by `connect`. Every method rejects with a `KvError`: `unavailable`
@@ -146,41 +91,108 @@ export class KvClient {
   /**
    * Stores a value: 0 bytes to 16 MiB.
    * @throws `precondition_failed` when a condition failed; `details.revision` is the key's
-   * revision, 0 when it is absent.
+   * revision, 0 when it is absent. `invalid_argument` for conditions that contradict each other.
    *
    * @example
    * await kv.put("greeting", "hello");
-   * await kv.put("lock", "mine", { ifAbsent: true });
+   * await kv.put("session/7", "Ada", { ttl: "30m" });
+   * await kv.put("lock", "mine", { ifAbsent: true, ttl: "10s" });
    */
   put(key: string, value: KvValue, options: KvPutOptions = {}): Promise<KvPut> {
     return this.#transport.run(async () => {
-      checkKey(key);
-      const checks = conditionChecks(key, options);
-      const put = await toPut({ op: "put", key, value, contentType: options.contentType });
-      const outcome = await this.#put(put, checks, options);
-      if (!outcome.succeeded) throw conditionFailed(key, outcome.revision, outcome.storeRevision);
-      const { revision, createRevision, version } = outcome.result;
-      return { key, revision, createRevision, version };
+      const { contentType, ttl } = options;
+      const put = await toPut({ op: "put", key, value, contentType, ttl });
+      const { op: _, ...answer } = (await writeOne(this.#transport, put, options)).result;
+      return answer;
     });
   }
 
   /**
    * Deletes a key. Without a condition an absent key is no error: `deleted` is 0 then.
-   * @throws `precondition_failed` when the key does not have `ifRevision`; `details.revision` says
-   * which.
+   * @throws `precondition_failed` as `put`.
    *
    * @example
    * const { deleted } = await kv.delete("greeting");
    */
   delete(key: string, options: KvDeleteOptions = {}): Promise<KvDelete> {
     return this.#transport.run(async () => {
-      checkKey(key);
-      const txn = singleTxn({ op: "delete", key }, conditionChecks(key, options));
-      const { succeeded, revision, results } = await postTxn(this.#transport, txn, options);
-      const [first] = results;
-      if (!succeeded) throw conditionFailed(key, foundRevision(first), revision);
-      return { deleted: first?.op === "delete" ? first.deleted : 0, revision };
+      const { result, revision } = await writeOne(this.#transport, { op: "delete", key }, options);
+      return { deleted: result.deleted, revision };
     });
+  }
+
+  /**
+   * Adds to the integer of 64 bits that a value is, as decimal text; an absent key counts as 0. The
+   * content type and the deadline stay as they are. A `by` below 0 subtracts.
+   * @throws `conflict` when the value is no integer or the sum does not fit; `precondition_failed`
+   * as `put`.
+   *
+   * @example
+   * const { value } = await kv.incr("visits");
+   * // At most 100 requests a minute for each address: the minute begins with the first one.
+   * const { value: requests } = await kv.incr(`rate/${address}`, 1, { ttl: "1m" });
+   * if (requests > 100n) throw new Error("too many requests");
+   */
+  incr(key: string, by: number | bigint = 1n, options: KvIncrOptions = {}): Promise<KvIncr> {
+    return this.#transport.run(async () => {
+      const incr = toIncr({ op: "incr", key, by, ttl: options.ttl });
+      const { op: _, ...answer } = (await writeOne(this.#transport, incr, options)).result;
+      return answer;
+    });
+  }
+
+  /**
+   * Gives an entry a new deadline; its value stays. `"none"` takes the deadline away.
+   * @throws `not_found` when the key is absent, perhaps because its time has run out;
+   * `precondition_failed` as `put`.
+   *
+   * @example
+   * const { expiresAt } = await kv.touch("session/7", "30m");
+   */
+  touch(key: string, ttl: KvDuration, options: KvTouchOptions = {}): Promise<KvPut> {
+    return this.#transport.run(async () => {
+      const touch = toTouch({ op: "touch", key, ttl });
+      const { op: _, ...answer } = (await writeOne(this.#transport, touch, options)).result;
+      return answer;
+    });
+  }
+
+  /**
+   * Deletes the keys of a range at one revision: all of them, or the first `limit` ones. Every key
+   * of the store only with `all`.
+   * @throws `too_large` when the range has more than 10,000 keys and there is no `limit`; see
+   * `clear`. `invalid_argument` for every key without `all`.
+   *
+   * @example
+   * const { deleted } = await kv.deleteRange({ prefix: "session/" });
+   */
+  deleteRange(range: Range, options: KvDeleteRangeOptions = {}): Promise<KvDeleteRange> {
+    return this.#transport.run(async () => {
+      const then = [toDeleteRange({ range, ...options })];
+      const { revision, results } = await postTxn(this.#transport, { checks: [], then }, options);
+      const [{ deleted, more }] = results as readonly [DeleteRangeResult];
+      return { deleted, revision, more };
+    });
+  }
+
+  /**
+   * Deletes the keys of a range, however many they are, in steps as large as a commit may be. Each
+   * is a commit of its own, so others can see a part of it, and what fails leaves the steps before
+   * it done.
+   * @throws `invalid_argument` for every key without `all`.
+   *
+   * @example
+   * await kv.clear({ prefix: "cache/" });
+   * await kv.clear({}, { all: true });
+   */
+  async clear(range: Range, options: KvClearOptions = {}): Promise<KvClear> {
+    const { commitEventsMax: limit } = (await this.status(options)).limits;
+    let deleted = 0;
+    for (;;) {
+      const step = await this.deleteRange(range, { ...options, limit });
+      deleted += step.deleted;
+      if (!step.more) return { deleted, revision: step.revision };
+    }
   }
 
   /**
@@ -198,47 +210,123 @@ export class KvClient {
     let { limit: left = Infinity, revision } = options;
     let after: string | undefined;
     while (left > 0) {
-      const limit = Math.min(left, PAGE_ENTRIES);
+      const limit = Math.min(left, PAGE_ENTRIES_DEFAULT);
       const page = await this.page(range, { ...options, limit, revision, after });
       for (const entry of page.entries) yield entry;
       if (!page.more) return;
       left -= page.entries.length;
-      after = page.entries.at(-1)!.key;
+      after = page.next;
       revision = page.revision;
     }
   }
 
   /**
-   * One page of a range. The next one is asked for with `after` = the last key, at `revision`.
+   * One page of a range. The next one is asked for with `after` = `next`, at `revision`. With a
+   * `delimiter` the keys that have it behind the prefix are put together as `folders`.
    * @throws `compacted` when `revision` is older than what the server kept.
    *
    * @example
-   * const { entries, revision, more } = await kv.page({ prefix: "users/" }, { limit: 10 });
+   * const { entries, revision, next } = await kv.page({ prefix: "users/" }, { limit: 10 });
+   * const { entries: more } = await kv.page({ prefix: "users/" }, { limit: 10, revision, after: next });
+   * const { folders } = await kv.page({}, { delimiter: "/" });
    */
-  page(
-    range: Range = {},
-    options: KvListOptions & { readonly after?: string | undefined } = {},
-  ): Promise<ListResult & { readonly entries: readonly KvListedEntry[] }> {
+  page(range: Range = {}, options: KvPageOptions = {}): Promise<KvPage> {
     return this.#transport.run(async () => {
-      const page = await listPage(this.#transport, range, definedOnly<ListOptions>(options));
+      const { count: _, ...page } = await listPage(this.#transport, range, {
+        ...definedOnly(options),
+        count: false,
+      });
       return { ...page, entries: page.entries.map(readable) };
     });
   }
 
   /**
+   * How many keys a range has.
+   * @throws `compacted` when `revision` is older than what the server kept.
+   *
+   * @example
+   * const users = await kv.count({ prefix: "users/" });
+   */
+  count(range: Range = {}, options: KvCountOptions = {}): Promise<number> {
+    return this.#transport.run(async () => {
+      const asked = { ...definedOnly(options), count: true };
+      return (await listPage(this.#transport, range, asked)).count!;
+    });
+  }
+
+  /**
+   * The changes of a key, the newest first: puts with what they put, deletions and expiries. They
+   * reach back to the entry that the key had at the oldest revision that the server kept. Read in
+   * pages as the loop goes on.
+   * @throws `compacted` when that revision has gone past `before`, or past where the loop is.
+   *
+   * @example
+   * for await (const past of kv.history("config", { limit: 10 })) {
+   *   if (past.type === "put") console.log(past.revision, past.text());
+   *   else console.log(past.revision, "is gone");
+   * }
+   */
+  async *history(key: string, options: KvHistoryOptions = {}): AsyncGenerator<KvPastEvent, void> {
+    let { limit: left = Infinity, before } = options;
+    while (left > 0) {
+      const limit = Math.min(left, PAGE_ENTRIES_DEFAULT);
+      const asked = { ...definedOnly({ ...options, before }), limit };
+      const page = await this.#transport.run(() => getHistory(this.#transport, key, asked));
+      for (const past of page.entries) yield past.type === "put" ? readable(past) : past;
+      if (!page.more) return;
+      left -= page.entries.length;
+      before = page.entries.at(-1)!.revision;
+    }
+  }
+
+  /**
+   * Forgets history: `revision` becomes the oldest one that can be read, and changes at or below it
+   * cannot be watched any more. Entries that are there stay.
+   * @throws `compacted` when the oldest one is above it already, `invalid_argument` when the store
+   * has not come to it.
+   *
+   * @example
+   * const { revision } = await kv.status();
+   * await kv.compact(revision);
+   */
+  compact(revision: number, options: RequestOptions = {}): Promise<KvCompact> {
+    return this.#transport.run(() => postCompact(this.#transport, revision, options));
+  }
+
+  /**
    * Runs a transaction: all of it takes effect at one revision, or nothing. Failed checks are no
    * error.
+   * @throws `conflict` and `not_found` of an operation; `details.index` says which, and nothing of
+   * the transaction took effect. `too_large` past 10,000 changes or 32 MiB.
    *
    * @example
    * const { succeeded } = await kv.txn({
    *   checks: [{ key: "from", revision: 7 }],
-   *   then: [{ op: "put", key: "from", value: "90" }, { op: "put", key: "to", value: "10" }],
+   *   then: [{ op: "put", key: "from", value: "90" }, { op: "incr", key: "to", by: 10 }],
    * });
    */
   txn(txn: KvTxn, options: RequestOptions = {}): Promise<KvTxnResult> {
     return this.#transport.run(async () =>
       toTxnResult(await postTxn(this.#transport, await toTxn(txn), options)),
     );
+  }
+
+  /**
+   * Waits for one key: until it is there; with `after`, until it has changed above that revision;
+   * with `until`, until that holds. Answers the entry, `undefined` where it was deleted. It holds a
+   * request open meanwhile; to follow many keys, `watch` them.
+   * @throws `precondition_failed`, named `TimeoutError`, when `timeoutMs` is over. With `after`:
+   * `compacted` when the key is absent and it is forgotten whether it was deleted since,
+   * `invalid_argument` when the store has not come to that revision. Waiting anew is always safe.
+   *
+   * @example
+   * const result = await kv.wait("job/1/result", { timeoutMs: 60_000 });
+   * const changed = await kv.wait("config", { after: config.revision });
+   * await kv.wait("job/1", { until: (job) => job?.text() === "done" });
+   * await kv.wait("lock", { until: (lock) => lock === undefined });
+   */
+  wait(key: string, options: KvWaitOptions = {}): Promise<KvEntry | undefined> {
+    return this.#transport.run(() => waitForKey(this.#transport, key, options));
   }
 
   /**
@@ -269,7 +357,10 @@ export class KvClient {
     return this.#transport.run(() => getStatus(this.#transport, options));
   }
 
-  /** Ends watches, waits for the requests in flight; later calls fail with `unavailable`. */
+  /**
+   * Ends watches, and waits with `unavailable`; other requests in flight are answered first. Later
+   * calls fail with `unavailable`.
+   */
   async close(): Promise<void> {
     this.#watches.close();
     await this.#transport.close();
@@ -279,27 +370,6 @@ export class KvClient {
   /** `await using kv = connect()` closes the client at the end of the block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #put(
-    put: PutOperation,
-    checks: readonly Check[],
-    options: RequestOptions,
-  ): Promise<PutOutcome> {
-    // The server may allow more than is usual, so it is asked when that matters.
-    if (put.value.length > LIMITS.valueBytesMax) {
-      checkValueSize(put, (await getStatus(this.#transport, options)).limits);
-    }
-    const headers = largePutHeaders(put, checks);
-    if (headers !== undefined) return putLarge(this.#transport, put, headers, options);
-    const result = await postTxn(this.#transport, singleTxn(put, checks), options);
-    const [first] = result.results;
-    if (result.succeeded && first?.op === "put") return { succeeded: true, result: first };
-    return {
-      succeeded: false,
-      revision: foundRevision(first),
-      storeRevision: result.revision,
-    };
   }
 }
 
@@ -316,42 +386,4 @@ export class KvClient {
  */
 export function connect(url: string = DEFAULT_URL, options: ConnectOptions = {}): KvClient {
   return new KvClient(url, options);
-}
-
-// --- internal ---
-
-const PAGE_ENTRIES = 1_000;
-
-function conditionChecks(key: string, options: KvPutOptions): Check[] {
-  const { ifRevision, ifAbsent } = options;
-  if (ifRevision !== undefined && ifAbsent !== undefined) {
-    throw new KvError("invalid_argument", "ifRevision and ifAbsent cannot be used together");
-  }
-  if (ifRevision !== undefined) return [{ key, revision: ifRevision }];
-  return ifAbsent === true ? [{ key, revision: 0 }] : [];
-}
-
-/** When the check fails, the same transaction says what the key is instead. */
-function singleTxn(operation: Operation, checks: readonly Check[]): Txn {
-  if (checks.length === 0) return { checks, then: [operation] };
-  return { checks, then: [operation], else: [{ op: "get", key: operation.key, keys: true }] };
-}
-
-function foundRevision(result: OperationResult | undefined): number {
-  return result?.op === "get" ? (result.entry?.revision ?? 0) : 0;
-}
-
-function conditionFailed(key: string, revision: number, storeRevision: number): KvError {
-  const state = revision === 0 ? "is absent" : `is at revision ${revision}`;
-  return new KvError(
-    "precondition_failed",
-    `the key ${quote(key)} ${state}, which is not what the condition asks for`,
-    { revision, storeRevision },
-  );
-}
-
-/** Options without the fields that are `undefined`: an explicit `undefined` means "left out". */
-function definedOnly<T extends object>(options: object): T {
-  const given = Object.entries(options).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given) as T;
 }

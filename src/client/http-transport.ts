@@ -32,9 +32,14 @@ export interface HttpRequest extends RequestOptions {
   readonly path: string;
   readonly headers?: Record<string, string>;
   readonly body?: string | Uint8Array;
+  /**
+   * Milliseconds for which the server may hold its answer back, on top of the timeout. Above 0, 304
+   * is an answer too (nothing has happened), and `close` ends the request.
+   */
+  readonly waitMs?: number;
 }
 
-/** An answer with a status below 300. */
+/** An answer with a status below 300; 304 where it was waited for. */
 export interface HttpAnswer {
   readonly status: number;
   readonly headers: Headers;
@@ -53,6 +58,8 @@ export class HttpTransport {
   readonly #timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
   readonly #running = new Set<Promise<unknown>>();
+  /** Ends the requests that wait. */
+  readonly #ending = new AbortController();
   #closed = false;
 
   constructor(url: ServerUrl, options: TransportOptions = {}) {
@@ -83,12 +90,15 @@ export class HttpTransport {
    */
   async request(request: HttpRequest): Promise<HttpAnswer> {
     const attempt = { url: this.url.http, write: request.method !== "GET" };
-    const sources = [this.#signal, request.signal];
+    const { waitMs = 0 } = request;
+    const ending = waitMs > 0 ? this.#ending.signal : undefined;
+    const sources = [this.#signal, request.signal, ending];
     for (const source of sources) source?.throwIfAborted();
-    const timeoutMs = request.timeoutMs ?? this.#timeoutMs;
+    const timeoutMs = (request.timeoutMs ?? this.#timeoutMs) + waitMs;
     const stop = new Stop(timeoutMs, sources);
     try {
       const answer = await this.#fetch(request, stop.signal);
+      if (waitMs > 0 && answer.status === 304) return answer;
       throwIfError(attempt, answer);
       return answer;
     } catch (error) {
@@ -115,9 +125,13 @@ export class HttpTransport {
     return answeredByOther(attempt, answer.status, answer.headers.get("Content-Type"));
   }
 
-  /** Later work fails with `unavailable`; resolves when what runs has ended. */
+  /**
+   * Later work fails with `unavailable`, and so do the requests that wait; resolves when what runs
+   * has ended.
+   */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#ending.abort(closed());
     await Promise.allSettled(this.#running);
   }
 
@@ -128,6 +142,8 @@ export class HttpTransport {
       ...(request.body === undefined ? undefined : { body: request.body }),
       signal,
       redirect: "manual",
+      // A browser's cache would share one answer among all who wait for the same.
+      ...((request.waitMs ?? 0) > 0 ? { cache: "no-store" } : undefined),
       // Bun sends a PUT again by itself when a reused connection breaks before the answer, which
       // could apply it twice. A connection of its own keeps it from that; it never does so to a
       // POST.
@@ -142,7 +158,7 @@ export class HttpTransport {
 
 // --- internal ---
 
-/** Joins the three reasons to give up on a request into one signal. */
+/** Joins all reasons to give up on a request into one signal. */
 class Stop {
   timedOut = false;
   readonly #controller = new AbortController();

@@ -4,30 +4,31 @@
  */
 
 export { connect, KvClient } from "./client.ts";
-export type {
-  ConnectOptions,
-  KvDelete,
-  KvDeleteOptions,
-  KvGetOptions,
-  KvListOptions,
-  KvPut,
-  KvPutOptions,
-  KvWatchOptions,
-} from "./client.ts";
+export type * from "./options.ts";
 export type { KvCommit, KvEntry, KvEvent, KvListedEntry, KvPutEvent, Readable } from "./entries.ts";
 export { KvWatch } from "./kv-watch.ts";
 export type { WatchStart } from "./watcher.ts";
 export type { RequestOptions } from "./http-transport.ts";
 export type {
+  KvCheck,
+  KvDeleteRangeOperation,
   KvGetResult,
+  KvListResult,
   KvOperation,
   KvOperationResult,
-  KvPutOperation,
   KvTxn,
   KvTxnResult,
+  KvValueCheck,
+} from "./txn.ts";
+export type {
+  KvDuration,
+  KvIncrOperation,
+  KvPutOperation,
+  KvTouchOperation,
   KvValue,
 } from "./values.ts";
 export { DEFAULT_PORT, DEFAULT_URL } from "./url.ts";
 export { KvError, type ErrorCode, type ErrorDetails } from "../errors.ts";
 export type { JsonStatus } from "../json.ts";
-export type { Check, DeleteEvent, Range } from "../kv.ts";
+export type { Conditions } from "../conditions.ts";
+export type { DeleteEvent, Range } from "../kv.ts";

@@ -3,30 +3,31 @@
  * means. Holds no state; the SDK and the store over the wire both stand on it.
  */
 
+import { toBase64 } from "../base64.ts";
 import { KvError } from "../errors.ts";
 import {
-  entryFromJson,
+  historyFromJson,
   type JsonCommitResult,
-  type JsonEntry,
+  type JsonHistory,
   type JsonStatus,
   type JsonTxn,
 } from "../json.ts";
-import { commitResultFromJson, txnToJson } from "../txn-json.ts";
-import { checkKey, checkRange, compareKeys, inRange, rangeStart, utf8Bytes } from "../keys.ts";
+import { checkKey, utf8Bytes } from "../keys.ts";
 import type {
   CommitResult,
+  CompactResult,
   Entry,
   GetResult,
-  ListedEntry,
-  ListOptions,
-  ListResult,
-  Range,
+  HistoryOptions,
+  HistoryResult,
   ReadOptions,
   Txn,
 } from "../kv.ts";
 import { JSON_BODY_BYTES_MAX } from "../limits.ts";
-import { encodeCursor, HEADERS, keyPath, PATHS, queryValue } from "../protocol.ts";
-import { toBase64 } from "../base64.ts";
+import { HEADERS, keyPath, PATHS } from "../protocol.ts";
+import { encodeUtf8 } from "../text.ts";
+import { durationToText } from "../ttl.ts";
+import { commitResultFromJson, txnToJson } from "../txn-json.ts";
 import type { HttpAnswer, HttpTransport, RequestOptions } from "./http-transport.ts";
 
 /** @throws `compacted`, `invalid_argument` as `Store.get`. */
@@ -35,46 +36,58 @@ export async function getEntry(
   key: string,
   options: ReadOptions & RequestOptions = {},
 ): Promise<GetResult> {
-  checkKey(key);
-  const revision = options.revision === undefined ? "" : `&revision=${options.revision}`;
-  const request = {
-    method: "GET",
-    path: `${keyPath(key)}?meta=true${revision}`,
-    ...waiting(options),
-  } as const;
-  try {
-    const answer = await transport.request(request);
-    const result = readEntry(key, answer, options.revision);
-    if (result === undefined) throw transport.notKv(request, answer);
-    return result;
-  } catch (error) {
-    const absent = absentAt(error);
-    if (absent === undefined) throw error;
-    return { revision: options.revision ?? absent };
-  }
+  const { revision } = options;
+  const query = revision === undefined ? "" : `&revision=${revision}`;
+  return (await askEntry(transport, key, query, options, 0))!;
 }
 
-/** @throws `compacted`, `invalid_argument` as `Store.list`. */
-export async function listPage(
+/**
+ * A blocking read: the entry once its revision is above `above`, none once it was deleted above it;
+ * `undefined` when nothing of that has happened within `waitMs`.
+ * @throws `compacted` when the key is absent and it is forgotten whether it was deleted above
+ * `above`; `invalid_argument` above the store's revision.
+ */
+export function awaitEntry(
   transport: HttpTransport,
-  range: Range,
-  options: ListOptions & RequestOptions = {},
-): Promise<ListResult> {
-  checkRange(range);
-  // The list of the API has no single key; a get says the same.
-  if (range.key !== undefined) return listOfOne(transport, range.key, options);
-  if (options.after !== undefined && !inRange(range, options.after)) {
-    return listFromOutside(transport, range, options);
-  }
-  const page = await transport.json<{ revision: number; entries: JsonEntry[]; cursor?: string }>(
-    { method: "GET", path: `${PATHS.kv}${listQuery(range, options)}`, ...waiting(options) },
-    (json) => Number.isSafeInteger(json.revision) && Array.isArray(json.entries),
+  key: string,
+  above: number,
+  waitMs: number,
+  options: RequestOptions = {},
+): Promise<GetResult | undefined> {
+  const query = `&wait=${above}&timeout=${durationToText(waitMs)}`;
+  return askEntry(transport, key, query, options, waitMs);
+}
+
+/** @throws `compacted`, `invalid_argument` as `Store.history`. */
+export async function getHistory(
+  transport: HttpTransport,
+  key: string,
+  options: HistoryOptions & RequestOptions = {},
+): Promise<HistoryResult> {
+  checkKey(key);
+  const { limit, before, keys } = options;
+  const query = Object.entries({ limit, before, keys: keys === true ? keys : undefined })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${value}`);
+  const path = `${keyPath(key, PATHS.history)}${query.length === 0 ? "" : `?${query.join("&")}`}`;
+  const json = await transport.json<JsonHistory>(
+    { method: "GET", path, ...waiting(options) },
+    ({ revision, entries }) => Number.isSafeInteger(revision) && Array.isArray(entries),
   );
-  return {
-    revision: page.revision,
-    entries: page.entries.map(entryFromJson),
-    more: page.cursor !== undefined,
-  };
+  return historyFromJson(json);
+}
+
+/** @throws `outcome_unknown`, `compacted`, `invalid_argument` as `Store.compact`. */
+export async function postCompact(
+  transport: HttpTransport,
+  revision: number,
+  options: RequestOptions = {},
+): Promise<CompactResult> {
+  const { oldest } = await transport.json<CompactResult>(
+    { method: "POST", path: `${PATHS.compact}?revision=${revision}`, ...waiting(options) },
+    ({ oldest }) => Number.isSafeInteger(oldest),
+  );
+  return { oldest };
 }
 
 /** @throws `outcome_unknown`, `too_large` and the rest as `Store.commit`. */
@@ -108,10 +121,35 @@ export function getStatus(
   );
 }
 
+/** What every request passes on of its caller's options. */
+export function waiting({ signal, timeoutMs }: RequestOptions): RequestOptions {
+  return { signal, timeoutMs };
+}
+
 // --- internal ---
 
-function waiting({ signal, timeoutMs }: RequestOptions): RequestOptions {
-  return { signal, timeoutMs };
+/** Reads a key; `undefined` when there was nothing to answer within `waitMs`. */
+async function askEntry(
+  transport: HttpTransport,
+  key: string,
+  query: string,
+  options: ReadOptions & RequestOptions,
+  waitMs: number,
+): Promise<GetResult | undefined> {
+  checkKey(key);
+  const path = `${keyPath(key)}?meta=true${query}`;
+  const request = { method: "GET", path, waitMs, ...waiting(options) } as const;
+  try {
+    const answer = await transport.request(request);
+    if (answer.status === 304) return undefined;
+    const result = readEntry(key, answer, options.revision);
+    if (result === undefined) throw transport.notKv(request, answer);
+    return result;
+  } catch (error) {
+    const absent = absentAt(error);
+    if (absent === undefined) throw error;
+    return { revision: options.revision ?? absent };
+  }
 }
 
 /** The entry in an answer to a get; `undefined` when kv did not make it. */
@@ -147,48 +185,6 @@ function absentAt(error: unknown): number | undefined {
   return error.details.storeRevision;
 }
 
-async function listOfOne(
-  transport: HttpTransport,
-  key: string,
-  options: ListOptions & RequestOptions,
-): Promise<ListResult> {
-  const { revision, entry } = await getEntry(transport, key, options);
-  const passed = options.after !== undefined && compareKeys(key, options.after) <= 0;
-  if (entry === undefined || passed) return { revision, entries: [], more: false };
-  const { value, ...info } = entry;
-  const listed: ListedEntry = options.keys === true ? info : { ...info, value };
-  return { revision, entries: [listed], more: false };
-}
-
-/**
- * A cursor goes on inside its range. Outside, `after` leaves all of the range to list, or nothing.
- */
-async function listFromOutside(
-  transport: HttpTransport,
-  range: Range,
-  { after, ...options }: ListOptions & RequestOptions,
-): Promise<ListResult> {
-  if (compareKeys(after!, rangeStart(range)) < 0) return listPage(transport, range, options);
-  const { revision } = await listPage(transport, range, { ...options, limit: 1, keys: true });
-  return { revision, entries: [], more: false };
-}
-
-function listQuery(range: Range, options: ListOptions): string {
-  const { limit, keys, after, revision } = options;
-  const query: string[] = [];
-  if (after === undefined) {
-    for (const [name, text] of Object.entries(range)) {
-      if (text !== undefined) query.push(`${name}=${queryValue(text)}`);
-    }
-    if (revision !== undefined) query.push(`revision=${revision}`);
-  } else {
-    query.push(`cursor=${encodeCursor({ range, after, revision })}`);
-  }
-  if (limit !== undefined) query.push(`limit=${limit}`);
-  if (keys === true) query.push("keys=true");
-  return query.length === 0 ? "" : `?${query.join("&")}`;
-}
-
 /** @throws `too_large` for what no server takes, before it is sent. */
 function txnBody(txn: Txn): string {
   const body = JSON.stringify(txnToJson(txn));
@@ -205,15 +201,14 @@ function fits(body: string): boolean {
   return body.length * 3 <= JSON_BODY_BYTES_MAX || utf8Bytes(body) <= JSON_BODY_BYTES_MAX;
 }
 
+/** The transaction with all its values as base64. */
 function withoutText(txn: Txn): JsonTxn {
   const json = txnToJson(txn);
-  const lists = [json.then ?? [], json.else ?? []];
-  for (const [which, list] of [txn.then, txn.else ?? []].entries()) {
-    for (const [index, operation] of list.entries()) {
-      if (operation.op !== "put") continue;
-      const { op, key, value, contentType } = operation;
-      lists[which]![index] = { op, key, base64: toBase64(value), contentType };
-    }
+  const items = [...(json.checks ?? []), ...(json.then ?? []), ...(json.else ?? [])];
+  for (const item of items) {
+    if (!("value" in item) || item.value === undefined) continue;
+    item.base64 = toBase64(encodeUtf8(item.value));
+    delete item.value;
   }
   return json;
 }

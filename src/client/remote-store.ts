@@ -6,7 +6,10 @@ import type {
   Changes,
   ChangesOptions,
   CommitResult,
+  CompactResult,
   GetResult,
+  HistoryOptions,
+  HistoryResult,
   Limits,
   ListOptions,
   ListResult,
@@ -16,10 +19,12 @@ import type {
   Store,
   Txn,
 } from "../kv.ts";
+import { checkTxn } from "../rules.ts";
 import { closed } from "./failures.ts";
 import { HttpTransport, type TransportOptions } from "./http-transport.ts";
-import { checkValueSize, commitLargePut } from "./large-put.ts";
-import { getEntry, getStatus, listPage, postTxn } from "./operations.ts";
+import { commitLargePut } from "./large-put.ts";
+import { listPage } from "./listing.ts";
+import { getEntry, getHistory, getStatus, postCompact, postTxn } from "./operations.ts";
 import { parseServerUrl } from "./url.ts";
 import { Watches } from "./watches.ts";
 
@@ -74,11 +79,20 @@ class RemoteStore implements Store {
     return this.#transport.run(() => listPage(this.#transport, range, options));
   }
 
+  history(key: string, options?: HistoryOptions): Promise<HistoryResult> {
+    return this.#transport.run(() => getHistory(this.#transport, key, options));
+  }
+
   commit(txn: Txn): Promise<CommitResult> {
     return this.#transport.run(async () => {
-      for (const operation of txn.then) checkValueSize(operation, this.limits);
+      // What cannot be said in JSON or in headers must not get as far as them.
+      checkTxn(txn, this.limits);
       return commitLargePut(this.#transport, txn) ?? postTxn(this.#transport, txn);
     });
+  }
+
+  compact(revision: number): Promise<CompactResult> {
+    return this.#transport.run(() => postCompact(this.#transport, revision));
   }
 
   async *changes(

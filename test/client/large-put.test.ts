@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { openRemoteStore } from "../../src/client/remote-store.ts";
 import { startServer, type RunningServer } from "../../src/http/server.ts";
-import type { Check, Operation, Store } from "../../src/kv.ts";
+import type { Operation, RevisionCheck, Store } from "../../src/kv.ts";
 import { openModel } from "../support/model-store.ts";
 import { put } from "../support/stores.ts";
 
@@ -22,7 +22,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-const FORMS: Omit<Check, "key">[] = [
+const FORMS: Omit<RevisionCheck, "key">[] = [
   { revision: 0 },
   { revision: [0, 0] },
   { revision: 0, not: true },

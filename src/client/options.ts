@@ -1,0 +1,190 @@
+/** What the methods of the SDK take beside their subject, and what they answer. */
+
+import type { Conditions } from "../conditions.ts";
+import type { KvError } from "../errors.ts";
+import type { DeleteEvent, Page } from "../kv.ts";
+import type { KvEntry, KvListedEntry } from "./entries.ts";
+import type { RequestOptions } from "./http-transport.ts";
+import type { KvDuration } from "./values.ts";
+
+export interface ConnectOptions {
+  /**
+   * Milliseconds for each request, its answer included; 10,000 when left out, `Infinity` = no
+   * bound.
+   */
+  readonly timeoutMs?: number | undefined;
+  /** Closes the client at once when it aborts: requests reject with its reason, watches end. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface KvGetOptions extends RequestOptions {
+  /** Read the value as it was at this revision; now when left out. */
+  readonly revision?: number | undefined;
+}
+
+export interface KvPutOptions extends RequestOptions, Conditions {
+  /**
+   * Up to 255 characters. Without it: the blob's type, else text when the value is UTF-8, else
+   * bytes.
+   */
+  readonly contentType?: string | undefined;
+  /**
+   * The entry expires after this time, 1 ms to 3,650 days; `"keep"` leaves the deadline as it is.
+   * Left out, the entry never expires, also where it did before.
+   */
+  readonly ttl?: KvDuration | undefined;
+}
+
+export interface KvDeleteOptions extends RequestOptions, Conditions {}
+
+export interface KvIncrOptions extends RequestOptions, Conditions {
+  /**
+   * The entry expires after this time, counted from its creation: it matters only when this call
+   * creates the key.
+   */
+  readonly ttl?: KvDuration | undefined;
+}
+
+export interface KvTouchOptions extends RequestOptions, Conditions {}
+
+export interface KvDeleteRangeOptions extends RequestOptions {
+  /** Keys at most, the first ones of the range: 1 to 10,000. */
+  readonly limit?: number | undefined;
+  /** Yes, every key of the store: needed when the range is everything, refused when it is not. */
+  readonly all?: boolean | undefined;
+}
+
+export interface KvClearOptions extends RequestOptions {
+  /** Yes, every key of the store: needed when the range is everything, refused when it is not. */
+  readonly all?: boolean | undefined;
+}
+
+export interface KvCountOptions extends RequestOptions {
+  /** Count what was there at this revision; now when left out. */
+  readonly revision?: number | undefined;
+}
+
+export interface KvListOptions extends RequestOptions {
+  /** Entries at most; all when left out. */
+  readonly limit?: number | undefined;
+  /** Leave the values out. */
+  readonly keys?: boolean | undefined;
+  /** From the last key to the first. */
+  readonly reverse?: boolean | undefined;
+  /** List what was there at this revision; now when left out. */
+  readonly revision?: number | undefined;
+}
+
+export interface KvPageOptions extends RequestOptions {
+  /** Entries and folders at most: 1 to 10,000, 1,000 when left out. */
+  readonly limit?: number | undefined;
+  /** Leave the values out. */
+  readonly keys?: boolean | undefined;
+  /** From the last key to the first. */
+  readonly reverse?: boolean | undefined;
+  /**
+   * Keys that have it behind the range's prefix are not listed one by one: they share a folder,
+   * which is their beginning up to and with it.
+   */
+  readonly delimiter?: string | undefined;
+  /** Only what lies behind this, in the order of the listing: `next` of the page before. */
+  readonly after?: string | undefined;
+  /** List what was there at this revision: that of the page before. Now when left out. */
+  readonly revision?: number | undefined;
+}
+
+export interface KvHistoryOptions extends RequestOptions {
+  /** Changes at most; all when left out. */
+  readonly limit?: number | undefined;
+  /** Only changes below this revision. */
+  readonly before?: number | undefined;
+  /** Leave the values out. */
+  readonly keys?: boolean | undefined;
+}
+
+export interface KvWaitOptions {
+  /**
+   * Wait until the key has changed above this revision, or was deleted above it. Without it, and
+   * without `until`: until the key is there.
+   */
+  readonly after?: number | undefined;
+  /**
+   * Wait until this holds for the key's entry, `undefined` where it is absent. Looked at at once,
+   * and at every change; of changes that come close together only the last may be seen.
+   */
+  readonly until?: ((entry: KvEntry | undefined) => boolean) | undefined;
+  /** Milliseconds to wait at most; as long as it takes when left out. */
+  readonly timeoutMs?: number | undefined;
+  /** Gives up with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface KvWatchOptions {
+  /** The first revision wanted: history first, then what comes. From now on when left out. */
+  readonly from?: number | undefined;
+  /** Ends the watch without an error. */
+  readonly signal?: AbortSignal | undefined;
+  /** Keep trying when not even the first connection can be had; false when left out. */
+  readonly waitForServer?: boolean | undefined;
+  /** The connection was lost and is being tried again, for ever. Called once for each loss. */
+  readonly onDisconnect?: ((error: KvError) => void) | undefined;
+  /** The watch goes on where it was. Called once after each loss. */
+  readonly onReconnect?: (() => void) | undefined;
+}
+
+/** What a write made of an entry. */
+export interface KvPut {
+  readonly key: string;
+  /** The revision of this write. */
+  readonly revision: number;
+  /** The revision that created the key; equal to `revision` when this write did. */
+  readonly createRevision: number;
+  /** Changes since creation; 1 = this write created the key. */
+  readonly version: number;
+  /** When the entry expires, in milliseconds since 1970; absent when it never does. */
+  readonly expiresAt?: number;
+}
+
+export interface KvIncr extends KvPut {
+  /** The sum. */
+  readonly value: bigint;
+}
+
+export interface KvDelete {
+  /** 1 when the key was there, 0 when there was nothing to delete. */
+  readonly deleted: number;
+  /** The revision of the deletion; the store's when there was nothing to delete. */
+  readonly revision: number;
+}
+
+export interface KvDeleteRange {
+  /** Keys that were there and are gone. */
+  readonly deleted: number;
+  /** The revision of the deletion; the store's when there was nothing to delete. */
+  readonly revision: number;
+  /** The range has further keys, which `limit` left. */
+  readonly more: boolean;
+}
+
+export interface KvClear {
+  /** Keys that were there and are gone. */
+  readonly deleted: number;
+  /** The revision of the last deletion; the store's when there was nothing to delete. */
+  readonly revision: number;
+}
+
+export interface KvPage extends Omit<Page, "count"> {
+  /** The revision at which the page was read. Ask for the next page at this one. */
+  readonly revision: number;
+  readonly entries: readonly KvListedEntry[];
+  /** `after` of the next page, when there is more. Pass it back unchanged. */
+  readonly next?: string;
+}
+
+/** A change of a key as its history shows it: tell them apart by `type`. */
+export type KvPastEvent = (KvListedEntry & { readonly type: "put" }) | DeleteEvent;
+
+export interface KvCompact {
+  /** The smallest revision that can be read from now on. */
+  readonly oldest: number;
+}
