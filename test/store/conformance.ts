@@ -7,13 +7,21 @@
 import { afterAll, beforeAll, describe } from "bun:test";
 import { changesSection } from "./sections/changes.ts";
 import { checksSection } from "./sections/checks.ts";
+import { compactionSection } from "./sections/compaction.ts";
 import { concurrencySection } from "./sections/concurrency.ts";
+import { conditionsSection } from "./sections/conditions.ts";
+import { deleteRangeSection } from "./sections/delete-range.ts";
 import { entriesSection } from "./sections/entries.ts";
+import { historySection } from "./sections/history.ts";
+import { incrSection } from "./sections/incr.ts";
 import { keysSection } from "./sections/keys.ts";
 import { lifecycleSection } from "./sections/lifecycle.ts";
 import { limitsSection } from "./sections/limits.ts";
 import { listsSection } from "./sections/lists.ts";
+import { operationsSection } from "./sections/operations.ts";
+import { rangesSection } from "./sections/ranges.ts";
 import { transactionsSection } from "./sections/transactions.ts";
+import { ttlSection } from "./sections/ttl.ts";
 import type { Open, Opened, Subject } from "./subject.ts";
 
 export function conformance(name: string, open: Open): void {
@@ -44,9 +52,17 @@ const SHARED_SECTIONS: Record<string, (subject: Subject) => void> = {
   entries: entriesSection,
   keys: keysSection,
   transactions: transactionsSection,
+  operations: operationsSection,
   checks: checksSection,
+  conditions: conditionsSection,
+  incr: incrSection,
+  ttl: ttlSection,
   lists: listsSection,
+  ranges: rangesSection,
+  "delete-range": deleteRangeSection,
+  history: historySection,
   changes: changesSection,
+  compaction: compactionSection,
   concurrency: concurrencySection,
   limits: limitsSection,
 };

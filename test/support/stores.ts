@@ -9,10 +9,13 @@ import type {
   ChangesOptions,
   Commit,
   CommitResult,
+  DeleteOperation,
   Event,
   ListedEntry,
   ListOptions,
+  ListResult,
   Operation,
+  PutOperation,
   Range,
   Store,
 } from "../../src/kv.ts";
@@ -23,7 +26,11 @@ export function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-export function put(key: string, value: string | Uint8Array = "", contentType = TEXT): Operation {
+export function put(
+  key: string,
+  value: string | Uint8Array = "",
+  contentType = TEXT,
+): PutOperation {
   return {
     op: "put",
     key,
@@ -32,13 +39,42 @@ export function put(key: string, value: string | Uint8Array = "", contentType = 
   };
 }
 
-export function del(key: string): Operation {
+export function del(key: string): DeleteOperation {
   return { op: "delete", key };
+}
+
+/** A put that expires after `ttl` milliseconds, or keeps its deadline. */
+export function putFor(key: string, value: string, ttl: number | "keep"): PutOperation {
+  return { op: "put", key, value: bytes(value), contentType: TEXT, ttl };
+}
+
+/** A delete of all keys of a range, or of its first `limit`. */
+export function delRange(range: Range, limit?: number): Operation {
+  return limit === undefined ? { op: "deleteRange", range } : { op: "deleteRange", range, limit };
+}
+
+export function incr(key: string, by: bigint = 1n, ttl?: number): Operation {
+  return ttl === undefined ? { op: "incr", key, by } : { op: "incr", key, by, ttl };
+}
+
+export function touch(key: string, ttl: number | "keep" | "none"): Operation {
+  return { op: "touch", key, ttl };
 }
 
 /** Commits operations without checks. */
 export function write(store: Store, ...then: Operation[]): Promise<CommitResult> {
   return store.commit({ checks: [], then });
+}
+
+/** Commits operations without checks, and answers with the events that came of it too. */
+export async function writeAndSee(store: Store, ...operations: Operation[]) {
+  const before = (await store.status()).revision;
+  const result = await write(store, ...operations);
+  const after = (await store.status()).revision;
+  const commits = await changesBetween(store, before + 1, after);
+  expect(commits.length).toBeLessThanOrEqual(1);
+  expect(result.revision).toBe(after);
+  return { ...result, events: commits.flatMap(({ events }) => events.map(shown)) };
 }
 
 /** The text of a key's value, `undefined` when it is absent. */
@@ -81,21 +117,30 @@ export function shownCommits(commits: readonly Commit[]) {
   return commits.map(({ revision, events }) => ({ revision, events: events.map(shown) }));
 }
 
+/** All pages of a range at one revision. Checks on the way that each leads to the next. */
+export async function listPages(
+  store: Store,
+  range: Range,
+  options: ListOptions = {},
+): Promise<ListResult[]> {
+  const pages = [await store.list(range, options)];
+  while (pages.at(-1)!.more) {
+    const { revision, next, entries, folders = [] } = pages.at(-1)!;
+    expect([entries.at(-1)?.key, folders.at(-1)]).toContain(next!);
+    pages.push(await store.list(range, { ...options, after: next!, revision }));
+    expect(pages.at(-1)!.revision).toBe(revision);
+  }
+  expect(pages.at(-1)!.next).toBeUndefined();
+  return pages;
+}
+
 /** All entries of a range at one revision, page by page. */
 export async function listAll(
   store: Store,
   range: Range,
   options: ListOptions = {},
 ): Promise<ListedEntry[]> {
-  const entries: ListedEntry[] = [];
-  let page = await store.list(range, options);
-  entries.push(...page.entries);
-  while (page.more) {
-    const after = entries.at(-1)!.key;
-    page = await store.list(range, { ...options, after, revision: page.revision });
-    entries.push(...page.entries);
-  }
-  return entries;
+  return (await listPages(store, range, options)).flatMap(({ entries }) => entries);
 }
 
 /**

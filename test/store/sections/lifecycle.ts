@@ -8,8 +8,10 @@ import {
   del,
   dump,
   failure,
+  incr,
   listAll,
   put,
+  putFor,
   textOf,
   write,
 } from "../../support/stores.ts";
@@ -63,6 +65,8 @@ export function lifecycleSection(open: Open): void {
     await ended;
     await failure(() => store.get("a"), "unavailable");
     await failure(() => store.list({}), "unavailable");
+    await failure(() => store.history("a"), "unavailable");
+    await failure(() => store.compact(revision), "unavailable");
     await failure(() => store.status(), "unavailable");
     await failure(() => write(store, put("a")), "unavailable");
     await failure(() => pull(store, revision), "unavailable");
@@ -103,9 +107,61 @@ export function lifecycleSection(open: Open): void {
     const [commit] = await changesBetween(again, before.status.revision + 1, revision);
     expect(commit!.events[0]).toMatchObject({ key: "after", version: 1 });
   });
+
+  test("deadlines stay over a reopening, and what was due meanwhile has expired", async () => {
+    const { store, reopen } = await fresh();
+    if (reopen === undefined) return;
+    const start = await store.status();
+    const { results } = await write(
+      store,
+      putFor("hour", "v", 3_600_000),
+      putFor("kept", "1", 60_000),
+      put("none", "v"),
+      putFor("soon", "v", 30),
+    );
+    const { revision } = await write(store, putFor("kept", "2", "keep"), incr("n", 1n, 50_000));
+    const { expiresAt } = results.at(-1) as { expiresAt: number };
+    const before = (await deadlines(store)).filter(([key]) => key !== "soon");
+    const again = await reopen();
+    const commits = await changesBetween(again, start.revision + 1, revision + 1);
+    const events = commits.flatMap((commit) => commit.events);
+    expect(Date.now()).toBeGreaterThanOrEqual(expiresAt);
+    expect(events.at(-1)).toMatchObject({ type: "expire", key: "soon" });
+    expect(await deadlines(again)).toEqual(before);
+    expect((await again.status()).keys).toBe(start.keys + 4);
+  });
+
+  test("a compaction stays over a reopening, with everything that it left", async () => {
+    const { store, reopen } = await fresh();
+    if (reopen === undefined) return;
+    await write(store, put("old", "old"), put("a", "1"), put("gone"));
+    const { revision: below } = await write(store, put("a", "2"), del("gone"));
+    const { revision: oldest } = await write(store, put("b"));
+    await write(store, put("a", "3"));
+    await write(store, del("b"));
+    await store.compact(oldest);
+    const before = await dump(store, oldest);
+    const keys = ["old", "a", "b", "gone"];
+    const history = await histories(store, keys);
+    const again = await reopen();
+    expect(await dump(again, oldest)).toEqual(before);
+    expect(await histories(again, keys)).toEqual(history);
+    expect((await again.status()).oldest).toBe(oldest);
+    await failure(() => again.get("a", { revision: below }), "compacted");
+    await failure(() => pull(again, oldest), "compacted");
+    expect(await again.compact(oldest)).toEqual({ oldest });
+  });
 }
 
 // --- internal ---
+
+async function deadlines(store: Store) {
+  return (await listAll(store, {})).map(({ key, expiresAt }) => [key, expiresAt]);
+}
+
+function histories(store: Store, keys: readonly string[]) {
+  return Promise.all(keys.map((key) => store.history(key)));
+}
 
 async function pull(store: Store, from: number): Promise<unknown> {
   for await (const chunk of store.changes(from)) {

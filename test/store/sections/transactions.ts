@@ -1,7 +1,7 @@
 /** Several operations in one commit: what they see, what they answer, and their net effect. */
 
 import { expect, test } from "bun:test";
-import type { Commit, Operation, PutResult, Store } from "../../../src/kv.ts";
+import type { PutResult } from "../../../src/kv.ts";
 import {
   changesBetween,
   del,
@@ -12,6 +12,7 @@ import {
   TEXT,
   textOf,
   write,
+  writeAndSee,
 } from "../../support/stores.ts";
 import type { Subject } from "../subject.ts";
 
@@ -25,7 +26,12 @@ export function transactionsSection(subject: Subject): void {
     const prefix = fresh();
     const [a, b, c] = [`${prefix}a`, `${prefix}b`, `${prefix}c`];
     const old = await write(store, put(b, "old"));
-    const { revision, results, events } = await run(store, put(c, "3"), del(b), put(a, "1"));
+    const { revision, results, events } = await writeAndSee(
+      store,
+      put(c, "3"),
+      del(b),
+      put(a, "1"),
+    );
     expect(results).toEqual([
       { op: "put", key: c, revision, createRevision: revision, version: 1 },
       { op: "delete", deleted: 1 },
@@ -73,7 +79,11 @@ export function transactionsSection(subject: Subject): void {
     const { store } = subject;
     const key = `${fresh()}a`;
     const { revision } = await write(store, put(key, "1"));
-    const result = await run(store, { op: "get", key }, { op: "get", key: `${key}-absent` });
+    const result = await writeAndSee(
+      store,
+      { op: "get", key },
+      { op: "get", key: `${key}-absent` },
+    );
     expect(result.revision).toBe(revision);
     expect(result.events).toEqual([]);
     const [first, second] = result.results;
@@ -96,10 +106,10 @@ export function transactionsSection(subject: Subject): void {
   test("a key that is put twice changes once: one event, one version", async () => {
     const { store } = subject;
     const key = `${fresh()}a`;
-    const created = await run(store, put(key, "1"), put(key, "2"));
+    const created = await writeAndSee(store, put(key, "1"), put(key, "2"));
     expect(created.events).toHaveLength(1);
     expect(created.events[0]).toMatchObject({ type: "put", value: "2", version: 1 });
-    const changed = await run(store, put(key, "3"), put(key, "4"), put(key, "5"));
+    const changed = await writeAndSee(store, put(key, "3"), put(key, "4"), put(key, "5"));
     expect(changed.events).toHaveLength(1);
     expect(changed.events[0]).toMatchObject({ value: "5", version: 2 });
     const { revision } = changed;
@@ -114,7 +124,12 @@ export function transactionsSection(subject: Subject): void {
     const key = `${fresh()}a`;
     await write(store, put(key, "1"));
     await write(store, put(key, "2"));
-    const { revision, results, events } = await run(store, del(key), put(key, "3"), put(key, "4"));
+    const { revision, results, events } = await writeAndSee(
+      store,
+      del(key),
+      put(key, "3"),
+      put(key, "4"),
+    );
     const again: PutResult = { op: "put", key, revision, createRevision: revision, version: 1 };
     expect(results).toEqual([{ op: "delete", deleted: 1 }, again, again]);
     expect(events).toEqual([
@@ -134,7 +149,7 @@ export function transactionsSection(subject: Subject): void {
     const { store } = subject;
     const key = `${fresh()}a`;
     const before = (await store.status()).revision;
-    const { revision, results, events } = await run(store, put(key, "1"), del(key));
+    const { revision, results, events } = await writeAndSee(store, put(key, "1"), del(key));
     expect(events).toEqual([]);
     expect(revision).toBe(before);
     expect(results).toEqual([
@@ -147,14 +162,19 @@ export function transactionsSection(subject: Subject): void {
     const { store } = subject;
     const key = `${fresh()}a`;
     await write(store, put(key, "old"));
-    const { revision, results, events } = await run(store, put(key, "1"), del(key), put(key, "2"));
+    const { revision, results, events } = await writeAndSee(
+      store,
+      put(key, "1"),
+      del(key),
+      put(key, "2"),
+    );
     expect(results).toEqual([
       { op: "put", key, ...UNDONE },
       { op: "delete", deleted: 1 },
       { op: "put", key, revision, createRevision: revision, version: 1 },
     ]);
     expect(events).toHaveLength(1);
-    const gone = await run(store, put(key, "3"), del(key));
+    const gone = await writeAndSee(store, put(key, "3"), del(key));
     expect(gone.results[0]).toEqual({ op: "put", key, ...UNDONE });
     expect(gone.events).toEqual([{ type: "delete", key, revision: gone.revision }]);
   });
@@ -169,7 +189,7 @@ export function transactionsSection(subject: Subject): void {
       string,
     ];
     await write(store, put(d, "old"));
-    const { events } = await run(store, put(a), del(d), put(c), put(b), put(a), put(c));
+    const { events } = await writeAndSee(store, put(a), del(d), put(c), put(b), put(a), put(c));
     expect(events.map(({ key }) => key)).toEqual([d, b, a, c]);
   });
 
@@ -206,17 +226,4 @@ export function transactionsSection(subject: Subject): void {
       Array.from({ length: 10 }, () => 20),
     );
   });
-}
-
-// --- internal ---
-
-/** Commits operations, and answers with the events that came of it. */
-async function run(store: Store, ...operations: Operation[]) {
-  const before = (await store.status()).revision;
-  const result = await write(store, ...operations);
-  const after = (await store.status()).revision;
-  const commits: Commit[] = await changesBetween(store, before + 1, after);
-  expect(commits.length).toBeLessThanOrEqual(1);
-  expect(result.revision).toBe(after);
-  return { ...result, events: commits.flatMap(({ events }) => events.map(shown)) };
 }
