@@ -145,6 +145,8 @@ export class CommitLoop<K extends Known> {
       if (waiting.length > 0 && bytes + queued.bytes > BATCH_BYTES_MAX) break;
       bytes += queued.bytes;
       waiting.push(queued);
+      // It is evaluated at a time of its own.
+      if (queued.asOf !== undefined) break;
     }
     this.#queuedBytes -= bytes;
     if (waiting.length === this.#queue.length) this.#queue = [];
@@ -154,14 +156,14 @@ export class CommitLoop<K extends Known> {
 
   async #process(taken: readonly Waiting[]): Promise<void> {
     const { state, expiry, limits, append, apply, clock } = this.#options;
-    const now = clock();
+    const now = taken[0]?.asOf ?? clock();
     const batch = new Batch(state, limits, now);
     const due = this.#mayExpire(now) ? expiry.take(now, EXPIRE_EVENTS_MAX) : [];
     batch.expire(due);
     const answers = this.#evaluate(batch, taken, now);
     // What could not be evaluated in this batch is the beginning of the next one.
     const waiting = taken.slice(0, answers.length);
-    this.#putBack(taken.slice(answers.length));
+    this.#putBack(taken.slice(answers.length), now);
     if (batch.commits.length > 0) {
       try {
         apply(batch.commits, await append(batch.commits));
@@ -196,9 +198,14 @@ export class CommitLoop<K extends Known> {
     return answers;
   }
 
-  #putBack(waiting: readonly Waiting[]): void {
-    if (waiting.length === 0) return;
-    this.#queue.unshift(...waiting);
+  /**
+   * Puts back what waits for keys that were due at `now`. The first of them keeps to that time: with
+   * keys falling due all the time, none would ever be expired as of later.
+   */
+  #putBack(waiting: readonly Waiting[], now: number): void {
+    const [first, ...others] = waiting;
+    if (first === undefined) return;
+    this.#queue = [{ ...first, asOf: now }, ...others, ...this.#queue];
     for (const { bytes } of waiting) this.#queuedBytes += bytes;
   }
 
@@ -282,6 +289,8 @@ interface Answer<T> {
 
 interface Waiting extends Answer<CommitResult> {
   readonly txn: Txn;
+  /** The time at which it is evaluated, when that is settled already. */
+  readonly asOf?: number;
 }
 
 interface Compacting extends Answer<CompactResult> {

@@ -166,7 +166,9 @@ export class LogStore implements Store {
     this.#checkOpen();
     checkRange(range);
     checkList(options, this.limits);
-    const read = this.#rangedRead(range, options);
+    // Reads at a revision never look at the clock.
+    const now = options.revision === undefined ? this.#clock() : 0;
+    const read = this.#rangedRead(range, options, now);
     const state = read.run();
     return state === "whole" ? read.result() : this.#listOn(read, state, range, options);
   }
@@ -283,18 +285,20 @@ export class LogStore implements Store {
     return entry === undefined ? { revision } : { revision, entry };
   }
 
-  #rangedRead(range: Range, options: ListOptions): RangedRead {
-    const { revision } = options;
+  #rangedRead(range: Range, options: ListOptions, now: number): RangedRead {
     return new RangedRead(range, options, {
       index: this.#index,
       reader: this.#reader,
       limits: this.limits,
-      revision: readableRevision(revision, this.#revision, this.#oldest),
-      now: revision === undefined ? this.#clock() : 0,
+      revision: readableRevision(options.revision, this.#revision, this.#oldest),
+      now,
     });
   }
 
-  /** Goes on with a listing that took long, or begins it anew when it met an overdue key. */
+  /**
+   * Goes on with a listing that took long, or begins it anew when it met an overdue key. What falls
+   * due meanwhile does not count.
+   */
   async #listOn(
     read: RangedRead,
     state: "slow" | "overdue",
@@ -308,9 +312,9 @@ export class LogStore implements Store {
     }
     this.#checkOpen();
     const isGone = state === "overdue" || read.revision < this.#oldest;
-    const next = isGone ? this.#rangedRead(range, options) : read;
-    const now = next.run();
-    return now === "whole" ? next.result() : await this.#listOn(next, now, range, options);
+    const next = isGone ? this.#rangedRead(range, options, read.now) : read;
+    const after = next.run();
+    return after === "whole" ? next.result() : await this.#listOn(next, after, range, options);
   }
 
   async #compact(revision: number): Promise<CompactResult> {

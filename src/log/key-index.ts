@@ -86,7 +86,7 @@ export class KeyIndex implements KeySource {
     this.#timed +=
       Number(newest.deadline > 0) - Number(before !== undefined && before.deadline > 0);
     this.#newest.set(key, newest);
-    if (newest.version === 0) this.#tombstones.push({ key, revision: newest.revision });
+    if (newest.version === 0) this.#bury({ key, revision: newest.revision });
   }
 
   /**
@@ -145,6 +145,17 @@ export class KeyIndex implements KeySource {
     }
   }
 
+  #bury(tombstone: Tombstone): void {
+    this.#tombstones.push(tombstone);
+    // A key that is made and deleted again and again has one tombstone that counts.
+    const dead = this.#newest.size - this.#live;
+    if (this.#tombstones.length <= 2 * dead + STALE_MIN) return;
+    this.#tombstones = this.#tombstones
+      .slice(this.#firstTombstone)
+      .filter(({ key, revision }) => this.#newest.get(key)?.revision === revision);
+    this.#firstTombstone = 0;
+  }
+
   #remove(key: string): void {
     this.#newest.delete(key);
     // While a log is read there is no order yet.
@@ -186,6 +197,9 @@ export class KeyIndex implements KeySource {
 }
 
 // --- internal ---
+
+/** Tombstones that do not count any more, which are kept at any rate before they are dropped. */
+const STALE_MIN = 1_024;
 
 interface Tombstone {
   readonly key: string;

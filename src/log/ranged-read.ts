@@ -21,6 +21,7 @@ export interface RangedReadOptions {
 
 export class RangedRead {
   readonly revision: number;
+  readonly now: number;
   readonly #options: RangedReadOptions;
   readonly #listing: Listing;
   readonly #slice = new Slice();
@@ -28,6 +29,7 @@ export class RangedRead {
 
   constructor(range: Range, shape: ListOptions, options: RangedReadOptions) {
     this.revision = options.revision;
+    this.now = options.now;
     this.#options = options;
     this.#listing = new Listing(options.index, range, shape, options.limits);
   }
