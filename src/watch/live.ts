@@ -67,7 +67,7 @@ export class Live {
     else if (watcher.next <= this.#position || watcher.sentEvents > 0) {
       watcher.state = "behind";
       this.#options.behind(watcher);
-    } else if (watcher.next === this.#position + 1) this.#join(watcher);
+    } else if (watcher.next === this.#position + 1) this.#joinTold(watcher);
     else {
       watcher.state = "ahead";
       this.#ahead.add(watcher);
@@ -91,6 +91,15 @@ export class Live {
     if (filter.live.size === 0 || filter.toldThrough >= this.#position) return;
     this.#publish(filter, progressFrame(filter.number, this.#position));
     filter.toldThrough = this.#position;
+  }
+
+  /** A watcher for which there was nothing in the log learns how far it has come, at once. */
+  #joinTold(watcher: Watcher): void {
+    const { filter, session } = watcher;
+    const isTold = watcher.toldThrough >= this.#position;
+    watcher.toldThrough = this.#position;
+    this.#join(watcher);
+    if (!isTold) session.subscriber.send(progressFrame(filter.number, this.#position));
   }
 
   #join(watcher: Watcher): void {

@@ -166,6 +166,45 @@ describe("progress", () => {
     hub.stop();
   });
 
+  test("comes at once when a watch has caught up and found nothing, and only then", async () => {
+    using rig = new Rig({}, 5);
+    for (let count = 0; count < 3; count++) await write(rig.store, put("a"));
+    const connection = rig.connect();
+    const { watch: silent } = await connection.watch({ key: "quiet" }, 1);
+    await connection.watch({ key: "a" }, 1);
+    await connection.watch({ key: "now" });
+    await connection.watch({ key: "next" }, 4);
+    await Bun.sleep(20);
+    const progress = connection.frames.filter(({ type }) => type === "progress");
+    expect(progress).toEqual([{ way: "sent", watch: silent, type: "progress", revision: 3 }]);
+    await write(rig.store, put("quiet"));
+    await quiet();
+    expect(connection.revisions.at(-1)).toBe(4);
+  });
+
+  test("that fills the connection again leaves the watch to the log", async () => {
+    using rig = new Rig();
+    for (let count = 0; count < 3; count++) await write(rig.store, put("a"));
+    const connection = rig.connect();
+    await connection.watch({ key: "now" });
+    rig.pulls.close();
+    await connection.watch({ key: "quiet" }, 1);
+    await quiet();
+    connection.unsent = 2 * MIB;
+    const send = connection.send.bind(connection);
+    connection.send = (frame) => {
+      send(frame);
+      connection.session.sent();
+    };
+    rig.pulls.open();
+    await quiet();
+    expect(connection.topics.size).toBe(0);
+    await write(rig.store, put("quiet"));
+    connection.drain();
+    await quiet();
+    expect(connection.revisions).toEqual([4]);
+  });
+
   test("reaches a watcher that searches a long history in silence", async () => {
     using rig = new Rig({ chunkCommitsMax: 2 }, 1);
     for (let count = 0; count < 200; count++) await write(rig.store, put("a"));

@@ -200,8 +200,8 @@ describe("a large commit", () => {
     const one = rig.connect();
     await all.watch({});
     await one.watch({ key: "k3" });
-    const puts = Array.from({ length: 10 }, (_, i) => put(`k${i}`, "x".repeat(100 * KIB)));
-    await write(rig.store, ...puts);
+    const names = Array.from({ length: 10 }, (_, i) => `k${i}`);
+    await write(rig.store, ...names.map((name) => put(name, "x".repeat(100 * KIB))));
     await write(rig.store, put("z"));
     await quiet();
     expect(one.frames).toMatchObject([{ way: "published", events: [{ key: "k3" }] }]);
@@ -215,7 +215,7 @@ describe("a large commit", () => {
       false,
     ]);
     const keys = parts.flatMap((f) => (f.type === "change" ? f.events.map(({ key }) => key) : []));
-    expect(keys).toEqual(puts.map(({ key }) => key));
+    expect(keys).toEqual(names);
     expect(all.frames.at(-1)).toMatchObject({ revision: 2 });
   });
 
@@ -258,7 +258,8 @@ describe("a large commit", () => {
       await connection.watch({}, 1);
       await quiet();
       rig.feed.close();
-      const puts = Array.from({ length: 30 }, (_, i) => put(`k${i}`, "x".repeat(100 * KIB)));
+      const names = Array.from({ length: 30 }, (_, i) => `k${i}`);
+      const puts = names.map((name) => put(name, "x".repeat(100 * KIB)));
       const { revision } = await write(rig.store, ...puts);
       // A second watch pulls what the hub has not published yet, and stalls in the middle of it.
       connection.stalled = true;
@@ -271,7 +272,7 @@ describe("a large commit", () => {
       rig.feed.open();
       await quiet(100);
       const events = frames().flatMap((f) => (f.type === "change" ? f.events : []));
-      expect(events.map(({ key }) => key)).toEqual(puts.map(({ key }) => key));
+      expect(events.map(({ key }) => key)).toEqual(names);
       expect(frames().every((f) => f.type === "change" && f.revision === revision)).toBe(true);
       expect(connection.failures).toEqual([]);
     }

@@ -10,7 +10,7 @@ import type { Publisher, Subscriber } from "../../src/watch/subscriber.ts";
 import { KvError } from "../../src/errors.ts";
 import { altered } from "../support/altered-store.ts";
 import type { Random } from "../support/random.ts";
-import { del, put, write } from "../support/stores.ts";
+import { del, put as putOf, write } from "../support/stores.ts";
 import { WatchChecker } from "../support/watch-checker.ts";
 
 const KEYS = ["a", "a/1", "a/2", "b", "b/1", "ä", "𝄞"];
@@ -25,9 +25,13 @@ const RANGES: Range[] = [
   { start: "b" },
 ];
 
+/** Milliseconds after which what was put is gone, at most. */
+const TTL_MS_MAX = 20;
+
 /** What happened, so that a test can tell that its rounds met every case. */
 export interface Tally {
   commits: number;
+  expired: number;
   watches: number;
   published: number;
   sent: number;
@@ -96,6 +100,7 @@ class Connection implements Subscriber {
 export class Simulation implements Publisher {
   readonly tally: Tally = {
     commits: 0,
+    expired: 0,
     watches: 0,
     published: 0,
     sent: 0,
@@ -108,7 +113,6 @@ export class Simulation implements Publisher {
   readonly hub: Hub;
   readonly #store: Store;
   readonly #random: Random;
-  readonly #compact: ((revision: number) => void) | undefined;
   readonly #connections: Connection[] = [];
   readonly #checkers: WatchChecker[] = [];
   readonly #pending = new Set<Promise<void>>();
@@ -119,10 +123,9 @@ export class Simulation implements Publisher {
   /** The newest revision that any write was answered with. */
   #answered = 0;
 
-  constructor(store: Store, random: Random, compact?: (revision: number) => void) {
+  constructor(store: Store, random: Random) {
     this.#store = store;
     this.#random = random;
-    this.#compact = compact;
     this.hub = new Hub({ store: slowed(store, random), progressMs: 2 });
     this.hub.publishThrough(this);
   }
@@ -171,7 +174,7 @@ export class Simulation implements Publisher {
     else if (choice < 85) connection.slow = oneIn(2) ? !connection.slow : connection.slow;
     else if (choice < 96) this.#drain(connection);
     else if (choice < 98) this.#close(connection);
-    else if (this.#compact !== undefined) this.#background(this.#forget());
+    else this.#background(this.#forget());
   }
 
   #background(work: Promise<void>): void {
@@ -187,7 +190,9 @@ export class Simulation implements Publisher {
     for (let count = oneIn(3) ? 5 : 1; count > 0; count--) {
       // Now and then a value that makes the frame too large, or a few that do together.
       const length = oneIn(6) ? 60_000 + below(300_000) : below(100);
-      operations.push(oneIn(4) ? del(pick(KEYS)) : put(pick(KEYS), "x".repeat(length)));
+      const put = putOf(pick(KEYS), "x".repeat(length));
+      if (oneIn(4)) operations.push(del(pick(KEYS)));
+      else operations.push(oneIn(3) ? { ...put, ttl: 1 + below(TTL_MS_MAX) } : put);
     }
     const { revision } = await write(this.#store, ...operations);
     this.#answered = Math.max(this.#answered, revision);
@@ -250,7 +255,13 @@ export class Simulation implements Publisher {
   async #forget(): Promise<void> {
     const { oldest } = await this.#store.status();
     const last = this.#recorded;
-    if (last > oldest) this.#compact!(last - this.#random.below(Math.min(last - oldest, 20)));
+    if (last <= oldest) return;
+    try {
+      await this.#store.compact(last - this.#random.below(Math.min(last - oldest, 20)));
+    } catch (error) {
+      // Another one has gone further meanwhile.
+      if (!(error instanceof KvError) || error.code !== "compacted") throw error;
+    }
   }
 
   /** Everybody reads again; every open watch must get to the end, and each must agree with the log. */
@@ -260,7 +271,8 @@ export class Simulation implements Publisher {
     for (const connection of this.#connections) connection.slow = false;
     // `progress` tells even the silent ones that they have come to the end.
     const late = (): boolean =>
-      this.#recorded < revision || open().some(({ through }) => through < revision);
+      this.#recorded < Math.max(revision, ...this.#checkers.map(({ through }) => through)) ||
+      open().some(({ through }) => through < revision);
     for (const started = Date.now(); late();) {
       if (Date.now() - started > 10_000) throw new Error("a watch never catches up");
       for (const connection of this.#connections) {
@@ -277,6 +289,8 @@ export class Simulation implements Publisher {
   async #record(first: number, signal: AbortSignal): Promise<void> {
     for await (const { commits, through } of this.#store.changes(first + 1, { signal })) {
       this.#log.push(...commits);
+      const isExpiry = ({ events }: Commit): boolean => events[0]!.type === "expire";
+      this.tally.expired += commits.filter(isExpiry).length;
       this.#recorded = through;
     }
   }
