@@ -21,13 +21,6 @@ export const connectionFlags = {
   },
 } as const satisfies ArgsDef;
 
-/** `-o json`, for the commands whose only other output is a remark. */
-export function jsonFlag(description = "print the answer as JSON") {
-  return {
-    output: { type: "enum", alias: "o", options: ["json"], valueHint: "json", description },
-  } as const satisfies ArgsDef;
-}
-
 export const connectionEnvironment = {
   KV_URL: "the server, when --url is not given",
   KV_PORT: "the port on this machine, when neither is given (5000 by default)",

@@ -14,7 +14,7 @@ export const EXIT_CODES: Readonly<Record<number, string>> = {
   1: "any other failure",
   2: "wrong usage, or the server refused an argument",
   3: "the key is absent",
-  4: "a condition did not hold",
+  4: "a condition did not hold, or not until the timeout of kv wait",
   5: "not allowed",
   6: "no server reached, it is not available, or no answer in time: a write may have been applied",
   7: "the revision is compacted",
@@ -50,12 +50,34 @@ const LOCAL = { 2: "wrong usage" };
 
 const BY_COMMAND: Readonly<Record<string, CommandCodes>> = {
   serve: { codes: [0, 1, 2, 130], meanings: LOCAL },
-  get: { codes: [0, 1, 2, 3, 5, 6, 8, 130], meanings: READING },
+  get: { codes: [0, 1, 2, 3, 5, 6, 7, 8, 130], meanings: READING },
   put: { codes: [0, 1, 2, 4, 5, 6, 8, 130], meanings: WRITING },
   del: { codes: [0, 1, 2, 3, 4, 5, 6, 8, 130], meanings: WRITING },
   ls: { codes: [0, 1, 2, 5, 6, 7, 8, 130], meanings: READING },
   watch: { codes: [0, 1, 2, 5, 6, 7, 8, 130], meanings: READING },
-  txn: { codes: [0, 1, 2, 4, 5, 6, 8, 130], meanings: WRITING },
+  wait: {
+    codes: [0, 1, 2, 3, 4, 5, 6, 7, 8, 130],
+    meanings: {
+      ...READING,
+      3: "with --revision: the key was deleted",
+      4: "it was not so until the timeout",
+      6: "no server was reached at the timeout",
+    },
+  },
+  incr: {
+    codes: [0, 1, 2, 4, 5, 6, 8, 130],
+    meanings: { 4: "no integer, or no room for the sum" },
+  },
+  touch: { codes: [0, 1, 2, 3, 4, 5, 6, 8, 130], meanings: WRITING },
+  history: {
+    codes: [0, 1, 2, 3, 5, 6, 7, 8, 130],
+    meanings: { ...READING, 3: "the key has no change that is kept" },
+  },
+  txn: {
+    codes: [0, 1, 2, 3, 4, 5, 6, 8, 130],
+    meanings: { 3: "touch of an absent key", 4: "a check did not hold, or an incr could not be" },
+  },
+  compact: { codes: [0, 1, 2, 5, 6, 7, 8, 130], meanings: WRITING },
   status: { codes: [0, 1, 2, 5, 6, 130], meanings: READING },
   health: { codes: [0, 1, 2, 130], meanings: { ...LOCAL, 1: "not ready, whatever the reason" } },
 };

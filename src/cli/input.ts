@@ -4,6 +4,7 @@ import { open, read } from "node:fs";
 import { promisify } from "node:util";
 import { KvError } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
+import { decodeUtf8 } from "../text.ts";
 import { Failure } from "./failure.ts";
 import { isTerminal, remark, showText } from "./output.ts";
 
@@ -11,6 +12,18 @@ import { isTerminal, remark, showText } from "./output.ts";
 export async function readStandardInput(bytesMax = LIMITS.valueBytesMax): Promise<Uint8Array> {
   if (isTerminal(0)) remark("reading from the terminal; end with Ctrl-D on a line of its own");
   return readAll("stdin", 0, bytesMax);
+}
+
+/** A line that is typed at the terminal; `undefined` when its end comes first. */
+export async function readLine(): Promise<string | undefined> {
+  let line = "";
+  for (;;) {
+    const chunk = await readChunk("stdin", 0);
+    if (chunk.length === 0) return line === "" ? undefined : line;
+    line += decodeUtf8(chunk) ?? "\ufffd";
+    const end = line.indexOf("\n");
+    if (end !== -1) return line.slice(0, end);
+  }
 }
 
 /** All of a file. @throws `Failure` when it cannot be read, `too_large` past `bytesMax`. */

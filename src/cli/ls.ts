@@ -2,14 +2,20 @@
 
 import { defineCommand } from "citty";
 import { entryToJson } from "../json.ts";
-import type { Range } from "../keys.ts";
-import type { ListedEntry } from "../kv.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import {
+  connectByFlags,
+  connectionEnvironment,
+  connectionFlags,
+  transportByFlags,
+} from "./connection.ts";
 import { UsageError } from "./failure.ts";
+import { isFolder, listRows, type ListRow } from "./list-rows.ts";
 import { escapeControls, isTerminal, jsonLine, writeOut } from "./output.ts";
-import { Table } from "./table.ts";
-import { parseInteger } from "./values.ts";
+import { outputFlag } from "./output-flag.ts";
+import { writePages } from "./pages.ts";
+import { boundFlags, parseRange } from "./ranges.ts";
+import { parseOptional } from "./values.ts";
 
 export const command = defineCommand({
   args: {
@@ -18,39 +24,48 @@ export const command = defineCommand({
       required: false,
       description: "only keys that begin with this; all keys when left out",
     },
-    start: { type: "string", valueHint: "KEY", description: "only keys from this one on" },
-    end: { type: "string", valueHint: "KEY", description: "only keys before this one" },
-    limit: { type: "string", valueHint: "N", description: "stop after N keys" },
+    ...boundFlags,
+    limit: { type: "string", valueHint: "N", description: "stop after N keys and folders" },
+    reverse: { type: "boolean", description: "from the last key to the first" },
+    count: { type: "boolean", description: "only the number of keys" },
+    delimiter: {
+      type: "string",
+      valueHint: "TEXT",
+      description: "show keys that have it behind the prefix as one folder",
+    },
+    revision: { type: "string", valueHint: "N", description: "what was there at revision N" },
+    keys: { type: "boolean", description: "leave the values out of -o json" },
     null: {
       type: "boolean",
       alias: "0",
       description: "keys with a NUL byte behind each instead of a newline",
     },
-    output: {
-      type: "enum",
-      alias: "o",
-      options: ["table", "keys", "json"],
-      valueHint: "table|keys|json",
-      description: "table (on a terminal), keys (else), or a JSON object a line",
-    },
+    ...outputFlag(
+      ["raw", "json", "table"],
+      "a key a line, a JSON object a line, or a table (on a terminal)",
+    ),
     ...connectionFlags,
   },
   async run({ args }) {
-    const range = parseRange(args.prefix, args.start, args.end);
-    const limit = args.limit === undefined ? Infinity : parseInteger("--limit", args.limit, 1);
-    const print = printer(args.output, args.null === true);
-    const client = await connectByFlags(args);
-    let gathered: ListedEntry[] = [];
-    let bytes = 0;
-    for await (const entry of client.list(range, { keys: args.output !== "json", limit })) {
-      gathered.push(entry);
-      bytes += entry.value?.length ?? 0;
-      if (gathered.length < GATHERED_ENTRIES && bytes < GATHERED_BYTES) continue;
-      writeOut(print(gathered));
-      gathered = [];
-      bytes = 0;
+    const range = parseRange(args, "PREFIX");
+    const limit = parseOptional("--limit", args.limit, 1);
+    const revision = parseOptional("--revision", args.revision, 0);
+    if (args.count === true) {
+      checkCount(args);
+      const transport = await transportByFlags(args);
+      const { listPage } = await import("../client/listing.ts");
+      const asked = revision === undefined ? undefined : { revision };
+      const page = await listPage(transport, range, { count: true, ...asked });
+      const answer = { revision: page.revision, count: page.count };
+      return writeOut(args.output === "json" ? jsonLine(answer) : `${page.count}\n`);
     }
-    writeOut(print(gathered));
+    if (args.delimiter === "") throw new UsageError("--delimiter is empty");
+    const output = outputOf(args.output, args.null === true);
+    const { delimiter, reverse } = args;
+    const keys = output !== "json" || args.keys === true;
+    const print = await printer(output);
+    const client = await connectByFlags(args);
+    await writePages(listRows(client, range, { limit, revision, delimiter, reverse, keys }), print);
   },
 });
 
@@ -60,60 +75,59 @@ export const help: CommandHelp = {
   notes: [
     "Lists every matching key as of one moment, in the order of their bytes. Without a match it",
     "prints nothing and exits 0. With -o json the values are there too; else only keys are fetched.",
+    "The table tells how long keys have left by the clock of this machine, where any of them expires.",
   ],
   examples: [
     ["kv ls", "all keys"],
-    ["kv ls users/", "the keys of a folder"],
+    ["kv ls users/ --delimiter /", "a folder, as ls shows one"],
+    ["kv ls users/ --count", "how many keys it has"],
+    ["kv ls log/ --reverse --limit 10", "the last ten"],
+    ["kv ls --revision 43", "the keys that were there then"],
     ["kv ls -o json | jq .key", "entries with their values"],
-    ["kv ls -0 tmp/ | xargs -0 kv del", "whatever characters the keys have"],
+    ["kv ls -0 tmp/ | xargs -0 -n1 kv get", "whatever characters the keys have"],
   ],
 };
 
 // --- internal ---
 
-/** Entries, and bytes of their values, after which what is gathered is written. */
-const GATHERED_ENTRIES = 1_000;
-const GATHERED_BYTES = 1024 * 1024;
+type Output = "raw" | "json" | "table" | "null";
+type Printer = (page: readonly ListRow[]) => string;
 
-function parseRange(
-  prefix: string | undefined,
-  start: string | undefined,
-  end: string | undefined,
-): Range {
-  if (prefix !== undefined && (start ?? end) !== undefined) {
-    throw new UsageError("PREFIX and --start or --end exclude each other");
-  }
-  if (prefix !== undefined) return { prefix };
-  return {
-    ...(start === undefined ? undefined : { start }),
-    ...(end === undefined ? undefined : { end }),
-  };
+interface ListArguments {
+  readonly limit?: string | undefined;
+  readonly reverse?: boolean | undefined;
+  readonly delimiter?: string | undefined;
+  readonly keys?: boolean | undefined;
+  readonly null?: boolean | undefined;
+  readonly output?: "raw" | "json" | "table" | undefined;
 }
 
-type Printer = (page: readonly ListedEntry[]) => string;
-
-function printer(output: string | undefined, nulls: boolean): Printer {
-  if (nulls && output !== undefined && output !== "keys") {
-    throw new UsageError(`--null and -o ${output} exclude each other`);
-  }
-  if (nulls) return (page) => page.map(({ key }) => `${key}\0`).join("");
-  const terminal = isTerminal(1);
-  if (output === "json")
-    return (page) => page.map((entry) => jsonLine(entryToJson(entry))).join("");
-  if (output === "table" || (output === undefined && terminal)) return tablePrinter();
-  const show = terminal ? escapeControls : String;
-  return (page) => page.map(({ key }) => `${show(key)}\n`).join("");
+/** A number has no order, no end and no folders. */
+function checkCount({ limit, reverse, delimiter, keys, null: nulls, output }: ListArguments): void {
+  const others = { limit, reverse, delimiter, keys, null: nulls };
+  const other = Object.entries(others).find(([, value]) => value !== undefined && value !== false);
+  if (other !== undefined) throw new UsageError(`--count and --${other[0]} exclude each other`);
+  if (output === "table") throw new UsageError("--count and -o table exclude each other");
 }
 
-function tablePrinter(): Printer {
-  const table = new Table(["KEY", "REVISION", "VERSION", "CONTENT TYPE"], ["REVISION", "VERSION"]);
-  return (page) =>
-    table.format(
-      page.map(({ key, revision, version, contentType }) => [
-        escapeControls(key),
-        String(revision),
-        String(version),
-        contentType,
-      ]),
-    );
+function outputOf(output: Exclude<Output, "null"> | undefined, nulls: boolean): Output {
+  if (!nulls) return output ?? (isTerminal(1) ? "table" : "raw");
+  if (output === undefined || output === "raw") return "null";
+  throw new UsageError(`--null and -o ${output} exclude each other`);
+}
+
+async function printer(output: Output): Promise<Printer> {
+  if (output === "json") return (page) => page.map((row) => jsonLine(toJson(row))).join("");
+  if (output === "table") {
+    const { EntryTable } = await import("./entry-table.ts");
+    const table = new EntryTable();
+    return (page) => table.format(page);
+  }
+  const end = output === "null" ? "\0" : "\n";
+  const show = output === "raw" && isTerminal(1) ? escapeControls : String;
+  return (page) => page.map((row) => show(isFolder(row) ? row.folder : row.key) + end).join("");
+}
+
+function toJson(row: ListRow): object {
+  return isFolder(row) ? row : entryToJson(row);
 }

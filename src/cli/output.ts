@@ -34,11 +34,12 @@ export async function writeOutLater(text: string): Promise<void> {
  */
 export function writeErrorLine(line: string, color?: number): void {
   const text = escapeControls(line);
-  try {
-    writeAll(STDERR, encodeUtf8(`${color === undefined ? text : paint(text, color)}\n`));
-  } catch {
-    // Nobody reads stderr: there is no other place to say so.
-  }
+  writeError(`${color === undefined ? text : paint(text, color)}\n`);
+}
+
+/** As `writeErrorLine`, without ending the line: a question is answered on it. */
+export function writeErrorText(text: string): void {
+  writeError(escapeControls(text));
 }
 
 /** Writes a remark for a person to stderr; nothing when stderr is no terminal. */
@@ -101,6 +102,14 @@ const NAMED: Readonly<Record<string, string>> = { "\n": "\\n", "\r": "\\r", "\t"
 
 function unicodeEscape(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+}
+
+function writeError(text: string): void {
+  try {
+    writeAll(STDERR, encodeUtf8(text));
+  } catch {
+    // Nobody reads stderr: there is no other place to say so.
+  }
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {

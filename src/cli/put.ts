@@ -3,12 +3,15 @@
 import { defineCommand } from "citty";
 import { LIMITS } from "../limits.ts";
 import { checkContentType } from "../rules.ts";
+import { changedToJson } from "../txn-json.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags, jsonFlag } from "./connection.ts";
+import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
 import { UsageError } from "./failure.ts";
 import { readFileArgument, readStandardInput } from "./input.ts";
 import { jsonLine, remark, showText, writeOut } from "./output.ts";
-import { parseInteger } from "./values.ts";
+import { jsonFlag } from "./output-flag.ts";
+import { timeLeft } from "./preview.ts";
+import { parseInteger, parseTtl } from "./values.ts";
 
 export const command = defineCommand({
   args: {
@@ -24,6 +27,11 @@ export const command = defineCommand({
       valueHint: "TYPE",
       description: "stored with the value; text or bytes, by what they are, when left out",
     },
+    ttl: {
+      type: "string",
+      valueHint: "TIME|keep",
+      description: "it expires after this time (500ms, 30s, 10m, 2h, 7d), or as before; else never",
+    },
     "if-revision": {
       type: "string",
       valueHint: "N",
@@ -35,20 +43,18 @@ export const command = defineCommand({
   },
   async run({ args }) {
     const conditions = parseConditions(args["if-revision"], args["if-absent"]);
+    const ttl = args.ttl === undefined ? undefined : parseTtl("--ttl", args.ttl, "keep");
     const contentType = args["content-type"];
     // Before stdin is read, which may take long.
     if (contentType !== undefined) checkContentType(contentType, LIMITS);
     const value = await readValue(args.value, args.file);
     const client = await connectByFlags(args);
-    const { key, revision, createRevision, version } = await client.put(args.key, value, {
-      ...conditions,
-      ...(contentType === undefined ? undefined : { contentType }),
-    });
-    if (args.output === "json") writeOut(jsonLine({ key, revision, createRevision, version }));
-    else {
-      const did = version === 1 ? "created" : "replaced";
-      remark(`${did} ${showText(key)} at revision ${revision}`);
-    }
+    const answer = await client.put(args.key, value, { ...conditions, contentType, ttl });
+    if (args.output === "json") return writeOut(jsonLine(changedToJson(answer)));
+    const did = answer.version === 1 ? "created" : "replaced";
+    const end =
+      answer.expiresAt === undefined ? "" : `; it expires in ${timeLeft(answer.expiresAt)}`;
+    remark(`${did} ${showText(answer.key)} at revision ${answer.revision}${end}`);
   },
 });
 
@@ -57,7 +63,7 @@ export const help: CommandHelp = {
   environment: connectionEnvironment,
   notes: [
     "Prints nothing on stdout. A value that begins with a dash goes behind --; a negative number",
-    "need not.",
+    "need not. Without --ttl the key never expires, also where it did before.",
   ],
   examples: [
     ["kv put greeting hello", "set a key"],
@@ -65,6 +71,7 @@ export const help: CommandHelp = {
     ["kv put note -- --draft--", "behind -- everything is a value"],
     ["tar c src | kv put backup -", "any bytes from stdin"],
     ["kv put logo --file logo.png --content-type image/png", "a file with its type"],
+    ["kv put session/ada 1f3c --ttl 30m", "it is gone half an hour later"],
     ["kv put lock me --if-absent", "exit code 4 when somebody else has it"],
   ],
 };

@@ -10,16 +10,12 @@ import { JSON_BODY_BYTES_MAX } from "../limits.ts";
 import { validate } from "../schema.ts";
 import { decodeUtf8 } from "../text.ts";
 import type { CommandHelp } from "./command.ts";
-import {
-  connectionEnvironment,
-  connectionFlags,
-  jsonFlag,
-  transportByFlags,
-} from "./connection.ts";
+import { connectionEnvironment, connectionFlags, transportByFlags } from "./connection.ts";
 import { CONDITION_FAILED } from "./exit-codes.ts";
 import { Failure } from "./failure.ts";
 import { readFileArgument, readStandardInput } from "./input.ts";
-import { jsonLine, remark, showText, writeOut } from "./output.ts";
+import { isTerminal, jsonLine, remark, writeOut } from "./output.ts";
+import { outputFlag } from "./output-flag.ts";
 
 export const command = defineCommand({
   args: {
@@ -28,7 +24,7 @@ export const command = defineCommand({
       required: true,
       description: "the file with the transaction; - is stdin",
     },
-    ...jsonFlag(),
+    ...outputFlag(["json", "table"], "the answer as JSON, or a line an operation (on a terminal)"),
     ...connectionFlags,
   },
   async run({ args }) {
@@ -40,25 +36,33 @@ export const command = defineCommand({
     const transport = await transportByFlags(args);
     const { postTxn } = await import("../client/operations.ts");
     const result = await postTxn(transport, txn);
-    if (args.output === "json") writeOut(jsonLine(commitResultToJson(result)));
-    if (!result.succeeded) throw new Failure(whatFailed(txn, result.failed), CONDITION_FAILED);
-    remark(`committed at revision ${result.revision}`);
+    const { showFailedChecks, showOutcome } = await import("./txn-outcome.ts");
+    const output = args.output ?? (isTerminal(1) ? "table" : "json");
+    writeOut(output === "json" ? jsonLine(commitResultToJson(result)) : showOutcome(txn, result));
+    if (!result.succeeded) {
+      throw new Failure(showFailedChecks(txn, result.failed), CONDITION_FAILED);
+    }
+    remark(`succeeded at revision ${result.revision}`);
   },
 });
 
 export const help: CommandHelp = {
-  usage: ["txn FILE [-o json]", "txn - [-o json] < FILE"],
+  usage: ["txn FILE [FLAGS]", "txn - [FLAGS] < FILE"],
   environment: connectionEnvironment,
   notes: [
     "If every check holds, the operations of `then` take effect, else those of `else`: all of them at",
-    "one revision, or nothing. Failed checks are exit code 4, also when `else` ran.",
-    '  {"checks": [{"key": "a", "revision": 7}],',
-    '   "then": [{"op": "put", "key": "a", "value": "1"}, {"op": "delete", "key": "b"}],',
-    '   "else": [{"op": "get", "key": "a"}]}',
+    "one revision, or nothing. Failed checks are exit code 4, also when `else` ran. An operation that",
+    "fails leaves everything as it was: incr of a text (exit code 4), touch of an absent key (3).",
+    '  {"checks": [{"key": "a", "revision": 7}, {"key": "b", "version": 0, "not": true},',
+    '              {"key": "c", "value": "open"}],',
+    '   "then": [{"op": "put", "key": "a", "value": "1", "ttl": "30s"}, {"op": "delete", "key": "b"},',
+    '            {"op": "deleteRange", "prefix": "tmp/"}, {"op": "incr", "key": "n", "by": "-5"},',
+    '            {"op": "touch", "key": "c", "ttl": "none"}],',
+    '   "else": [{"op": "get", "key": "a"}, {"op": "list", "prefix": "b/", "limit": 10}]}',
   ],
   examples: [
     ["kv txn move.json", "run it; exit code 4 when a check failed"],
-    ["kv txn - -o json < move.json | jq .revision", "the answer, with a result for each operation"],
+    ["kv txn - < move.json | jq .revision", "the answer, with a result for each operation"],
   ],
 };
 
@@ -76,11 +80,4 @@ function parse(bytes: Uint8Array): Txn {
   }
   validate(schemas.txn, json);
   return txnFromJson(json as JsonTxn);
-}
-
-function whatFailed(txn: Txn, failed: readonly number[]): string {
-  const [first = 0, ...others] = failed;
-  const key = txn.checks[first]?.key ?? "";
-  const more = others.length === 0 ? "" : ` and ${others.length} more`;
-  return `checks[${first}] on ${showText(key)}${more} did not hold`;
 }

@@ -2,7 +2,10 @@
  * Reads the values of flags. Every message names the flag or the variable that the value came from.
  */
 
+import { KvError } from "../errors.ts";
+import { int64FromText } from "../int64.ts";
 import { quote } from "../text.ts";
+import { durationFromText, ttlFromText } from "../ttl.ts";
 import { UsageError } from "./failure.ts";
 
 /** A whole number from `minimum` to `maximum`. @throws `UsageError`. */
@@ -21,15 +24,46 @@ export function parseInteger(
   throw new UsageError(`${source} must be a whole number ${bounds}, not ${quote(text)}`);
 }
 
+/** As `parseInteger`, for a flag that may be left out. */
+export function parseOptional(
+  source: string,
+  text: string | undefined,
+  minimum: number,
+): number | undefined {
+  return text === undefined ? undefined : parseInteger(source, text, minimum);
+}
+
+/** An integer of 64 bits. @throws `UsageError`. */
+export function parseInt64(source: string, text: string): bigint {
+  const value = int64FromText(text);
+  if (value !== undefined) return value;
+  throw new UsageError(
+    `${source} must be an integer of 64 bits such as 1 or -5, not ${quote(text)}`,
+  );
+}
+
 /**
  * Milliseconds of a time such as `500ms`, `10s`, `2m`, `1h`, `1d`; at most 24 days. @throws
  * `UsageError`.
  */
 export function parseMilliseconds(source: string, text: string): number {
-  const match = /^([1-9]\d{0,9})(ms|s|m|h|d)$/.exec(text);
-  const milliseconds = match === null ? Number.NaN : Number(match[1]) * UNITS_MS[match[2]!]!;
+  const milliseconds = durationFromText(text) ?? Number.NaN;
   if (milliseconds <= MILLISECONDS_MAX) return milliseconds;
   throw new UsageError(`${source} must be a time such as 500ms, 10s or 2m, not ${quote(text)}`);
+}
+
+/** A time to live in milliseconds, or one of `words`. @throws `UsageError`. */
+export function parseTtl<const W extends string = never>(
+  source: string,
+  text: string,
+  ...words: readonly W[]
+): number | W {
+  try {
+    return ttlFromText(text, source, ...words);
+  } catch (error) {
+    if (error instanceof KvError) throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 /** The parts of a list with commas; spaces around a part do not count. */
@@ -44,14 +78,6 @@ export function environment(name: string): string | undefined {
 }
 
 // --- internal ---
-
-const UNITS_MS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1_000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
 
 /** A timer of more than 2^31 - 1 milliseconds fires at once. */
 const MILLISECONDS_MAX = 24 * 86_400_000;

@@ -7,20 +7,13 @@ import { defineCommand } from "citty";
 import type { KvCommit } from "../client/index.ts";
 import { eventToJson } from "../json.ts";
 import type { Event, Range } from "../kv.ts";
-import { decodeUtf8 } from "../text.ts";
 import type { CommandHelp } from "./command.ts";
 import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
 import { UsageError } from "./failure.ts";
 import { LaterOutput } from "./later-output.ts";
-import {
-  escapeControls,
-  hasColors,
-  isTerminal,
-  jsonLine,
-  paint,
-  showText,
-  writeErrorLine,
-} from "./output.ts";
+import { hasColors, isTerminal, jsonLine, paint, showText, writeErrorLine } from "./output.ts";
+import { outputFlag } from "./output-flag.ts";
+import { previewValue } from "./preview.ts";
 import { readerGone } from "./reader-gone.ts";
 import { parseInteger } from "./values.ts";
 
@@ -42,13 +35,10 @@ export const command = defineCommand({
       description: "begin at revision N, which may be past; from now on when left out",
     },
     once: { type: "boolean", description: "end after the first change" },
-    output: {
-      type: "enum",
-      alias: "o",
-      options: ["pretty", "json", "frames"],
-      valueHint: "pretty|json|frames",
-      description: "lines to read (on a terminal), or a JSON object an event (else) or a commit",
-    },
+    ...outputFlag(
+      ["json", "table", "frames"],
+      "a JSON object an event, a line to read (on a terminal), or a JSON object a commit",
+    ),
     ...connectionFlags,
   },
   async run({ args }) {
@@ -97,9 +87,6 @@ export const help: CommandHelp = {
 
 // --- internal ---
 
-/** Characters of a value that a line for people shows. */
-const PREVIEW_CHARS = 100;
-
 const COLORS = { put: 32, delete: 31, expire: 33 } as const;
 const GREY = 90;
 
@@ -126,13 +113,5 @@ function printer(output: string | undefined): (commit: KvCommit) => string {
 function describe(event: Event, color: (text: string, color: number) => string): string {
   const revision = color(String(event.revision), GREY);
   const line = `${revision} ${color(event.type, COLORS[event.type])} ${showText(event.key)}`;
-  return event.type === "put" ? `${line} ${preview(event.value, event.contentType)}` : line;
-}
-
-/** The beginning of a text, in quotes and escaped; of anything else only how much there is. */
-function preview(value: Uint8Array, contentType: string): string {
-  const text = decodeUtf8(value);
-  if (text === undefined) return `(${value.length} bytes, ${escapeControls(contentType)})`;
-  const cut = text.length > PREVIEW_CHARS ? `${text.slice(0, PREVIEW_CHARS)}…` : text;
-  return jsonLine(cut).trimEnd();
+  return event.type === "put" ? `${line} ${previewValue(event.value, event.contentType)}` : line;
 }

@@ -52,12 +52,31 @@ const REFUSALS = ["invalid_argument", "permission_denied", "unavailable", "inter
 
 /** The errors that a command can meet, of a server or before anything is sent. */
 const MET: Readonly<Record<string, readonly [string[], ...(typeof ERROR_CODES)[number][]]>> = {
-  get: [["get", "k"], ...REFUSALS, "not_found", "too_large"],
+  get: [["get", "k"], ...REFUSALS, "not_found", "compacted", "too_large"],
   put: [["put", "k", "v"], ...REFUSALS, "precondition_failed", "too_large", "storage_full"],
   del: [["del", "k"], ...REFUSALS, "not_found", "precondition_failed", "too_large", "storage_full"],
   ls: [["ls"], ...REFUSALS, "compacted", "too_large"],
   watch: [["watch"], ...REFUSALS, "compacted", "too_large"],
-  txn: [["txn", "-"], ...REFUSALS, "precondition_failed", "too_large", "storage_full"],
+  wait: [
+    ["wait", "k", "--revision", "1", "--timeout", "300ms"],
+    ...REFUSALS,
+    "not_found",
+    "precondition_failed",
+    "compacted",
+    "too_large",
+  ],
+  incr: [["incr", "k"], ...REFUSALS, "conflict", "too_large", "storage_full"],
+  touch: [
+    ["touch", "k", "--ttl=1s", "--if-revision=1"],
+    ...REFUSALS,
+    "not_found",
+    "precondition_failed",
+    "too_large",
+    "storage_full",
+  ],
+  history: [["history", "k"], ...REFUSALS, "not_found", "compacted", "too_large"],
+  txn: [["txn", "-"], ...REFUSALS, "not_found", "conflict", "too_large", "storage_full"],
+  compact: [["compact", "1"], ...REFUSALS, "compacted", "storage_full"],
   status: [["status"], ...REFUSALS],
 };
 
@@ -78,11 +97,13 @@ test.each(["serve", "health"])("kv %s is done, or fails in one way", async (name
   expect(await listed(name)).toEqual([0, 1, 2, 130]);
 });
 
+const WRITING = new Set(["put", "del", "incr", "touch", "txn", "compact"]);
+
 test("only commands that write speak of a write in their exit codes", async () => {
   for (const name of Object.keys(COMMANDS)) {
     const { stdout } = await kv([name, "--help"]);
     const text = stdout.slice(stdout.indexOf("Exit codes:")).replaceAll(/\s+/g, " ");
-    const writes = ["put", "del", "txn"].includes(name);
+    const writes = WRITING.has(name);
     expect([name, text.includes("a write may have been applied")]).toEqual([name, writes]);
     expect([name, text.includes("the disk is full")]).toEqual([name, writes]);
   }

@@ -86,7 +86,7 @@ describe("control characters", () => {
   });
 
   test.each([
-    ["a list of keys", ["ls", "-o", "keys"]],
+    ["a list of keys", ["ls", "-o", "raw"]],
     ["a list as JSON", ["ls", "-o", "json"]],
     ["an entry as JSON", ["get", EVIL, "-o", "json"]],
     ["a message", ["get", `${EVIL}?`]],

@@ -10,7 +10,12 @@ const COMMANDS: readonly (readonly [name: string, argv: readonly string[]])[] = 
   ["del", ["del", "k"]],
   ["ls", ["ls"]],
   ["watch", ["watch"]],
+  ["incr", ["incr", "k"]],
+  ["touch", ["touch", "k", "--ttl", "1s"]],
+  ["history", ["history", "k"]],
   ["txn", ["txn", "-"]],
+  ["compact", ["compact", "1"]],
+  ["del --prefix", ["del", "--prefix", "p"]],
   ["status", ["status"]],
   ["health", ["health"]],
 ];
@@ -79,7 +84,7 @@ describe.each(COMMANDS)("kv %s", (name, argv) => {
   test("a server that never answers, until the timeout", async () => {
     const ran = await kv([...argv, "--timeout", "200ms"], { ...INPUT, url: `:${silent.port}` });
     expectFailure(ran, code(name), "within 0.2 s");
-    const writes = name === "put" || name === "del" || name === "txn";
+    const writes = ["put", "del", "incr", "touch", "txn", "compact"].includes(name);
     expect(ran.stderr.includes("the write may have been applied")).toBe(writes);
   });
 });

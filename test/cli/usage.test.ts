@@ -14,7 +14,12 @@ const COMPLETE: Readonly<Record<string, readonly string[]>> = {
   del: ["k"],
   ls: [],
   watch: [],
+  wait: ["k"],
+  incr: ["k"],
+  touch: ["k", "--ttl", "1s"],
+  history: ["k"],
   txn: ["-"],
+  compact: ["1"],
   status: [],
   health: [],
 };
@@ -49,14 +54,15 @@ describe.each(names)("kv %s", (name) => {
     });
   } else {
     test("an argument too many is refused", async () => {
-      const extra = name === "ls" || name === "watch" ? ["a", "b"] : ["extra"];
+      const isOptional = name === "ls" || name === "watch" || name === "incr";
+      const extra = isOptional ? ["a", "b"] : ["extra"];
       expectFailure(await kv([...complete, ...extra]), 2, "unexpected argument");
     });
   }
 
   if (COMPLETE[name]!.length > 0) {
     test("a missing argument is named", async () => {
-      expectFailure(await kv([name]), 2, /(KEY|FILE) is missing/);
+      expectFailure(await kv([name]), 2, /(KEY|FILE|REVISION) is missing/);
     });
   }
 
@@ -79,6 +85,14 @@ describe("names of commands", () => {
     ["set", "kv put"],
     ["list", "kv ls"],
     ["delete", "kv del"],
+    ["icnr", "kv incr"],
+    ["increment", "kv incr"],
+    ["expire", "kv touch"],
+    ["hisotry", "kv history"],
+    ["versions", "kv history"],
+    ["comapct", "kv compact"],
+    ["wiat", "kv wait"],
+    ["await", "kv wait"],
   ])("kv %s is refused and names %s", async (typo, meant) => {
     expectFailure(await kv([typo, "k"]), 2, `did you mean ${meant}?`);
   });
@@ -132,6 +146,41 @@ describe("values of flags", () => {
     [["put", "k", "hello", "world"], "quote an argument with spaces"],
     [["del", "a", "b", "--if-revision", "1"], "--if-revision takes one key"],
     [["del", "a", "--if-revision", "0"], "of at least 1"],
+    [["del", "a", "--prefix", "b"], "KEY and a range exclude each other"],
+    [["del", "a", "--all"], "KEY and a range exclude each other"],
+    [["del", "a", "--yes"], "--yes is for a range"],
+    [["del", "--prefix", "a", "--start", "b"], "--prefix and --start or --end exclude each other"],
+    [["del", "--prefix", "a", "--all"], "--prefix and --all exclude each other"],
+    [["del", "--prefix", "a", "--if-revision", "1"], "--if-revision takes one key, and no range"],
+    [["del", "--prefix", ""], "--prefix is empty, which is every key"],
+    [["del", "--start="], "--start is empty, which is every key"],
+    [["put", "k", "v", "--ttl", "30"], '--ttl cannot be "30"; it takes a time such as'],
+    [["put", "k", "v", "--ttl", "none"], "or keep"],
+    [["put", "k", "v", "--ttl", "3651d"], "up to 3650d"],
+    [["incr", "k", "1.5"], "BY must be an integer of 64 bits"],
+    [["incr", "k", "+1"], "BY must be an integer of 64 bits"],
+    [["incr", "k", "9223372036854775808"], "BY must be an integer of 64 bits"],
+    [["incr", "k", "--by", "x"], "--by must be an integer of 64 bits"],
+    [["incr", "k", "1", "--by", "1"], "BY and --by exclude each other"],
+    [["incr", "k", "--ttl", "keep"], "--ttl cannot be"],
+    [["touch", "k"], "--ttl is missing"],
+    [["touch", "k", "--ttl", "forever"], "or keep, or none"],
+    [["history", "k", "--limit", "0"], "--limit must be a whole number of at least 1"],
+    [["history", "k", "--before", "x"], "--before must be a whole number of at least 1"],
+    [["history", "k", "-o", "yaml"], "known are raw, json, table"],
+    [["compact", "x"], "REVISION must be a whole number of at least 0"],
+    [["compact", "-1"], "REVISION must be a whole number of at least 0"],
+    [["wait", "k", "--value", "v", "--absent"], "--value and --absent exclude each other"],
+    [["wait", "k", "--absent", "--revision", "1"], "--absent and --revision exclude each other"],
+    [["wait", "k", "--revision", "0"], "--revision must be a whole number of at least 1"],
+    [["wait", "k", "--timeout", "5"], "--timeout must be a time such as"],
+    [["get", "k", "--revision", "-1"], "--revision must be a whole number of at least 0"],
+    [["ls", "--count", "--reverse"], "--count and --reverse exclude each other"],
+    [["ls", "--count", "-o", "table"], "--count and -o table exclude each other"],
+    [["ls", "--count", "-0"], "--count and --null exclude each other"],
+    [["ls", "--delimiter", ""], "--delimiter is empty"],
+    [["ls", "-o", "keys"], "known are raw, json, table"],
+    [["watch", "-o", "pretty"], "known are json, table, frames"],
     [["watch", "k", "--prefix", "p"], "exclude each other"],
     [["watch", "--from", "0"], "--from must be a whole number of at least 1"],
     [["serve", "--port", "65536"], "--port must be a whole number from 0 to 65535"],
@@ -147,6 +196,11 @@ describe("values of flags", () => {
     [["get", "a/../b"], "as a whole segment"],
     [["put", "k".repeat(1025), "v"], "1025 bytes"],
     [["del", "."], "as a whole segment"],
+    [["incr", ""], "the key is empty"],
+    [["touch", "", "--ttl", "1s"], "the key is empty"],
+    [["history", ".."], "as a whole segment"],
+    [["wait", "k".repeat(1025)], "1025 bytes"],
+    [["del", "--prefix", "p".repeat(1025)], "1025 bytes"],
     [["ls", "p".repeat(1025)], "1025 bytes"],
   ])("a bad key is refused before anything is sent: %j", async (argv, message) => {
     const ran = await kv(argv, UNREACHED);

@@ -100,8 +100,8 @@ describe("output", () => {
     });
   });
 
-  test("-o pretty is a line a change, with what a terminal would act on escaped", async () => {
-    const child = await watch("-o", "pretty");
+  test("-o table is a line a change, with what a terminal would act on escaped", async () => {
+    const child = await watch("-o", "table");
     await put("a b", "one\u001b[31m\n");
     await put("long", "x".repeat(500));
     await kv(["put", "bytes", "-"], { url: server.url, input: Uint8Array.of(255, 0) });
