@@ -208,8 +208,10 @@ function resultToJson(result: OperationResult): JsonResult {
     case "put":
     case "touch":
       return { op: result.op, ...changedToJson(result) };
-    case "incr":
-      return { op: result.op, value: String(result.value), ...changedToJson(result) };
+    case "incr": {
+      const { key, ...changed } = changedToJson(result);
+      return { op: result.op, key, value: String(result.value), ...changed };
+    }
     case "get":
       return { op: "get", entry: result.entry === undefined ? null : entryToJson(result.entry) };
     case "list":
