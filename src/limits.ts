@@ -74,6 +74,8 @@ export const WAIT_MS_MAX = 300_000;
  * is seen in large steps only: the system keeps some MiB for it.
  */
 export const STREAM_IDLE_SECONDS = 120;
+/** Streams of entries at the same time. */
+export const ENTRY_STREAMS_MAX = 1_000;
 /** Bytes of a stream that are made at once, one entry more or less. */
 export const STREAM_PIECE_BYTES = 64 * KIB;
 /** Bytes of values that one read for a stream aims at. */

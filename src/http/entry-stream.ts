@@ -7,7 +7,12 @@
 import { KvError } from "../errors.ts";
 import { entryToJson, rangeFromJson } from "../json.ts";
 import type { ListedEntry, ListOptions, ListResult, Range, Store } from "../kv.ts";
-import { STREAM_PIECE_BYTES, STREAM_READ_BYTES, STREAM_READ_ENTRIES_MAX } from "../limits.ts";
+import {
+  ENTRY_STREAMS_MAX,
+  STREAM_PIECE_BYTES,
+  STREAM_READ_BYTES,
+  STREAM_READ_ENTRIES_MAX,
+} from "../limits.ts";
 import { HEADERS, NDJSON_TYPE } from "../protocol.ts";
 import { encodeUtf8 } from "../text.ts";
 import { etag } from "./answers.ts";
@@ -24,14 +29,15 @@ export const STREAM_HEADERS = {
 
 /**
  * Answers once the first entries are there, so that what is wrong from the start is a status.
- * @throws `invalid_argument` for what a stream has not, and what the store's `list` throws.
+ * @throws `invalid_argument` for what a stream has not, `too_many_requests` when there are too many,
+ * and what the store's `list` throws.
  */
 export async function streamEntries(
   call: Call,
   request: ListRequest,
   conditions: Conditions | undefined,
 ): Promise<Response> {
-  const { context, server } = call;
+  const { store, streams } = call.context;
   refusePages(request);
   const { prefix, start, end, limit, keys = false, reverse = false, revision } = request;
   const range = rangeFromJson({
@@ -39,7 +45,7 @@ export async function streamEntries(
     ...(start === undefined ? undefined : { start }),
     ...(end === undefined ? undefined : { end }),
   });
-  const reader = new EntryReader(context.store, range, { keys, reverse }, limit);
+  const reader = new EntryReader(store, range, { keys, reverse }, limit);
   const first = await reader.read(revision);
   const headers = {
     ETag: etag(first.revision),
@@ -55,9 +61,8 @@ export async function streamEntries(
     return new Response(null, { status: 304, headers: others });
   }
   if (call.request.method === "HEAD") return new Response(null, { headers });
-  const taken = (): void => server.timeout(call.request, context.streamIdleSeconds);
-  taken();
-  return new Response(lines(reader, taken, context.onError), { headers });
+  if (streams.count >= ENTRY_STREAMS_MAX) throw tooManyStreams();
+  return new Response(lines(call, reader), { headers });
 }
 
 // --- internal ---
@@ -70,6 +75,14 @@ function refusePages({ count, delimiter, cursor }: ListRequest): void {
   throw new KvError(
     "invalid_argument",
     `a stream has no ${name}; ask for ${name} with Accept: application/json`,
+  );
+}
+
+function tooManyStreams(): KvError {
+  return new KvError(
+    "too_many_requests",
+    `there are ${ENTRY_STREAMS_MAX} streams, the most allowed; try again later`,
+    { limit: ENTRY_STREAMS_MAX },
   );
 }
 
@@ -134,25 +147,33 @@ function nextPageEntries({ entries }: ListResult): number {
   return Math.max(1, Math.min(fitting, STREAM_READ_ENTRIES_MAX));
 }
 
-function lines(
-  reader: EntryReader,
-  taken: () => void,
-  onError: (error: unknown) => void,
-): ReadableStream<Uint8Array> {
+function lines(call: Call, reader: EntryReader): ReadableStream<Uint8Array> {
+  const { context, request, server } = call;
+  const { streams } = context;
+  let isOpen = true;
+  const ended = (): void => {
+    if (isOpen) streams.count--;
+    isOpen = false;
+  };
+  streams.count++;
   return new ReadableStream(
     {
       async pull(controller) {
+        // Whoever asks for more has taken what there was.
+        server.timeout(request, context.streamIdleSeconds);
         try {
-          taken();
           const piece = await nextPiece(reader);
-          if (piece === undefined) controller.close();
-          else controller.enqueue(piece);
+          if (!isOpen) return;
+          if (piece !== undefined) return controller.enqueue(piece);
+          controller.close();
         } catch (error) {
           // The status has been sent: all that is left to say it with is the connection.
-          if (!(error instanceof KvError) || error.code === "internal") onError(error);
-          controller.error(error);
+          if (!(error instanceof KvError) || error.code === "internal") context.onError(error);
+          if (isOpen) controller.error(error);
         }
+        ended();
       },
+      cancel: ended,
     },
     { highWaterMark: 0 },
   );

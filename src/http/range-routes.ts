@@ -61,7 +61,7 @@ const listRoute = defineRoute({
       headers: listHeaders,
     },
   },
-  errors: [...STORE_ERRORS, "compacted", "precondition_failed", "too_large"],
+  errors: [...STORE_ERRORS, "compacted", "precondition_failed", "too_large", "too_many_requests"],
   async handle(call, parameters) {
     const { context, request } = call;
     const conditions = readConditions(request.headers);
@@ -71,7 +71,7 @@ const listRoute = defineRoute({
     if (limit > LIMITS.pageEntriesMax) {
       throw new KvError(
         "invalid_argument",
-        `the parameter limit is ${limit}; the largest allowed is ${LIMITS.pageEntriesMax}, ` +
+        `the parameter limit is "${limit}"; the largest allowed is ${LIMITS.pageEntriesMax}, ` +
           `but for a stream (Accept: ${NDJSON_TYPE})`,
         { limit: LIMITS.pageEntriesMax },
       );

@@ -25,6 +25,8 @@ export interface Context {
   readonly streamIdleSeconds: number;
   /** Bytes of large bodies that are being read now, on all connections. */
   readonly bodies: { bytes: number };
+  /** Streams of entries that are open now. */
+  readonly streams: { count: number };
   /** Blocking reads that wait for a change. */
   readonly waits: KeyWaits;
   /** Watches that are open now. */

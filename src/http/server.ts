@@ -61,6 +61,7 @@ export function startServer(options: ServerOptions): RunningServer {
     idleSeconds,
     streamIdleSeconds: options.streamIdleSeconds ?? STREAM_IDLE_SECONDS,
     bodies: { bytes: 0 },
+    streams: { count: 0 },
     waits,
     watchers: () => hub.watchers,
     upgrade: endpoint.upgrade,

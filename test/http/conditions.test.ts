@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rawRequest } from "../support/raw-http.ts";
 import { expectRefusal, startTestServer, type TestServer } from "../support/test-server.ts";
-import { put, write } from "../support/stores.ts";
+import { del, put, write } from "../support/stores.ts";
 
 let server: TestServer;
 
@@ -65,6 +65,13 @@ describe.each(CONDITIONS)("%j", (header, read, putOnAbsent) => {
       expect(got.headers.has("content-type")).toBe(false);
     }
 
+    const list = await server.raw(rawRequest("GET", "/v1/kv?prefix=key", lines));
+    expect(list?.status).toBe(read);
+    const stream = await server.raw(rawRequest("GET", "/v1/kv?prefix=key", [...lines, NDJSON]));
+    expect(stream?.status).toBe(read);
+    const history = await server.raw(rawRequest("GET", "/v1/history/key", lines));
+    expect(history?.status).toBe(read);
+
     await check(rawRequest("DELETE", "/v1/kv/key", lines), holds, revision);
     if (holds) await write(server.store, put("key", "before"));
     const now = (await server.store.get("key")).entry!.revision;
@@ -77,7 +84,22 @@ describe.each(CONDITIONS)("%j", (header, read, putOnAbsent) => {
     expect(Buffer.from(entry!.value).toString()).toBe(holds ? "after" : "before");
   });
 
-  test(`on an absent key: a put is ${putOnAbsent}, everything else 404`, async () => {
+  test("on a present key: an increment and a touch go by it too", async () => {
+    const before = await write(server.store, put("other"), put("number", "41"));
+    const holds = read === 200;
+    const sum = rawRequest("POST", "/v1/incr/number", headerLines(header, before.revision));
+    await check(sum, holds, before.revision);
+    const { entry } = await server.store.get("number");
+    expect(Buffer.from(entry!.value).toString()).toBe(holds ? "42" : "41");
+    const now = entry!.revision;
+    const lines = [...headerLines(header, now), "KV-TTL: 1h"];
+    await check(rawRequest("POST", "/v1/touch/number", lines), holds, now);
+    const touched = (await server.store.get("number")).entry!;
+    expect(touched.expiresAt !== undefined).toBe(holds);
+    expect(touched.revision > now).toBe(holds);
+  });
+
+  test(`on an absent key: a put and an increment are ${putOnAbsent}, all else 404`, async () => {
     await write(server.store, put("absent"), put("other"));
     await write(server.store, { op: "delete", key: "absent" });
     const { revision } = await server.store.status();
@@ -88,7 +110,14 @@ describe.each(CONDITIONS)("%j", (header, read, putOnAbsent) => {
       const error = await expectRefusal(server, request, refusal);
       expect(error.storeRevision).toBe(revision);
     }
+    const touch = () =>
+      server.raw(rawRequest("POST", "/v1/touch/absent", [...lines, "KV-TTL: 1h"]));
+    await expectRefusal(server, touch, { status: 404, code: "not_found", message: "absent" });
     await check(rawRequest("PUT", "/v1/kv/absent", lines), putOnAbsent === 201, 0);
+    await write(server.store, put("other"), del("absent"));
+    const now = (await server.store.status()).revision;
+    const sum = rawRequest("POST", "/v1/incr/absent", headerLines(header, now));
+    await check(sum, putOnAbsent === 201, 0);
   });
 });
 
@@ -116,7 +145,7 @@ async function check(request: string, holds: boolean, revision: number): Promise
   expect(etag).toBe(revision === 0 ? undefined : `"${revision}"`);
 }
 
-describe.each(["GET", "PUT", "DELETE"])("%s refuses", (method) => {
+describe.each(["GET", "PUT", "DELETE", "POST"])("%s refuses", (method) => {
   test.each([
     ["If-Match: abc", /If-Match has "abc"; it takes revisions like "42", a list of them, or \*/],
     ['If-Match: "abc"', /If-Match has/],
@@ -138,12 +167,40 @@ describe.each(["GET", "PUT", "DELETE"])("%s refuses", (method) => {
     ["If-None-Match: 1 2", /If-None-Match has "1 2"/],
   ])("%s", async (header, message) => {
     await write(server.store, put("key"));
-    const targets = ["/v1/kv/key", "/v1/kv/missing", ...(method === "GET" ? ["/v1/kv"] : [])];
+    const targets = TARGETS[method] ?? ["/v1/kv/key", "/v1/kv/missing"];
     for (const target of targets) {
-      const request = () => server.raw(rawRequest(method, target, [header]));
+      const request = () => server.raw(rawRequest(method, target, [header, "KV-TTL: 1h"]));
       await expectRefusal(server, request, { status: 400, code: "invalid_argument", message });
     }
   });
+});
+
+test("conditions where there is nothing they could be of are refused", async () => {
+  const { revision } = await write(server.store, put("ignored/1"), put("ignored/2"));
+  for (const header of ["If-Match: *", `If-None-Match: "${revision}"`, "If-Match: no tag"]) {
+    for (const [method, target, message] of [
+      ["DELETE", "/v1/kv?prefix=ignored/", "the keys of a range have no revision in common"],
+      ["POST", `/v1/compact?revision=${revision}`, "a compaction is of no key"],
+    ] as const) {
+      const request = () => server.raw(rawRequest(method, target, [header]));
+      await expectRefusal(server, request, { status: 400, code: "invalid_argument", message });
+    }
+  }
+});
+
+test("conditions by date and ranges are passed over, for no entry has a date", async () => {
+  const { revision } = await write(server.store, put("dated", "value"));
+  const date = "Sun, 06 Nov 1994 08:49:37 GMT";
+  for (const header of [
+    `If-Modified-Since: ${new Date(Date.now() + 1e8).toUTCString()}`,
+    `If-Unmodified-Since: ${date}`,
+    `If-Range: "${revision}"\nRange: bytes=0-1`,
+  ]) {
+    const answer = await server.raw(rawRequest("GET", "/v1/kv/dated", header.split("\n")));
+    expect(answer).toMatchObject({ status: 200, body: "value" });
+  }
+  const lines = [`If-Unmodified-Since: ${date}`, "Content-Length: 1"];
+  expect((await server.raw(`${rawRequest("PUT", "/v1/kv/dated", lines)}x`))?.status).toBe(200);
 });
 
 test("a listing is at its revision", async () => {
@@ -189,6 +246,14 @@ test("of many writers with the same If-Match exactly one is stored", async () =>
 });
 
 // --- internal ---
+
+const NDJSON = "Accept: application/x-ndjson";
+
+/** What reads conditions, by method, beside the value itself. */
+const TARGETS: Readonly<Record<string, readonly string[]>> = {
+  GET: ["/v1/kv/key", "/v1/kv/missing", "/v1/kv/key?wait=0", "/v1/kv", "/v1/history/key"],
+  POST: ["/v1/incr/key", "/v1/incr/missing", "/v1/touch/key", "/v1/touch/missing"],
+};
 
 function headerLines(header: string, revision: number): string[] {
   return header.replaceAll("R", String(revision)).replaceAll("S", "987654321").split("\n");

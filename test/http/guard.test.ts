@@ -214,6 +214,13 @@ describe("CORS", () => {
         [rawRequest("GET", "/v1/kv/key", [`Origin: ${origin}`]), 200],
         [rawRequest("GET", "/v1/kv/key", [`Origin: ${origin}`, "If-None-Match: *"]), 304],
         [rawRequest("GET", "/v1/kv", [`Origin: ${origin}`]), 200],
+        [rawRequest("GET", "/v1/kv", [`Origin: ${origin}`, "Accept: application/x-ndjson"]), 200],
+        [rawRequest("GET", "/v1/history/key", [`Origin: ${origin}`]), 200],
+        [rawRequest("GET", "/v1/kv/key?wait=0", [`Origin: ${origin}`]), 200],
+        [rawRequest("POST", "/v1/incr/number", [`Origin: ${origin}`]), 200],
+        [rawRequest("POST", "/v1/incr/key", [`Origin: ${origin}`]), 409],
+        [rawRequest("POST", "/v1/touch/key", [`Origin: ${origin}`]), 400],
+        [rawRequest("DELETE", "/v1/kv?prefix=x", [`Origin: ${origin}`]), 200],
         [rawRequest("GET", "/v1/kv/absent", [`Origin: ${origin}`]), 404],
         [rawRequest("GET", "/v1/kv/%ff", [`Origin: ${origin}`]), 400],
         [rawRequest("GET", "/v1/nowhere", [`Origin: ${origin}`]), 404],
@@ -225,9 +232,9 @@ describe("CORS", () => {
         const answer = await server.raw(request);
         expect(answer?.status).toBe(status);
         expect(answer!.headers.get("access-control-allow-origin")).toBe(origin);
-        expect(answer!.headers.get("vary")).toBe("Origin");
-        expect(answer!.headers.get("access-control-expose-headers")).toMatch(
-          /^ETag, .*KV-Create-Revision, KV-Version, .*KV-Store-Revision/,
+        expect(answer!.headers.get("vary")).toMatch(/^(Accept, )?Origin$/);
+        expect(answer!.headers.get("access-control-expose-headers")).toBe(
+          "ETag, Retry-After, Allow, KV-Create-Revision, KV-Version, KV-Expires-At, KV-Store-Revision",
         );
         expect(answer!.headers.has("access-control-allow-credentials")).toBe(false);
       }
@@ -245,12 +252,22 @@ describe("CORS", () => {
     expect(Object.fromEntries(answer!.headers)).toMatchObject({
       "access-control-allow-origin": APP,
       "access-control-allow-methods": "GET, HEAD, PUT, DELETE, OPTIONS",
-      "access-control-allow-headers": "Content-Type, If-Match, If-None-Match",
+      "access-control-allow-headers": "Content-Type, If-Match, If-None-Match, KV-TTL",
       "access-control-max-age": "600",
       vary: "Origin",
     });
-    const txn = await server.raw(rawRequest("OPTIONS", "/v1/txn", asked));
-    expect(txn?.headers.get("access-control-allow-methods")).toBe("POST, OPTIONS");
+    for (const [path, methods, headers] of [
+      ["/v1/kv", "GET, HEAD, DELETE, OPTIONS", "Content-Type, If-Match, If-None-Match, Accept"],
+      ["/v1/incr/key", "POST, OPTIONS", "Content-Type, If-Match, If-None-Match, KV-TTL"],
+      ["/v1/touch/key", "POST, OPTIONS", "Content-Type, If-Match, If-None-Match, KV-TTL"],
+      ["/v1/history/key", "GET, HEAD, OPTIONS", "Content-Type, If-Match, If-None-Match"],
+      ["/v1/compact", "POST, OPTIONS", "Content-Type"],
+      ["/v1/txn", "POST, OPTIONS", "Content-Type"],
+    ] as const) {
+      const other = await server.raw(rawRequest("OPTIONS", path, asked));
+      expect(other?.headers.get("access-control-allow-methods")).toBe(methods);
+      expect(other?.headers.get("access-control-allow-headers")).toBe(headers);
+    }
   });
 
   test("is not spoken to requests without an origin", async () => {

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rawRequest } from "../support/raw-http.ts";
+import { del, put, write } from "../support/stores.ts";
 import { expectRefusal, startTestServer, type TestServer } from "../support/test-server.ts";
 
 let server: TestServer;
@@ -76,6 +77,23 @@ test.each(KEYS.map(([target, key]) => [shown(target), target, key]))(
   },
 );
 
+test.each(KEYS.map(([target, key]) => [shown(target), target, key]))(
+  "%s is its key for incr, touch and history too",
+  async (_, target, key) => {
+    const below = (base: string) => `${base}/${target.replace("/kv/", `/${base.slice(4)}/`)}`;
+    const added = await server.raw(rawRequest("POST", `${below("/v1/incr")}?by=7`));
+    expect(JSON.parse(added!.body)).toMatchObject({ key, value: "7", version: 1 });
+    const touched = await server.raw(rawRequest("POST", below("/v1/touch"), ["KV-TTL: none"]));
+    expect(JSON.parse(touched!.body)).toMatchObject({ key, version: 2 });
+    const { entry } = await server.store.get(key);
+    expect(Buffer.from(entry!.value).toString()).toBe("7");
+    const history = await server.raw(rawRequest("GET", `${below("/v1/history")}?limit=2&keys`));
+    const { entries } = JSON.parse(history!.body) as { entries: { key: string }[] };
+    expect(entries.map((past) => past.key)).toEqual([key, key]);
+    await write(server.store, del(key));
+  },
+);
+
 function shown(target: string): string {
   return target.length > 40 ? `${target.slice(0, 30)}… (${target.length})` : target;
 }
@@ -113,15 +131,26 @@ const REFUSED: readonly [target: string, message: RegExp][] = [
   ["/v1/kv/a/..", /no key behind it/],
 ];
 
-describe.each(["GET", "HEAD", "PUT", "DELETE"])("%s refuses", (method) => {
-  test.each(REFUSED)("%s", async (target, message) => {
-    const length = method === "PUT" ? ["Content-Length: 1"] : [];
-    const request = rawRequest(method, target, length) + (method === "PUT" ? "x" : "");
+describe.each([
+  ["GET", "/v1/kv/"],
+  ["HEAD", "/v1/kv/"],
+  ["PUT", "/v1/kv/"],
+  ["DELETE", "/v1/kv/"],
+  ["POST", "/v1/incr/"],
+  ["POST", "/v1/touch/"],
+  ["GET", "/v1/history/"],
+  ["HEAD", "/v1/history/"],
+])("%s below %s refuses", (method, base) => {
+  test.each(REFUSED)("%s", async (model, message) => {
+    const target = model.replace("/v1/kv/", base);
+    const headers = method === "PUT" ? ["Content-Length: 1"] : ["KV-TTL: 1h"];
+    const request = rawRequest(method, target, headers) + (method === "PUT" ? "x" : "");
     if (method === "HEAD") {
       expect(await server.raw(request)).toMatchObject({ status: 400, body: "" });
       return;
     }
-    const refusal = { status: 400, code: "invalid_argument", message } as const;
+    const moved = message.source.startsWith("leads out") ? `leads out of ${base}` : message;
+    const refusal = { status: 400, code: "invalid_argument", message: moved } as const;
     await expectRefusal(server, () => server.raw(request), refusal);
   });
 
@@ -130,7 +159,7 @@ describe.each(["GET", "HEAD", "PUT", "DELETE"])("%s refuses", (method) => {
     ["1,025 bytes", `${"%C3%A9".repeat(512)}b`],
     ["8,000 bytes", "a".repeat(8000)],
   ])("a key of %s", async (_, key) => {
-    const request = rawRequest(method, `/v1/kv/${key}`, ["Content-Length: 0"]);
+    const request = rawRequest(method, base + key, ["Content-Length: 0"]);
     if (method === "HEAD") {
       expect(await server.raw(request)).toMatchObject({ status: 413, body: "" });
       return;
@@ -167,6 +196,22 @@ test("raw bytes that are no UTF-8 have become U+FFFD, raw UTF-8 is itself", asyn
   ] as const) {
     const head = rawRequest("PUT", `/v1/kv/${target}`, ["Content-Length: 1"]);
     expect((await server.raw(head, "x"))?.body).toContain(JSON.stringify({ key }).slice(1, -1));
+  }
+});
+
+test("a path that dot segments lead from one kind of key path to another is refused", async () => {
+  await write(server.store, put("target", "1"));
+  const bases = ["/v1/kv/", "/v1/incr/", "/v1/touch/", "/v1/history/"];
+  for (const [from, to] of bases.flatMap((from) => bases.map((to) => [from, to] as const))) {
+    if (from === to) continue;
+    for (const dots of ["..", "%2e%2E", "x/../.."]) {
+      const target = `${from}${dots}/${to.slice(4)}target`;
+      for (const method of ["GET", "POST", "DELETE"]) {
+        const request = () => server.raw(rawRequest(method, target, ["KV-TTL: none"]));
+        const message = `leads out of ${from}`;
+        await expectRefusal(server, request, { status: 400, code: "invalid_argument", message });
+      }
+    }
   }
 });
 

@@ -19,7 +19,11 @@ afterAll(async () => {
 
 const ALLOWED: Readonly<Record<string, string>> = {
   "/v1/kv/key": "GET, HEAD, PUT, DELETE, OPTIONS",
-  "/v1/kv": "GET, HEAD, OPTIONS",
+  "/v1/kv": "GET, HEAD, DELETE, OPTIONS",
+  "/v1/incr/key": "POST, OPTIONS",
+  "/v1/touch/key": "POST, OPTIONS",
+  "/v1/history/key": "GET, HEAD, OPTIONS",
+  "/v1/compact": "POST, OPTIONS",
   "/v1/txn": "POST, OPTIONS",
   "/v1/status": "GET, HEAD, OPTIONS",
   "/v1/openapi.json": "GET, HEAD, OPTIONS",
@@ -73,7 +77,7 @@ test("HEAD answers the headers of GET and no body", async () => {
   for (const path of heads) {
     const [head, get] = await Promise.all([
       server.raw(rawRequest("HEAD", path)),
-      server.raw(rawRequest("GET", `${path}${path.endsWith("key") ? "?meta" : ""}`)),
+      server.raw(rawRequest("GET", `${path}${path === "/v1/kv/key" ? "?meta" : ""}`)),
     ]);
     expect(head).toMatchObject({ status: 200, body: "" });
     expect([...head!.headers.keys()].sort()).toEqual(
@@ -88,6 +92,9 @@ test("HEAD answers the headers of GET and no body", async () => {
 describe("nothing is at", () => {
   test.each([
     ["/v1/kvs", '; did you mean "/v1/kv"?'],
+    ["/v1/incr", '; did you mean "/v1/incr/{key}"?'],
+    ["/v1/history", '; did you mean "/v1/history/{key}"?'],
+    ["/v1/compact/x", "there is nothing at"],
     ["/v1/txn/", '; did you mean "/v1/txn"?'],
     ["/v1/kv/../../livezz", "leads out of"],
     ["/v1/stats", '; did you mean "/v1/status"?'],

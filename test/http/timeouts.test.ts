@@ -37,6 +37,7 @@ function bench(): Bench {
     idleSeconds: CONNECTION_IDLE_SECONDS,
     streamIdleSeconds: STREAM_IDLE_SECONDS,
     bodies: { bytes: 0 },
+    streams: { count: 0 },
     waits: new KeyWaits(store),
     watchers: () => 0,
     upgrade: () => undefined,

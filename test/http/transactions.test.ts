@@ -60,6 +60,89 @@ test("everything takes effect at one revision, and later operations see earlier 
   expect((await server.store.get("t/1")).entry).toBeUndefined();
 });
 
+test("every kind of check decides, and with not the other way round", async () => {
+  const { revision } = await write(server.store, put("checked", "v"), put("bytes", BYTES));
+  await write(server.store, put("checked", "v"));
+  const holding = [
+    { key: "checked", revision: revision + 1 },
+    { key: "checked", version: 2 },
+    { key: "checked", version: [7, 2] },
+    { key: "checked", value: "v" },
+    { key: "bytes", base64: "/wA=" },
+    { key: "missing", revision: 0 },
+    { key: "missing", version: 0 },
+    { key: "checked", revision, not: true },
+    { key: "checked", version: [0, 1], not: true },
+    { key: "checked", value: "w", not: true },
+    { key: "missing", value: "", not: true },
+  ];
+  expect(await run({ checks: holding })).toMatchObject({ succeeded: true });
+  const opposite = holding.map((check) => ({ ...check, not: !("not" in check) }));
+  const failed = opposite.map((_, at) => at);
+  expect(await run({ checks: opposite })).toMatchObject({ succeeded: false, failed });
+});
+
+test("every kind of operation answers what it did", async () => {
+  await write(server.store, put("o/d/1"), put("o/d/2"), put("o/d/3"), put("o/n", "40"));
+  const answer = await run({
+    then: [
+      { op: "put", key: "o/t", value: "x", ttl: "1h" },
+      { op: "incr", key: "o/n", by: "2" },
+      { op: "incr", key: "o/new", ttl: "1h" },
+      { op: "touch", key: "o/t", ttl: "none" },
+      { op: "deleteRange", prefix: "o/d/", limit: 2 },
+      { op: "list", prefix: "o/", delimiter: "/", keys: true, limit: 2 },
+      { op: "list", prefix: "o/", reverse: true, limit: 1 },
+      { op: "list", start: "o/", end: "o/o", count: true },
+    ],
+  });
+  const { revision } = answer as { revision: number };
+  const created = { revision, createRevision: revision, version: 1 };
+  const expiresAt = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/) as unknown;
+  const results = answer["results"] as Record<string, unknown>[];
+  expect(results[0]).toEqual({ op: "put", key: "o/t", ...created, expiresAt });
+  expect(results[1]).toMatchObject({ op: "incr", key: "o/n", value: "42", version: 2 });
+  expect(results[1]).not.toHaveProperty("expiresAt");
+  expect(results[2]).toEqual({ op: "incr", key: "o/new", value: "1", ...created, expiresAt });
+  expect(results[3]).toEqual({ op: "touch", key: "o/t", ...created });
+  expect(results[4]).toEqual({ op: "deleteRange", deleted: 2, more: true });
+  expect(results[5]).toMatchObject({ op: "list", folders: ["o/d/"], more: true });
+  expect(results[5]!["entries"]).toMatchObject([{ key: "o/n", version: 2 }]);
+  expect(results[6]).toMatchObject({
+    op: "list",
+    entries: [{ key: "o/t", value: "x" }],
+    more: true,
+  });
+  expect(results[7]).toEqual({ op: "list", count: 3 });
+});
+
+test("an operation that fails fails all of it, and is named by its index", async () => {
+  await write(server.store, put("f/text", "no number"), put("f/max", "9223372036854775807"));
+  const first = { op: "put", key: "f/no", value: "1" };
+  for (const [operation, status, code] of [
+    [{ op: "incr", key: "f/text" }, 409, "conflict"],
+    [{ op: "incr", key: "f/max" }, 409, "conflict"],
+    [{ op: "incr", key: "f/no", by: "9223372036854775807" }, 409, "conflict"],
+    [{ op: "touch", key: "f/missing", ttl: "1h" }, 404, "not_found"],
+  ] as const) {
+    for (const txn of [
+      { then: [first, operation] },
+      { checks: [{ key: "f/no", version: 1 }], then: [], else: [first, operation] },
+    ]) {
+      const request = () => send(JSON.stringify(txn));
+      const error = await expectRefusal(server, request, { status, code, message: /./ });
+      expect(error.index).toBe(1);
+    }
+  }
+});
+
+test("a time to live in a header is refused, for it would be ignored", async () => {
+  const request = () =>
+    server.fetch("/v1/txn", { method: "POST", body: "{}", headers: { "KV-TTL": "1h" } });
+  const message = 'times to live in the body, as "ttl"; leave KV-TTL out';
+  await expectRefusal(server, request, { status: 400, code: "invalid_argument", message });
+});
+
 test("a failed check is an answer that names it, and runs else", async () => {
   const before = (await server.store.status()).revision;
   const answer = await run({
@@ -120,6 +203,8 @@ test("a value without a type gets one from its bytes", async () => {
   ]);
 });
 
+const BYTES = new Uint8Array([0xff, 0]);
+
 const put1 = '{"op":"put","key":"no","value":"1"}';
 
 const REFUSED: readonly [body: string, message: RegExp | string][] = [
@@ -141,7 +226,10 @@ const REFUSED: readonly [body: string, message: RegExp | string][] = [
   ['{"then":{}}', "then must be a list, not object"],
   ['{"then":null}', "then must be a list, not null"],
   ['{"then":[1]}', "then[0] must be an object, not 1"],
-  [`{"then":[${put1},{}]}`, 'then[1] lacks the field "op" (one of put, delete, get)'],
+  [
+    `{"then":[${put1},{}]}`,
+    'then[1] lacks the field "op" (one of put, delete, deleteRange, incr, touch, get, list)',
+  ],
   [
     `{"then":[${put1},{"op":"del","key":"a"}]}`,
     'then[1] has an unknown op "del"; did you mean "delete"?',
@@ -170,7 +258,27 @@ const REFUSED: readonly [body: string, message: RegExp | string][] = [
   ],
   [`{"then":[${put1},{"op":"get","key":"a","keys":1}]}`, "keys must be true or false"],
   [`{"then":[${put1}],"else":[{"op":"x"}]}`, 'else[0] has an unknown op "x"'],
-  [`{"checks":[{"key":"a"}],"then":[${put1}]}`, 'checks[0] lacks the field "revision"'],
+  [`{"checks":[{"key":"a"}],"then":[${put1}]}`, "checks[0] needs exactly one of"],
+  [`{"checks":[{"key":"a","revision":1,"version":1}],"then":[${put1}]}`, "exactly one of"],
+  [`{"checks":[{"key":"a","revision":1,"value":""}],"then":[${put1}]}`, "exactly one of"],
+  [`{"checks":[{"key":"a","value":"","base64":""}],"then":[${put1}]}`, "exactly one of"],
+  [`{"checks":[{"key":"a","version":-1}],"then":[${put1}]}`, "the smallest allowed is 0"],
+  [`{"checks":[{"key":"a","base64":"!"}],"then":[${put1}]}`, "checks[0].base64 is not padded"],
+  [`{"then":[${put1},{"op":"put","key":"a","value":"","ttl":"1"}]}`, "then[1].ttl cannot be"],
+  [`{"then":[${put1},{"op":"put","key":"a","value":"","ttl":"none"}]}`, "or keep"],
+  [`{"then":[${put1},{"op":"put","key":"a","value":"","ttl":30}]}`, "then[1].ttl must be a string"],
+  [`{"then":[${put1},{"op":"touch","key":"a"}]}`, 'then[1] lacks the field "ttl"'],
+  [`{"then":[${put1},{"op":"touch","key":"a","ttl":""}]}`, "then[1].ttl is empty"],
+  [`{"then":[${put1},{"op":"incr","key":"a","by":1}]}`, "then[1].by must be a string"],
+  [`{"then":[${put1},{"op":"incr","key":"a","by":"1.5"}]}`, "then[1].by cannot be"],
+  [`{"then":[${put1},{"op":"incr","key":"a","ttl":"keep"}]}`, "then[1].ttl cannot be"],
+  [`{"then":[${put1},{"op":"deleteRange"}]}`, "then[1]: the range is every key"],
+  [`{"then":[${put1},{"op":"deleteRange","prefix":"a","all":true}]}`, "then[1]: all=true is for"],
+  [`{"then":[${put1},{"op":"deleteRange","prefix":"a","limit":0}]}`, "smallest allowed is 1"],
+  [`{"then":[${put1},{"op":"list","prefix":"a","start":"b"}]}`, "then[1]: "],
+  [`{"then":[${put1},{"op":"list","limit":10001}]}`, "the largest allowed is 10000"],
+  [`{"then":[${put1},{"op":"list","count":true,"keys":true}]}`, "count and keys exclude"],
+  [`{"then":[${put1},{"op":"list","cursor":"x"}]}`, 'has an unknown field "cursor"'],
   [`{"checks":[{"key":"a","revision":-1}],"then":[${put1}]}`, "the smallest allowed is 0"],
   [`{"checks":[{"key":"a","revision":1.5}],"then":[${put1}]}`, "must be"],
   [`{"checks":[{"key":"a","revision":"1"}],"then":[${put1}]}`, "must be integer or array"],
