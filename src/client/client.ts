@@ -5,7 +5,7 @@
  */
 
 import type { JsonStatus } from "../json.ts";
-import type { DeleteRangeResult, Range } from "../kv.ts";
+import type { Range } from "../kv.ts";
 import { PAGE_ENTRIES_DEFAULT } from "../limits.ts";
 import { definedOnly } from "./defined-only.ts";
 import { readable, type KvEntry, type KvListedEntry } from "./entries.ts";
@@ -37,7 +37,7 @@ import type {
   KvWaitOptions,
   KvWatchOptions,
 } from "./options.ts";
-import { writeOne } from "./single-write.ts";
+import { deleteKeys, writeOne } from "./single-write.ts";
 import { toDeleteRange, toTxn, toTxnResult, type KvTxn, type KvTxnResult } from "./txn.ts";
 import { DEFAULT_URL, parseServerUrl } from "./url.ts";
 import { toIncr, toPut, toTouch, type KvDuration, type KvValue } from "./values.ts";
@@ -167,12 +167,9 @@ export class KvClient {
    * const { deleted } = await kv.deleteRange({ prefix: "session/" });
    */
   deleteRange(range: Range, options: KvDeleteRangeOptions = {}): Promise<KvDeleteRange> {
-    return this.#transport.run(async () => {
-      const then = [toDeleteRange({ range, ...options })];
-      const { revision, results } = await postTxn(this.#transport, { checks: [], then }, options);
-      const [{ deleted, more }] = results as readonly [DeleteRangeResult];
-      return { deleted, revision, more };
-    });
+    return this.#transport.run(async () =>
+      deleteKeys(this.#transport, toDeleteRange({ range, ...options }), options),
+    );
   }
 
   /**
@@ -226,8 +223,9 @@ export class KvClient {
    * @throws `compacted` when `revision` is older than what the server kept.
    *
    * @example
-   * const { entries, revision, next } = await kv.page({ prefix: "users/" }, { limit: 10 });
-   * const { entries: more } = await kv.page({ prefix: "users/" }, { limit: 10, revision, after: next });
+   * const users = { prefix: "users/" };
+   * const { entries, revision, next } = await kv.page(users, { limit: 10 });
+   * const second = await kv.page(users, { limit: 10, revision, after: next });
    * const { folders } = await kv.page({}, { delimiter: "/" });
    */
   page(range: Range = {}, options: KvPageOptions = {}): Promise<KvPage> {

@@ -36,14 +36,20 @@ export async function getEntry(
   key: string,
   options: ReadOptions & RequestOptions = {},
 ): Promise<GetResult> {
-  const { revision } = options;
-  const query = revision === undefined ? "" : `&revision=${revision}`;
-  return (await askEntry(transport, key, query, options, 0))!;
+  const query = options.revision === undefined ? "" : `&revision=${options.revision}`;
+  const { changed: _, ...result } = await askEntry(transport, key, query, options, 0);
+  return result;
+}
+
+/** What a blocking read has seen. */
+export interface AwaitedEntry extends GetResult {
+  /** Has the key changed above the revision? Then to `entry`, or it was deleted. */
+  readonly changed: boolean;
 }
 
 /**
- * A blocking read: the entry once its revision is above `above`, none once it was deleted above it;
- * `undefined` when nothing of that has happened within `waitMs`.
+ * A blocking read: waits until the key's revision is above `above`, or it was deleted above it, and
+ * for `waitMs` at most.
  * @throws `compacted` when the key is absent and it is forgotten whether it was deleted above
  * `above`; `invalid_argument` above the store's revision.
  */
@@ -53,7 +59,7 @@ export function awaitEntry(
   above: number,
   waitMs: number,
   options: RequestOptions = {},
-): Promise<GetResult | undefined> {
+): Promise<AwaitedEntry> {
   const query = `&wait=${above}&timeout=${durationToText(waitMs)}`;
   return askEntry(transport, key, query, options, waitMs);
 }
@@ -128,41 +134,42 @@ export function waiting({ signal, timeoutMs }: RequestOptions): RequestOptions {
 
 // --- internal ---
 
-/** Reads a key; `undefined` when there was nothing to answer within `waitMs`. */
 async function askEntry(
   transport: HttpTransport,
   key: string,
   query: string,
   options: ReadOptions & RequestOptions,
   waitMs: number,
-): Promise<GetResult | undefined> {
+): Promise<AwaitedEntry> {
   checkKey(key);
   const path = `${keyPath(key)}?meta=true${query}`;
   const request = { method: "GET", path, waitMs, ...waiting(options) } as const;
   try {
     const answer = await transport.request(request);
-    if (answer.status === 304) return undefined;
     const result = readEntry(key, answer, options.revision);
     if (result === undefined) throw transport.notKv(request, answer);
     return result;
   } catch (error) {
     const absent = absentAt(error);
     if (absent === undefined) throw error;
-    return { revision: options.revision ?? absent };
+    return { revision: options.revision ?? absent, changed: true };
   }
 }
 
 /** The entry in an answer to a get; `undefined` when kv did not make it. */
 function readEntry(
   key: string,
-  { headers, bytes }: HttpAnswer,
+  { status, headers, bytes }: HttpAnswer,
   asked: number | undefined,
-): GetResult | undefined {
+): AwaitedEntry | undefined {
+  const storeRevision = Number(headers.get(HEADERS.storeRevision) ?? "none");
+  if (status === 304 && Number.isSafeInteger(storeRevision)) {
+    return { revision: storeRevision, changed: false };
+  }
   // A proxy that compresses makes the tag a weak one.
   const revision = Number(/^(?:W\/)?"(\d+)"$/.exec(headers.get("ETag") ?? "")?.[1] ?? "none");
   const createRevision = Number(headers.get(HEADERS.createRevision) ?? "none");
   const version = Number(headers.get(HEADERS.version) ?? "none");
-  const storeRevision = Number(headers.get(HEADERS.storeRevision) ?? "none");
   const contentType = headers.get("Content-Type");
   const numbers = [revision, createRevision, version, storeRevision];
   if (!numbers.every(Number.isSafeInteger) || contentType === null) return undefined;
@@ -176,7 +183,7 @@ function readEntry(
     version,
     ...(expires === null ? undefined : { expiresAt: Date.parse(expires) }),
   };
-  return { revision: asked ?? storeRevision, entry };
+  return { revision: asked ?? storeRevision, entry, changed: true };
 }
 
 /** The store's revision when `error` says that the key is absent. */

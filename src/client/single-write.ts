@@ -1,6 +1,6 @@
 /**
- * A write of one key as the one transaction that it is, and what its result means to the caller of
- * the SDK.
+ * A write of one operation as the transaction that it is, and what its result means to the caller
+ * of the SDK.
  */
 
 import { checksOfConditions, type Conditions } from "../conditions.ts";
@@ -9,6 +9,8 @@ import { checkKey } from "../keys.ts";
 import type {
   Check,
   DeleteOperation,
+  DeleteRangeOperation,
+  DeleteRangeResult,
   IncrOperation,
   OperationResult,
   PutOperation,
@@ -20,6 +22,7 @@ import { quote } from "../text.ts";
 import type { HttpTransport, RequestOptions } from "./http-transport.ts";
 import { checkValueSize, largePutHeaders, putLarge, type WriteOutcome } from "./large-put.ts";
 import { getStatus, postTxn } from "./operations.ts";
+import type { KvDeleteRange } from "./options.ts";
 
 export type SingleOperation = PutOperation | DeleteOperation | IncrOperation | TouchOperation;
 
@@ -46,6 +49,18 @@ export async function writeOne<O extends SingleOperation>(
   const { found } = outcome;
   if (operation.op === "touch" && found === 0) throw absentKey(key, revision);
   throw conditionFailed(key, found, revision);
+}
+
+/** Deletes the keys of a range, or its first ones. @throws `too_large` as `Store.commit`. */
+export async function deleteKeys(
+  transport: HttpTransport,
+  operation: DeleteRangeOperation,
+  options: RequestOptions,
+): Promise<KvDeleteRange> {
+  const committing = postTxn(transport, { checks: [], then: [operation] }, options);
+  const { revision, results } = await withoutIndex(committing);
+  const [{ deleted, more }] = results as readonly [DeleteRangeResult];
+  return { deleted, revision, more };
 }
 
 // --- internal ---

@@ -1,5 +1,6 @@
 /** Transactions as the SDK takes them, and their results as it hands them out. */
 
+import { KvError } from "../errors.ts";
 import { deletedRangeFromJson } from "../json.ts";
 import type {
   Check,
@@ -130,7 +131,13 @@ export function toTxnResult({ succeeded, revision, results, failed }: CommitResu
 
 // --- internal ---
 
-function toCheck(check: KvCheck): Check {
+function toCheck(check: KvCheck, index: number): Check {
+  // Of two conditions one would be lost on the way, and the check would hold too often.
+  const given = [check.revision, check.version, check.value].filter((part) => part !== undefined);
+  if (given.length !== 1) {
+    const message = `checks[${index}] needs exactly one of "revision", "version" and "value"`;
+    throw new KvError("invalid_argument", message);
+  }
   if (check.value === undefined) return check;
   return { ...check, value: toBytesNow(check.value) };
 }

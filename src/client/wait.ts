@@ -9,7 +9,7 @@ import { CLIENT_WAIT_MS_MAX } from "../limits.ts";
 import { quote } from "../text.ts";
 import { readable, type KvEntry } from "./entries.ts";
 import type { HttpTransport } from "./http-transport.ts";
-import { awaitEntry, getEntry } from "./operations.ts";
+import { awaitEntry, getEntry, type AwaitedEntry } from "./operations.ts";
 import type { KvWaitOptions } from "./options.ts";
 
 /** As `KvClient.wait`; one request of it is open for `stepMs` at most. */
@@ -20,37 +20,43 @@ export async function waitForKey(
   stepMs: number = CLIENT_WAIT_MS_MAX,
 ): Promise<KvEntry | undefined> {
   checkKey(key);
-  const { after, timeoutMs = Infinity, signal } = options;
+  const { after, until, timeoutMs = Infinity, signal } = options;
   const end = performance.now() + checkTimeout(timeoutMs);
-  const isMet = options.until ?? ((entry) => after !== undefined || entry !== undefined);
-  /** What happened up to here has been looked at. Unknown: what there is now has not. */
+  const isMet = until ?? ((entry) => after !== undefined || entry !== undefined);
+  /** What happened up to here has been looked at; what there is now has not where it is unknown. */
   let position = after;
   for (;;) {
     const left = Math.max(1, Math.ceil(end - performance.now()));
-    const seen =
-      position === undefined
-        ? await getEntry(transport, key, { ...(signal && { signal }) })
-        : await awaitEntry(transport, key, position, Math.min(left, stepMs), { signal }).catch(
-            // Whether it was deleted meanwhile is forgotten. What is there now can still be seen,
-            // unless the caller must know.
-            (error) => lookAgain(error, position !== after),
-          );
-    if (seen === "look again") {
-      position = undefined;
-    } else if (seen !== undefined) {
+    const seen = await look(transport, key, position, Math.min(left, stepMs), signal).catch(
+      (error: unknown) => {
+        // Whether it was deleted meanwhile is forgotten; what there is now can still be seen.
+        const mayLook = after === undefined || (until !== undefined && position !== after);
+        if (mayLook && error instanceof KvError && error.code === "compacted") return undefined;
+        throw error;
+      },
+    );
+    if (seen?.changed === true) {
       const entry = seen.entry === undefined ? undefined : readable(seen.entry);
       if (isMet(entry)) return entry;
-      position = seen.revision;
     }
     if (end <= performance.now()) throw waitedInVain(key, timeoutMs);
+    position = seen?.revision;
   }
 }
 
 // --- internal ---
 
-function lookAgain(error: unknown, mayBe: boolean): "look again" {
-  if (mayBe && error instanceof KvError && error.code === "compacted") return "look again";
-  throw error;
+/** What the key has become above `position`, after `waitMs` at most; at once what it is. */
+async function look(
+  transport: HttpTransport,
+  key: string,
+  position: number | undefined,
+  waitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<AwaitedEntry> {
+  if (position !== undefined) return awaitEntry(transport, key, position, waitMs, { signal });
+  const found = await getEntry(transport, key, { ...(signal && { signal }) });
+  return { ...found, changed: true };
 }
 
 function checkTimeout(timeoutMs: number): number {

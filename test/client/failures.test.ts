@@ -16,6 +16,10 @@ const writes: [name: string, write: (kv: KvClient) => Promise<unknown>][] = [
   ["a put", (kv) => kv.put("k", "v")],
   ["a large put", (kv) => kv.put("k", LARGE)],
   ["a delete", (kv) => kv.delete("k")],
+  ["an increment", (kv) => kv.incr("k")],
+  ["a touch", (kv) => kv.touch("k", "1m")],
+  ["a range delete", (kv) => kv.deleteRange({ prefix: "k" })],
+  ["a compaction", (kv) => kv.compact(1)],
   ["a transaction", (kv) => kv.txn({ then: [{ op: "delete", key: "k" }] })],
 ];
 
@@ -23,7 +27,10 @@ const writes: [name: string, write: (kv: KvClient) => Promise<unknown>][] = [
 const reads: [name: string, read: (kv: KvClient) => Promise<unknown>][] = [
   ["a get", (kv) => kv.get("k")],
   ["a list", (kv) => Array.fromAsync(kv.list())],
+  ["a count", (kv) => kv.count()],
+  ["a history", (kv) => Array.fromAsync(kv.history("k"))],
   ["a status", (kv) => kv.status()],
+  ["a wait", (kv) => kv.wait("k")],
   ["opening a store", (kv) => openRemoteStore(kv.url)],
 ];
 
@@ -150,7 +157,7 @@ for (const [name, stall] of [
   test(`a server that does not answer ${name} is given up on after the timeout`, async () => {
     await using server = await startOddServer(stall);
     const kv = connect(server.url, { timeoutMs: 30 });
-    for (const [, read] of reads.slice(0, 3)) {
+    for (const [, read] of reads.slice(0, -1)) {
       await expectFailure(read(kv), "unavailable", "within 0.03 s");
     }
     for (const [, write] of writes) {
@@ -171,7 +178,15 @@ test("an abort rejects with its reason: before a call, during it, and of the cli
     kv.put("k", "v", { signal }),
     kv.put("k", LARGE, { signal }),
     kv.delete("k", { signal }),
+    kv.incr("k", 1, { signal }),
+    kv.touch("k", "1m", { signal }),
+    kv.deleteRange({ prefix: "k" }, { signal }),
+    kv.clear({ prefix: "k" }, { signal }),
+    kv.compact(1, { signal }),
     kv.txn({ then: [] }, { signal }),
+    kv.count({}, { signal }),
+    kv.history("k", { signal }).next(),
+    kv.wait("k", { signal }),
     kv.status({ signal }),
     kv.page({}, { signal }),
     kv.list({}, { signal }).next(),

@@ -57,15 +57,32 @@ for await (const entry of kv.list({ prefix: "a/" })) listed.push([entry.key, ent
 const { succeeded } = await kv.txn({ checks: [{ key: "a/text", revision: 0 }] });
 const refused = await kv.put("a/text", "x", { ifAbsent: true }).catch((error) => error.code);
 const { deleted } = await kv.delete("a/text");
-const watch = kv.watch({ prefix: "a/" }, { from: 1 });
-const watched = await watch.next().then((next) => next.value.revision, (error) => error.code);
+const counter = await kv.incr("n/a", 2n ** 62n, { ttl: "1h" });
+const touched = await kv.touch("n/a", "none", { ifPresent: true });
+await kv.put("n/large", new Uint8Array(100_000), { ttl: 60_000, ifAbsent: true });
+const expiring = (await kv.get("n/large")).expiresAt > Date.now();
+const past = [];
+for await (const { type, version } of kv.history("n/a")) past.push([type, version]);
+const count = await kv.count({ prefix: "n/" });
+const { folders } = await kv.page({}, { delimiter: "/", reverse: true });
+const waiting = kv.wait("n/new", { timeoutMs: 5_000 });
+await kv.put("n/new", "there");
+const waited = (await waiting).text();
+const late = await kv.wait("n/none", { timeoutMs: 20 }).catch((error) => error.name);
+const range = await kv.deleteRange({ prefix: "n/" });
+const { oldest } = await kv.compact(range.revision);
+const numbers = [String(counter.value), touched.version, touched.expiresAt ?? null, count, range.deleted];
+const model = { numbers, expiring, past, folders, waited, late, same: oldest === range.revision };
+const watch = kv.watch({ prefix: "a/" }, { from: oldest + 1 });
+await kv.put("a/new", "x");
+const watched = await watch.next().then((next) => next.value.revision - oldest, (error) => error.code);
 const hasSocket = typeof WebSocket !== "undefined";
 await kv.close();
 const gone = [];
 for (const port of [process.argv[3], "9"]) {
   await connect(":" + port).put("k", "v").catch((error) => gone.push(error.code));
 }
-const result = { text, same, listed, succeeded, refused, deleted, watched, gone, hasSocket };
+const result = { model, text, same, listed, succeeded, refused, deleted, watched, gone, hasSocket };
 console.log(JSON.stringify(result));
 `;
 
@@ -93,6 +110,18 @@ test("the bundle for browsers runs in Node.js", async () => {
   if (!output.startsWith("{")) throw new Error(output);
   const { hasSocket, ...result } = JSON.parse(output) as Record<string, unknown>;
   expect(result).toEqual({
+    model: {
+      numbers: [String(2n ** 62n), 2, null, 2, 3],
+      expiring: true,
+      past: [
+        ["put", 2],
+        ["put", 1],
+      ],
+      folders: ["n/", "a/"],
+      waited: "there",
+      late: "TimeoutError",
+      same: true,
+    },
     text: "grüße",
     same: true,
     listed: [
