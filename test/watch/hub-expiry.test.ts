@@ -23,6 +23,10 @@ function lasting(key: string, ttl: number, value = "") {
   return { ...put(key, value), ttl };
 }
 
+function longName(at: number): string {
+  return `${10_000 + at}/${"x".repeat(1_000)}`;
+}
+
 function eventsOf(connection: RigConnection) {
   return connection.frames.flatMap((frame) => (frame.type === "change" ? frame.events : []));
 }
@@ -94,11 +98,10 @@ describe("many keys that run out at once", () => {
     using _ = rig;
     const connection = rig.connect();
     const one = rig.connect();
-    const name = (at: number): string => `${10_000 + at}/${"x".repeat(1_000)}`;
-    const keys = Array.from({ length: EXPIRE_EVENTS_MAX }, (_, at) => name(at));
+    const keys = Array.from({ length: EXPIRE_EVENTS_MAX }, (_, at) => longName(at));
     await write(rig.store, ...keys.map((key) => lasting(key, 10_000)));
     await connection.watch({});
-    await one.watch({ key: name(1_234) });
+    await one.watch({ key: longName(1_234) });
     await expire(10_000);
     const { frames } = connection;
     expect(new Set(frames.map((frame) => frame.type === "change" && frame.revision)).size).toBe(1);
@@ -109,7 +112,7 @@ describe("many keys that run out at once", () => {
     expect(eventsOf(connection).map(({ key }) => key)).toEqual(keys);
     const sizes = frames.map((frame) => JSON.stringify(frame).length);
     expect(Math.max(...sizes)).toBeLessThan(FRAME_BYTES_MAX + 20);
-    expect(one.frames).toMatchObject([{ way: "published", events: [{ key: name(1_234) }] }]);
+    expect(one.frames).toMatchObject([{ way: "published", events: [{ key: longName(1_234) }] }]);
   });
 });
 

@@ -289,8 +289,7 @@ export class Simulation implements Publisher {
   async #record(first: number, signal: AbortSignal): Promise<void> {
     for await (const { commits, through } of this.#store.changes(first + 1, { signal })) {
       this.#log.push(...commits);
-      const isExpiry = ({ events }: Commit): boolean => events[0]!.type === "expire";
-      this.tally.expired += commits.filter(isExpiry).length;
+      for (const { events } of commits) if (events[0]!.type === "expire") this.tally.expired++;
       this.#recorded = through;
     }
   }

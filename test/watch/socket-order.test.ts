@@ -1,46 +1,15 @@
-/** The order of requests on one connection, its limits, and the stop of the server. */
+/** The order of requests on one connection. */
 
 import { describe, expect, test } from "bun:test";
 import { KvError } from "../../src/errors.ts";
-import type { CommitResult, Store, Txn } from "../../src/kv.ts";
-import { LIMITS, SOCKET_ANSWER_BYTES_MAX, SOCKET_REQUESTS_MAX } from "../../src/limits.ts";
+import type { Store } from "../../src/kv.ts";
 import { altered } from "../support/altered-store.ts";
 import { openModel } from "../support/model-store.ts";
-import { random, randomSeed, withSeed } from "../support/random.ts";
-import { openRawSocket, type RawSocket } from "../support/raw-socket.ts";
-import { openSocket, type SocketClient } from "../support/socket-client.ts";
+import { random, randomSeed, withSeed, type Random } from "../support/random.ts";
+import { openSocket, type Received } from "../support/socket-client.ts";
 import { startSocketServer } from "../support/socket-server.ts";
-import { put, write } from "../support/stores.ts";
-
-/** A model whose commits are evaluated at once and answered when the test lets them. */
-function holdCommits() {
-  const store = openModel();
-  const commit = store.commit.bind(store);
-  const held: (() => void)[] = [];
-  const calls: Txn[] = [];
-  store.commit = async (txn: Txn): Promise<CommitResult> => {
-    calls.push(txn);
-    const result = commit(txn);
-    await new Promise<void>((resolve) => held.push(resolve));
-    return await result;
-  };
-  const release = (count = Infinity): void => {
-    for (let at = 0; at < count && held.length > 0; at++) held.shift()!();
-  };
-  return { store, calls, held, release };
-}
-
-async function until(test: () => boolean): Promise<void> {
-  while (!test()) await Bun.sleep(1);
-}
-
-function answer(client: SocketClient, id: number) {
-  return client.until((message) => message["id"] === id);
-}
-
-function has(client: SocketClient, id: number): boolean {
-  return client.messages.some((message) => message["id"] === id);
-}
+import { temporaryLog } from "../support/temporary-log.ts";
+import { answerOf, holdCommits, isAnswered, until } from "./socket-rig.ts";
 
 describe("requests of one connection", () => {
   test("that write are handed over without waiting for each other", async () => {
@@ -51,7 +20,7 @@ describe("requests of one connection", () => {
     await until(() => calls.length === 3);
     expect(client.messages).toEqual([]);
     release();
-    expect(await answer(client, 3)).toMatchObject({ revision: 3, version: 3 });
+    expect(await answerOf(client, 3)).toMatchObject({ revision: 3, version: 3 });
   });
 
   test("that read wait for the writes before them, and hold up the writes behind them", async () => {
@@ -68,12 +37,12 @@ describe("requests of one connection", () => {
     expect(client.messages).toEqual([]);
     expect(calls.length).toBe(1);
     release(1);
-    expect(await answer(client, 2)).toMatchObject({ revision: 1, entry: { value: "1" } });
-    expect(await answer(client, 3)).toMatchObject({ type: "created", revision: 1 });
+    expect(await answerOf(client, 2)).toMatchObject({ revision: 1, entry: { value: "1" } });
+    expect(await answerOf(client, 3)).toMatchObject({ type: "created", revision: 1 });
     await until(() => held.length === 1);
-    expect(has(client, 5)).toBe(false);
+    expect(isAnswered(client, 5)).toBe(false);
     release(1);
-    expect(await answer(client, 5)).toMatchObject({ revision: 2, entry: { value: "2" } });
+    expect(await answerOf(client, 5)).toMatchObject({ revision: 2, entry: { value: "2" } });
   });
 
   test("that fail do not hold up the others", async () => {
@@ -83,215 +52,145 @@ describe("requests of one connection", () => {
     client.send("no JSON");
     client.send({ id: 2, op: "put", key: "a", value: "", ifRevision: 9 });
     client.send({ id: 3, op: "put", key: "a", value: "" });
-    expect(await answer(client, 3)).toMatchObject({ type: "result", revision: 1 });
+    expect(await answerOf(client, 3)).toMatchObject({ type: "result", revision: 1 });
     expect(client.messages.length).toBe(4);
   });
 
-  test("take effect in the order sent, whatever they are", async () => {
-    await withSeed(randomSeed(), async (random) => {
-      const store = openModel();
-      await using server = startSocketServer(slowed(store, random.seed));
-      const client = await openSocket(server.url);
-      const expected: (string | undefined)[] = [];
-      let value: string | undefined;
-      for (let id = 0; id < 600; id++) {
-        if (random.oneIn(3)) {
-          value = String(id);
-          client.send({ id, op: "put", key: "a", value });
-        } else if (random.oneIn(4)) {
-          value = undefined;
-          client.send({ id, op: "delete", key: "a" });
-        } else {
-          expected[id] = value ?? "absent";
-          const list = random.oneIn(2);
-          client.send(list ? { id, op: "list" } : { id, op: "get", key: "a" });
-        }
-      }
-      await until(() => client.messages.length === 600);
-      for (const message of client.messages) {
-        const wanted = expected[message["id"] as number];
-        if (wanted === undefined) continue;
-        const [listed] = (message["entries"] as { value: string }[] | undefined) ?? [];
-        const entry = (message["entry"] as { value: string } | undefined) ?? listed;
-        expect({ id: message["id"], value: entry?.value ?? "absent" }).toEqual({
-          id: message["id"],
-          value: wanted,
-        });
-      }
-      expect(new Set(client.messages.map(({ id }) => id as number)).size).toBe(600);
-    });
-  });
-});
-
-describe("reading from a connection", () => {
-  test("pauses at the limit of unanswered requests, and goes on", async () => {
-    const { store, calls, release } = holdCommits();
-    await using server = startSocketServer(store);
-    const raw = await openRawSocket(server.url);
-    const count = 4_000;
-    const value = "x".repeat(10_000);
-    for (let id = 1; id <= count; id++) raw.send({ id, op: "put", key: `k${id % 7}`, value });
-    await until(() => calls.length === SOCKET_REQUESTS_MAX);
-    await settled(() => raw.unsentBytes());
-    expect(calls.length).toBe(SOCKET_REQUESTS_MAX);
-    // Of 40 MB a quarter has begun; some more fits into the kernel's buffers.
-    expect(raw.unsentBytes()).toBeGreaterThan(15_000_000);
-    const releasing = setInterval(release, 0);
-    await raw.until(() => raw.texts.length === count);
-    clearInterval(releasing);
-    expect(idsOf(raw)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
-    expect(raw.texts.every((text) => text.includes('"result"'))).toBe(true);
-  });
-
-  test("pauses while answers are unsent, so that they do not pile up", async () => {
-    const store = openModel();
-    const size = 64 * 1024;
-    await write(store, put("big", "x".repeat(size)));
-    let reads = 0;
-    const get = store.get.bind(store);
-    store.get = (key, options) => {
-      reads++;
-      return get(key, options);
-    };
-    await using server = startSocketServer(store);
-    const raw = await openRawSocket(server.url);
-    raw.pause();
-    const count = 1_000;
-    for (let id = 1; id <= count; id++) raw.send({ id, op: "get", key: "big" });
-    await settled(() => reads);
-    // What the limit lets through, and what the kernel takes on both sides.
-    expect(reads * size).toBeLessThan(SOCKET_ANSWER_BYTES_MAX + 16 * 1024 * 1024);
-    raw.resume();
-    await raw.until(() => raw.texts.length === count);
-    expect(idsOf(raw)).toEqual(Array.from({ length: count }, (_, index) => index + 1));
-  });
-
-  test("an answer far above every limit arrives, with everything behind it and the watches", async () => {
-    const store = openModel();
-    // Each byte of the value takes six in JSON: 60 MiB, while the platform closes at 16 MiB unsent.
-    await write(store, put("big", "\u0001".repeat(10 * 1024 * 1024)));
-    await using server = startSocketServer(store);
-    const raw = await openRawSocket(server.url);
-    raw.send({ id: 1, op: "watch", key: "a" });
-    await raw.until(() => raw.texts.length === 1);
-    raw.pause();
-    raw.send({ id: 2, op: "put", key: "a", value: "1" });
-    raw.send({ id: 3, op: "get", key: "big" });
-    raw.send({ id: 4, op: "get", key: "big" });
-    for (let id = 5; id < 100; id++) raw.send({ id, op: "put", key: "a", value: `${id}` });
-    await Bun.sleep(50);
-    for (let count = 0; count < 100; count++) await write(store, put("a", "x".repeat(100_000)));
-    raw.resume();
-    await raw.until(() => raw.texts.length >= 1 + 1 + 2 + 95 + 1 + 95 + 100);
-    const changes = raw.texts.filter((text) => text.includes('"change"'));
-    expect(changes.length).toBe(196);
-    const revisions = changes.map((text) => Number(/"revision":(\d+)/.exec(text)![1]));
-    expect(revisions).toEqual(revisions.map((_, index) => index + 2));
-    expect(server.errors).toEqual([]);
-  }, 20_000);
-});
-
-describe("the stop of a server", () => {
-  test("answers what has begun, refuses the rest, ends the watches and closes with 1001", async () => {
-    const { store, calls, release } = holdCommits();
+  test("that compact wait for what is before them, and hold up what is behind", async () => {
+    const { store, calls, held, release } = holdCommits();
     await using server = startSocketServer(store);
     const client = await openSocket(server.url);
-    await client.request({ op: "watch" });
     client.send({ id: 1, op: "put", key: "a", value: "1" });
-    client.send({ id: 2, op: "get", key: "a" });
-    await until(() => calls.length === 1);
+    client.send({ id: 2, op: "compact", revision: 1 });
+    client.send({ id: 3, op: "put", key: "a", value: "2" });
+    client.send({ id: 4, op: "compact", revision: 2 });
+    client.send({ id: 5, op: "history", key: "a" });
+    await until(() => held.length === 1);
     await Bun.sleep(5);
-    const stopped = server.stop();
-    expect(await client.until(({ type }) => type === "end")).toMatchObject({ reason: "shutdown" });
-    expect(await answer(client, 2)).toMatchObject({ error: { code: "unavailable" } });
-    client.send({ id: 3, op: "put", key: "b", value: "1" });
-    expect(await answer(client, 3)).toMatchObject({ error: { code: "unavailable" } });
-    expect(has(client, 1)).toBe(false);
-    release();
-    expect(await answer(client, 1)).toMatchObject({ type: "result", revision: 1 });
-    expect(await client.closed).toEqual({ code: 1001, reason: "the server is stopping" });
-    await stopped;
-    expect(calls.length).toBe(1);
+    expect({ calls: calls.length, answers: client.messages.length }).toEqual({
+      calls: 1,
+      answers: 0,
+    });
+    release(1);
+    expect(await answerOf(client, 2)).toMatchObject({ type: "result", oldest: 1 });
+    await until(() => held.length === 1);
+    expect(isAnswered(client, 4)).toBe(false);
+    release(1);
+    expect(await answerOf(client, 4)).toMatchObject({ type: "result", oldest: 2 });
+    expect(await answerOf(client, 5)).toMatchObject({ entries: [{ revision: 2 }] });
   });
 
-  test("lets a slow client have all that was sent to it", async () => {
-    const store = openModel();
-    await write(store, put("big", "x".repeat(12 * 1024 * 1024)));
-    const server = startSocketServer(store);
-    const raw = await openRawSocket(server.url);
-    raw.send({ id: 1, op: "watch" });
-    await raw.until(() => raw.texts.length === 1);
-    raw.pause();
-    const get = store.get.bind(store);
-    const read = Promise.withResolvers<void>();
-    store.get = (key) => {
-      read.resolve();
-      return get(key);
-    };
-    raw.send({ id: 2, op: "get", key: "big" });
-    await read.promise;
-    const stopped = server.stop();
-    await Bun.sleep(50);
-    raw.resume();
-    expect(await raw.closed).toBe(1001);
-    await stopped;
-    expect(raw.texts.length).toBe(3);
-    expect(raw.texts[2]).toContain('"reason":"shutdown"');
+  test("sent all at once answer as those that wait for each other, whatever they are", async () => {
+    await withSeed(randomSeed(), async (random) => {
+      const clock = (): number => 1_000;
+      const [together, apart] = [openModel({ clock }), openModel({ clock })];
+      await using pipelined = startSocketServer(slowed(together, random.seed));
+      await using sequential = startSocketServer(apart);
+      const fast = await openSocket(pipelined.url);
+      const slow = await openSocket(sequential.url);
+      const requests = Array.from({ length: 1_000 }, (_, id) =>
+        Object.assign(someRequest(random), { id }),
+      );
+      for (const request of requests) fast.send(request);
+      const met = new Set<string>();
+      for (const request of requests) {
+        slow.send(request);
+        const expected = await answerOf(slow, request.id);
+        expect({ request, answer: await answerOf(fast, request.id) }).toEqual({
+          request,
+          answer: expected,
+        });
+        met.add(`${request["op"] as string} ${expected.type}`);
+      }
+      expect(fast.messages.length).toBe(requests.length);
+      for (const op of ["put", "delete", "incr", "touch", "get", "txn", "compact"]) {
+        expect(met).toContain(`${op} result`);
+        expect(met).toContain(`${op} error`);
+      }
+    });
   });
 
-  test("does not wait for ever for a client that takes nothing", async () => {
-    const store = openModel();
-    await write(store, put("big", "x".repeat(8 * 1024 * 1024)));
-    await using server = startSocketServer(store, { closeMs: 100 });
-    const raw = await openRawSocket(server.url);
-    raw.pause();
-    for (let id = 1; id < 10; id++) raw.send({ id, op: "get", key: "big" });
-    await Bun.sleep(50);
-    const started = Date.now();
-    await server.stop();
-    expect(Date.now() - started).toBeLessThan(2_000);
+  test("that write keep their order while keys fall due all the time", async () => {
+    await using log = await temporaryLog();
+    await using server = startSocketServer(log.store);
+    const client = await openSocket(server.url);
+    const count = 3_000;
+    for (let id = 0; id < count; id++) {
+      const [key, ttl] = [`k${id % 5}`, `${1 + (id % 3)}ms`];
+      if (id % 2 === 0) client.send({ id, op: "put", key, value: "1", ttl });
+      else client.send({ id, op: "incr", key, ttl });
+      if (id % 50 === 0) await Bun.sleep(1);
+    }
+    await client.until((message) => message["id"] === count - 1);
+    const revisions = client.messages.map((message) => message["revision"] as number);
+    expect(idsInOrder(client.messages)).toBe(true);
+    expect(revisions).toEqual(revisions.toSorted((a, b) => a - b));
+    // More revisions than writes: the others are those of keys that ran out.
+    expect(new Set(revisions).size).toBe(count);
+    expect(revisions.at(-1)!).toBeGreaterThan(count);
   });
 });
 
-test("values of every limit go both ways", async () => {
-  await using server = startSocketServer(openModel());
-  const client = await openSocket(server.url);
-  const base64 = Buffer.alloc(LIMITS.valueBytesMax, 0xff).toString("base64");
-  expect(await client.request({ op: "put", key: "k", base64 })).toMatchObject({ revision: 1 });
-  const answer = await client.request({ op: "get", key: "k" });
-  expect((answer["entry"] as { base64: string }).base64 === base64).toBe(true);
-});
-
-/** Resolves when a number has stopped growing for a while. */
-async function settled(count: () => number): Promise<void> {
-  let last = -1;
-  while (count() !== last) {
-    last = count();
-    await Bun.sleep(50);
-  }
+function idsInOrder(messages: readonly Received[]): boolean {
+  return messages.every(({ id }, at) => id === at);
 }
 
-function idsOf(raw: RawSocket): number[] {
-  return raw.texts.map((text) => Number(/"id":(\d+)/.exec(text)![1]));
+/** A request for one of three keys; some fail. */
+function someRequest({ pick, below, oneIn }: Random): Record<string, unknown> {
+  const key = pick(["a", "b", "c"]);
+  const revision = below(250);
+  const condition = oneIn(4) ? pick([{ ifPresent: true }, { ifAbsent: true }]) : {};
+  return pick<() => Record<string, unknown>>([
+    () => ({ op: "put", key, value: String(below(9)), ...condition }),
+    () => ({ op: "put", key, value: "x", ttl: pick(["1s", "keep"]), ...condition }),
+    () => ({ op: "delete", key, ...condition }),
+    () => ({ op: "incr", key, by: String(below(9) - 4), ...condition }),
+    () => ({ op: "touch", key, ttl: pick(["2s", "keep", "none"]), ...condition }),
+    () => ({ op: "deleteRange", start: key, limit: 1 }),
+    () => ({
+      op: "txn",
+      then: [
+        { op: "get", key },
+        { op: "incr", key },
+        { op: "delete", key },
+      ],
+    }),
+    () => ({ op: "compact", revision: oneIn(9) ? revision : 0 }),
+    () => ({ op: "get", key }),
+    () => ({ op: "get", key, revision }),
+    () => ({ op: "list", reverse: oneIn(2) }),
+    () => ({ op: "list", count: true }),
+    () => ({ op: "history", key, limit: 3 }),
+  ])();
 }
 
-/** Reads answer later, each after a time of its own; writes too. */
+/**
+ * Reads answer later, each after a time of its own. Writes are done later, one behind the other, as
+ * they were handed over.
+ */
 function slowed(store: Store, seed: number): Store {
   const { below } = random(seed);
+  const turns = async (): Promise<void> => {
+    for (let turn = below(4); turn > 0; turn--) await new Promise((go) => setImmediate(go));
+  };
   const later = async <T>(act: () => T | Promise<T>): Promise<T> => {
     const early = below(2) === 0;
     if (early) await Promise.resolve();
     const result = await act();
-    for (let turn = below(4); turn > 0; turn--) await new Promise((go) => setImmediate(go));
+    await turns();
     return result;
   };
+  let last: Promise<unknown> = Promise.resolve();
   return altered(store, {
     get: (key, options) => later(() => store.get(key, options)),
     list: (range, options) => later(() => store.list(range, options)),
-    commit: async (txn) => {
-      const result = store.commit(txn);
-      return await later(() => result);
+    history: (key, options) => later(() => store.history(key, options)),
+    commit: (txn) => {
+      const committed = last.then(turns).then(() => store.commit(txn));
+      last = committed.catch(() => {});
+      return committed;
     },
+    compact: (revision) => later(() => store.compact(revision)),
     status: () => later(() => store.status()),
     close: () => Promise.reject(new KvError("internal", "not closed by the endpoint")),
   });
