@@ -4,13 +4,16 @@ import { UsageError } from "./failure.ts";
 import { readLine } from "./input.ts";
 import { isTerminal, remark, writeErrorText } from "./output.ts";
 
+/** Is there somebody to ask? In a script nobody is, and it goes on without a question. */
+export function canAsk(): boolean {
+  return isTerminal(0);
+}
+
 /**
- * The answer of the person at the terminal: yes, or anything else. Where nobody sits at one, as in
- * a script, there is nobody to ask, and nothing to wait for: that is a yes.
- * @throws `UsageError` when stdin is a terminal, and stderr none on which a question would be seen.
+ * Does the person at the terminal say yes?
+ * @throws `UsageError` when stderr is no terminal, where the question would not be seen.
  */
 export async function confirm(question: string): Promise<boolean> {
-  if (!isTerminal(0)) return true;
   if (!isTerminal(2)) throw new UsageError("stderr is no terminal to ask on; say --yes");
   writeErrorText(`${question} [y/N] `);
   const answer = await readLine();

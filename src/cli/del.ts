@@ -2,8 +2,8 @@
 
 import { defineCommand } from "citty";
 import type { KvClient, KvDelete } from "../client/index.ts";
-import { KvError } from "../errors.ts";
 import { checkKey, checkRange, isEverything, type Range } from "../keys.ts";
+import { isAbsence } from "./absent.ts";
 import type { CommandHelp } from "./command.ts";
 import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
 import { NOT_FOUND } from "./exit-codes.ts";
@@ -139,7 +139,6 @@ async function deleteKeys(
   return absent === 0 ? 0 : NOT_FOUND;
 }
 
-/** An absent key is absent with a condition too: exit code 3 and not 4, as over HTTP it is 404. */
 async function deleteOne(
   client: KvClient,
   key: string,
@@ -148,8 +147,7 @@ async function deleteOne(
   try {
     return await client.delete(key, condition);
   } catch (error) {
-    if (!(error instanceof KvError) || error.code !== "precondition_failed") throw error;
-    if (error.details.revision !== 0) throw error;
+    if (!isAbsence(error)) throw error;
     return { deleted: 0, revision: error.details.storeRevision ?? 0 };
   }
 }

@@ -6,7 +6,7 @@
 import type { KvClient } from "../client/index.ts";
 import { KvError } from "../errors.ts";
 import { isEverything, type Range } from "../keys.ts";
-import { confirm } from "./confirm.ts";
+import { canAsk, confirm } from "./confirm.ts";
 import { Failure } from "./failure.ts";
 import { showCount } from "./preview.ts";
 import { describeRange } from "./ranges.ts";
@@ -21,6 +21,7 @@ export interface RangeDeletion {
 
 /** Asks on a terminal, with the number of keys. @throws `Failure` when the answer is no. */
 export async function confirmDeletion(client: KvClient, range: Range): Promise<void> {
+  if (!canAsk()) return;
   const keys = await client.count(range);
   // With nothing to lose there is nothing to ask.
   if (keys === 0) return;

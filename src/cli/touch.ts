@@ -2,9 +2,11 @@
 
 import { defineCommand } from "citty";
 import { changedToJson } from "../txn-json.ts";
+import { isAbsence } from "./absent.ts";
 import type { CommandHelp } from "./command.ts";
 import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
-import { UsageError } from "./failure.ts";
+import { NOT_FOUND } from "./exit-codes.ts";
+import { Failure, UsageError } from "./failure.ts";
 import { jsonLine, remark, showText, writeOut } from "./output.ts";
 import { jsonFlag } from "./output-flag.ts";
 import { timeLeft } from "./preview.ts";
@@ -33,7 +35,10 @@ export const command = defineCommand({
     const ttl = parseTtl("--ttl", args.ttl, "keep", "none");
     const ifRevision = parseOptional("--if-revision", args["if-revision"], 1);
     const client = await connectByFlags(args);
-    const answer = await client.touch(args.key, ttl, { ifRevision });
+    const answer = await client.touch(args.key, ttl, { ifRevision }).catch((error: unknown) => {
+      if (!isAbsence(error)) throw error;
+      throw new Failure(`${showText(args.key)} is absent`, NOT_FOUND);
+    });
     if (args.output === "json") return writeOut(jsonLine(changedToJson(answer)));
     const { expiresAt } = answer;
     const end =

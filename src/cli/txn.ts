@@ -35,7 +35,9 @@ export const command = defineCommand({
     );
     const transport = await transportByFlags(args);
     const { postTxn } = await import("../client/operations.ts");
-    const result = await postTxn(transport, txn);
+    const result = await postTxn(transport, txn).catch((error: unknown) => {
+      throw namingOperation(txn, error);
+    });
     const { showFailedChecks, showOutcome } = await import("./txn-outcome.ts");
     const output = args.output ?? (isTerminal(1) ? "table" : "json");
     writeOut(output === "json" ? jsonLine(commitResultToJson(result)) : showOutcome(txn, result));
@@ -80,4 +82,13 @@ function parse(bytes: Uint8Array): Txn {
   }
   validate(schemas.txn, json);
   return txnFromJson(json as JsonTxn);
+}
+
+/** An operation that failed is counted within the list that ran; that can be either of them. */
+function namingOperation(txn: Txn, error: unknown): unknown {
+  if (!(error instanceof KvError) || error.details.index === undefined) return error;
+  const { code, message, details } = error;
+  const isThen = txn.else === undefined || txn.checks.length === 0;
+  const place = isThen ? `then[${details.index}]` : `operation ${details.index} of what ran`;
+  return new KvError(code, `${place}: ${message}`, details);
 }
