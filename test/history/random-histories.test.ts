@@ -1,0 +1,89 @@
+/** Both checkers on random histories: right ones pass, and one error in them is found. */
+
+import { expect, test } from "bun:test";
+import { random, randomSeed, withSeed } from "../support/random.ts";
+import { rounds } from "../support/rounds.ts";
+import type { History, Violation } from "./history.ts";
+import { checkLinearizability } from "./linearizability.ts";
+import {
+  duplicateRevision,
+  futureRead,
+  lostUpdate,
+  lostWrite,
+  staleRead,
+  tornTransaction,
+  wrongCondition,
+  type Plant,
+} from "./planted.ts";
+import { checkRevisionOrder } from "./revision-order.ts";
+import { simulate } from "./simulated-store.ts";
+
+type Checker = (history: History) => Violation[];
+
+test.each([
+  ["when every answer came", 0],
+  ["with one unknown outcome in 100", 100],
+  ["with one unknown outcome in 10", 10],
+])(
+  "a right history is right %s",
+  async (_, unknownOneIn) => {
+    for (let round = 0; round < rounds(20); round++) {
+      await withSeed(randomSeed() + round, (random) => {
+        const clients = 1 + random.below(16);
+        const history = simulate(random, { operations: 300, clients, unknownOneIn });
+        expect(checkRevisionOrder(history)).toEqual([]);
+        expect(checkLinearizability(history)).toEqual([]);
+      });
+    }
+  },
+  rounds(20_000),
+);
+
+test(
+  "where every answer came and nothing expires, no watch is needed",
+  async () => {
+    for (let round = 0; round < rounds(10); round++) {
+      await withSeed(randomSeed() + round, (random) => {
+        const whole = simulate(random, { operations: 300, ttlMsMax: 1_000_000 });
+        const { operations } = whole;
+        expect(checkRevisionOrder({ operations })).toEqual([]);
+        const stale = staleRead(whole, random)!;
+        expect(checkRevisionOrder({ operations: stale.operations })).not.toEqual([]);
+      });
+    }
+  },
+  rounds(20_000),
+);
+
+test("a history of 100,000 operations takes seconds", () => {
+  const history = simulate(random(1), { operations: 100_000, clients: 16, unknownOneIn: 5_000 });
+  const began = performance.now();
+  expect(checkRevisionOrder(history)).toEqual([]);
+  expect(checkLinearizability(history)).toEqual([]);
+  expect(performance.now() - began).toBeLessThan(30_000);
+}, 60_000);
+
+test.each<[string, Plant, Checker[]]>([
+  ["a stale read", staleRead, [checkRevisionOrder, checkLinearizability]],
+  ["a future read", futureRead, [checkRevisionOrder, checkLinearizability]],
+  ["a lost update", lostUpdate, [checkRevisionOrder, checkLinearizability]],
+  ["a wrong condition", wrongCondition, [checkRevisionOrder, checkLinearizability]],
+  ["a lost write", lostWrite, [checkRevisionOrder]],
+  ["a duplicate revision", duplicateRevision, [checkRevisionOrder]],
+  ["a torn transaction", tornTransaction, [checkRevisionOrder]],
+])(
+  "%s is found wherever it is",
+  async (_, plant, checkers) => {
+    let planted = 0;
+    for (let round = 0; round < rounds(20); round++) {
+      await withSeed(randomSeed() + round, (random) => {
+        const history = plant(simulate(random, { operations: 300 }), random);
+        if (history === undefined) return;
+        planted++;
+        for (const check of checkers) expect(check(history)).not.toEqual([]);
+      });
+    }
+    expect(planted).toBeGreaterThan(rounds(5));
+  },
+  rounds(20_000),
+);
