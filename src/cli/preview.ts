@@ -17,16 +17,20 @@ export function showCount(count: number, noun: string): string {
   return `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
 }
 
-/** A time in its two largest units: `450ms`, `29s`, `4m 10s`, `3d 4h`. */
+/** A time in its two largest units, rounded: `450ms`, `29s`, `4m 10s`, `3d 4h`. */
 export function showDuration(milliseconds: number): string {
   if (milliseconds < 1_000) return `${Math.ceil(milliseconds)}ms`;
-  const seconds = Math.round(milliseconds / 1_000);
-  const at = UNITS.findIndex(([, size]) => seconds >= size);
+  const exact = Math.round(milliseconds / 1_000);
+  const [, step] = UNITS[unitOf(exact) + 1] ?? ["", 1];
+  const seconds = Math.round(exact / step) * step;
+  // What is rounded up may have become one of the larger unit.
+  const at = unitOf(seconds);
   const [unit, size] = UNITS[at]!;
-  const [nextUnit, nextSize] = UNITS[at + 1] ?? ["", seconds + 1];
-  const rest = Math.floor((seconds % size) / nextSize);
+  const rest = seconds % size;
   const first = `${Math.floor(seconds / size)}${unit}`;
-  return rest === 0 ? first : `${first} ${rest}${nextUnit}`;
+  if (rest === 0) return first;
+  const [nextUnit, nextSize] = UNITS[at + 1]!;
+  return `${first} ${rest / nextSize}${nextUnit}`;
 }
 
 /** How long it is until a moment, by the clock of this machine; `passed` when that was before. */
@@ -53,3 +57,8 @@ const UNITS: readonly (readonly [unit: string, seconds: number])[] = [
   ["m", 60],
   ["s", 1],
 ];
+
+/** The largest unit that a time has one of. */
+function unitOf(seconds: number): number {
+  return UNITS.findIndex(([, size]) => seconds >= size);
+}

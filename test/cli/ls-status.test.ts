@@ -1,10 +1,10 @@
-/** ls, txn, status and health against a running server. */
+/** ls, status and health against a running server. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { startServerProcess, type ServerProcess } from "../support/server-process.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
-import { expectFailure, kv, shell, type Ran } from "./rig.ts";
+import { kv, shell, type Ran } from "./rig.ts";
 
 const temporary = temporaryDirectory();
 let server: ServerProcess;
@@ -90,77 +90,6 @@ describe("ls", () => {
     const keys = puts.map(({ key }) => key);
     expect((await run("ls", "many/")).stdout).toBe(lines(keys));
     expect((await run("ls", "many/", "--limit", "1001")).stdout).toBe(lines(keys.slice(0, 1_001)));
-  });
-});
-
-describe("txn", () => {
-  const path = join(temporary.path, "txn.json");
-
-  async function txn(body: unknown, ...flags: string[]): Promise<Ran> {
-    await Bun.write(path, typeof body === "string" ? body : JSON.stringify(body));
-    return run("txn", path, ...flags);
-  }
-
-  test("it takes effect at one revision", async () => {
-    const then = [
-      { op: "put", key: "t/1", value: "one" },
-      { op: "put", key: "t/2", base64: "/w==" },
-    ];
-    expect(await txn({ then })).toMatchObject({ exitCode: 0, stderr: "" });
-    expect((await run("get", "t/1")).stdout).toBe("one");
-    expect((await run("get", "t/2")).bytes).toEqual(Uint8Array.of(255));
-  });
-
-  test("piped, it prints the answer with a result for each operation", async () => {
-    const then = [
-      { op: "put", key: "t/3", value: "x" },
-      { op: "get", key: "t/3", keys: true },
-      { op: "get", key: "t/none" },
-      { op: "delete", key: "t/3" },
-      { op: "put", key: "t/4", value: "y" },
-    ];
-    const { stdout } = await txn({ then });
-    expect((await txn({ then }, "-o", "json")).stdout.length).toBe(stdout.length);
-    const answer = JSON.parse(stdout);
-    expect(answer.succeeded).toBe(true);
-    expect(answer.results.map(({ op }: { op: string }) => op)).toEqual(then.map(({ op }) => op));
-    expect(answer.results[1].entry).not.toHaveProperty("value");
-    expect(answer.results[2]).toEqual({ op: "get", entry: null });
-  });
-
-  test("failed checks are exit code 4, name the key, and change nothing", async () => {
-    const checks = [
-      { key: "t/1", revision: 0, not: true },
-      { key: "t/1", revision: 0 },
-    ];
-    const body = { checks, then: [{ op: "put", key: "t/1", value: "no" }] };
-    expectFailure(await txn(body, "-o", "table"), 4, "checks[1] on t/1 did not hold");
-    expect((await run("get", "t/1")).stdout).toBe("one");
-    const answer = await txn({ ...body, else: [{ op: "get", key: "t/1" }] });
-    expect(answer.exitCode).toBe(4);
-    expect(JSON.parse(answer.stdout)).toMatchObject({
-      succeeded: false,
-      failed: [1],
-      results: [{ op: "get", entry: { value: "one" } }],
-    });
-  });
-
-  test.each([
-    ["", "is no JSON"],
-    ["{", "is no JSON"],
-    ['"\\ud800"', "must be an object"],
-    [{ thn: [] }, 'did you mean "then"?'],
-    [{ then: [{ op: "putt", key: "k" }] }, 'did you mean "put"?'],
-    [{ then: [{ op: "put", key: "k" }] }, 'exactly one of "value" (text) and "base64" (bytes)'],
-    [{ then: [{ op: "put", key: "", value: "" }] }, "then[0].key is empty"],
-    [{ checks: [{ key: "k" }] }, "checks[0] needs exactly one of"],
-  ])("%j is refused in one line", async (body, message) => {
-    const ran = await txn(body);
-    expectFailure(ran, 2, message);
-  });
-
-  test("a file that is not there is named", async () => {
-    expectFailure(await run("txn", "/nowhere.json"), 1, "cannot read /nowhere.json");
   });
 });
 
