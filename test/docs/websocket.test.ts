@@ -4,6 +4,8 @@ import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as limits from "../../src/limits.ts";
+import { socketRequestSchema } from "../../src/messages.ts";
+import { durationToText } from "../../src/ttl.ts";
 import { openModel } from "../support/model-store.ts";
 import { openSocket, type SocketClient } from "../support/socket-client.ts";
 import { startSocketServer, type SocketServer } from "../support/socket-server.ts";
@@ -29,9 +31,26 @@ test("the conversation of the page goes as it is written", async () => {
 test("a compacted start is refused as the page says", async () => {
   const store = openModel();
   for (let count = 0; count < 9; count++) await write(store, put("a"));
-  store.compact(5);
+  await store.compact(5);
   await using server = startSocketServer(store);
   await replay(server, named("compacted"));
+});
+
+test("a key expires as the page says", async () => {
+  await using log = await temporaryLog();
+  await using server = startSocketServer(log.store);
+  await replay(server, named("expiry"));
+});
+
+test("the page shows every operation and names every field", () => {
+  const shown = new Set([...PAGE.matchAll(/^> .*?"op":"(\w+)"/gm)].map(([, op]) => op));
+  for (const branch of socketRequestSchema.oneOf) {
+    const { op, ...fields } = branch.properties as Record<string, { enum?: string[] }>;
+    expect(shown).toContain(op!.enum![0]);
+    for (const field of Object.keys(fields)) {
+      expect(PAGE.includes(`\`${field}\``) || PAGE.includes(`"${field}"`) || field).toBe(true);
+    }
+  }
 });
 
 test("progress comes as the page says", async () => {
@@ -59,6 +78,11 @@ test("the page names the limits that are", () => {
     `every ${limits.SOCKET_PING_SECONDS} seconds`,
     `for ${limits.SOCKET_IDLE_SECONDS} seconds`,
     `1 to ${limits.SOCKET_ID_CHARS_MAX} characters`,
+    `\`limit\` is ${limits.PAGE_ENTRIES_DEFAULT.toLocaleString("en")} unless given`,
+    `${limits.LIMITS.pageEntriesMax.toLocaleString("en")} at most`,
+    `past ${limits.LIMITS.pageBytesMax / 2 ** 20} MiB of values`,
+    `more than ${limits.LIMITS.commitEventsMax.toLocaleString("en")} keys`,
+    `from \`1ms\` to \`${durationToText(limits.TTL_MS_MAX)}\``,
   ];
   for (const text of named) expect(PAGE.includes(text) || text).toBe(true);
 });
@@ -77,10 +101,8 @@ async function replay(server: SocketServer, lines: readonly string[]): Promise<v
     while (lines[at]?.startsWith("< ")) expected.push(lines[at++]!.slice(2));
     if (line.startsWith("> ")) {
       client.send(line.slice(2).replace('"cursor":"…"', `"cursor":"${conversation.cursor}"`));
-    } else {
-      expect(line).toBe("# the server stops");
-      void server.stop();
-    }
+    } else if (line === "# the server stops") void server.stop();
+    else expect(line).toBe("# 100 ms later");
     await expectMessages(conversation, line, expected);
   }
 }
@@ -126,7 +148,7 @@ function sorted(all: readonly string[]): string[] {
 function masked(text: string, pattern: string): string {
   let result = text;
   for (const [, name] of pattern.matchAll(/"(\w+)":"…"/g)) {
-    result = result.replace(new RegExp(`"${name}":"(?:[^"\\\\]|\\\\.)*"`), `"${name}":"…"`);
+    result = result.replace(new RegExp(`"${name}":"(?:[^"\\\\]|\\\\.)*"`, "g"), `"${name}":"…"`);
   }
   return result;
 }
