@@ -80,6 +80,27 @@ test(
   rounds(20_000),
 );
 
+test("a folder that begins below the range has its place in both directions", async () => {
+  const keys = ["a/m", "a/n", "b", "b/1"];
+  await write(model, { op: "deleteRange", range: {} }, ...keys.map((key) => put(key)));
+  const range = { start: "a/m" };
+  const behind = async (after: string, reverse: boolean, within: Range = range) => {
+    const options = { after, reverse, delimiter: "/", keys: true };
+    const { entries, folders } = await store.list(within, options);
+    const right = model.list(within, options);
+    expect([entries, folders]).toEqual([right.entries, right.folders]);
+    return [...folders!, ...entries.map(({ key }) => key)];
+  };
+  // "a/" stands before "a/b", and both before the range.
+  expect(await behind("a", false)).toEqual(["a/", "b/", "b"]);
+  expect(await behind("a/", false)).toEqual(["b/", "b"]);
+  expect(await behind("a/b", false)).toEqual(["b/", "b"]);
+  expect(await behind("a/b", true)).toEqual(["a/"]);
+  expect(await behind("a/", true)).toEqual([]);
+  expect(await behind("a", true)).toEqual([]);
+  expect(await behind("a/b", true, { start: "a/m", end: "a/c" })).toEqual([]);
+});
+
 test("a key of all the bytes that one may have is listed alone, whatever it ends with", async () => {
   for (const last of ["a", "\u007f", "\u07ff", "\uffff", "\u{10ffff}"]) {
     const bytes = Buffer.byteLength(last);
