@@ -193,9 +193,9 @@ export class KvClient {
   }
 
   /**
-   * Every entry of a range in key order: all keys, those with a `prefix`, or from `start` up to but
-   * not including `end`. Read in pages as the loop goes on, all of them at the revision of the
-   * first.
+   * Every entry of a range in key order, or with `reverse` from the last to the first: all keys,
+   * those with a `prefix`, or from `start` up to but not including `end`. Read in pages as the loop
+   * goes on, all of them at the revision of the first.
    * @throws `compacted` when the loop takes so long that its revision is gone; start over then.
    *
    * @example
