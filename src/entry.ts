@@ -28,6 +28,8 @@ export interface ListedEntry extends EntryInfo {
 /** A key was created or changed. */
 export interface PutEvent extends Entry {
   readonly type: "put";
+  /** What was there before, when it was asked for; absent where the key was. */
+  readonly prev?: Entry;
 }
 
 /** A key was removed: by a request, or because its time had run out. */
@@ -35,6 +37,8 @@ export interface DeleteEvent {
   readonly type: "delete" | "expire";
   readonly key: string;
   readonly revision: number;
+  /** What was there before, when it was asked for. */
+  readonly prev?: Entry;
 }
 
 export type Event = PutEvent | DeleteEvent;

@@ -9,7 +9,7 @@
 import { fromBase64, toBase64 } from "./base64.ts";
 import { KvError, isErrorCode, type ErrorDetails } from "./errors.ts";
 import { checkRange, isEverything, type Range } from "./keys.ts";
-import type { Commit, Event, HistoryResult, ListedEntry, Page } from "./kv.ts";
+import type { Commit, Entry, Event, HistoryResult, ListedEntry, Page } from "./kv.ts";
 import type { Limits } from "./limits.ts";
 import { decodeUtf8, encodeUtf8 } from "./text.ts";
 
@@ -26,8 +26,9 @@ export interface JsonEntry {
   expiresAt?: string;
 }
 
-export type JsonEvent =
-  ({ type: "put" } & JsonEntry) | { type: "delete" | "expire"; key: string; revision: number };
+export type JsonEvent = { prev?: JsonEntry } & (
+  ({ type: "put" } & JsonEntry) | { type: "delete" | "expire"; key: string; revision: number }
+);
 
 export interface JsonCommit {
   revision: number;
@@ -156,14 +157,24 @@ export function entryFromJson(json: JsonEntry): ListedEntry {
 }
 
 export function eventToJson(event: Event): JsonEvent {
-  if (event.type === "put") return { type: "put", ...entryToJson(event) };
-  return { type: event.type, key: event.key, revision: event.revision };
+  const prev = event.prev === undefined ? undefined : { prev: entryToJson(event.prev) };
+  if (event.type === "put") return { type: "put", ...entryToJson(event), ...prev };
+  return { type: event.type, key: event.key, revision: event.revision, ...prev };
 }
 
+/** As `eventToJson`, without the values. */
+export function eventKeysToJson({ prev, ...event }: Event): JsonEvent {
+  const before = prev === undefined ? undefined : { prev: entryToJson(withoutValue(prev)) };
+  if (event.type !== "put") return { ...event, ...before };
+  return { type: "put", ...entryToJson(withoutValue(event)), ...before };
+}
+
+/** An event whose values were left out has empty ones. */
 export function eventFromJson(json: JsonEvent): Event {
-  if (json.type !== "put") return { type: json.type, key: json.key, revision: json.revision };
-  const { value, ...info } = entryFromJson(json);
-  return { type: "put", ...info, value: value ?? new Uint8Array(0) };
+  const prev = json.prev === undefined ? undefined : { prev: withValue(entryFromJson(json.prev)) };
+  if (json.type !== "put")
+    return { type: json.type, key: json.key, revision: json.revision, ...prev };
+  return { type: "put", ...withValue(entryFromJson(json)), ...prev };
 }
 
 export function commitToJson(commit: Commit): JsonCommit {
@@ -303,6 +314,15 @@ export interface JsonStatus {
 }
 
 // --- internal ---
+
+function withoutValue({ value: _, ...info }: Entry): ListedEntry {
+  return info;
+}
+
+function withValue(entry: ListedEntry): Entry {
+  const { value = new Uint8Array(0), ...info } = entry;
+  return { ...info, value };
+}
 
 function rangeOf({ key, prefix, start, end }: JsonRange): Range {
   if (key !== undefined) return { key };

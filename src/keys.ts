@@ -4,7 +4,7 @@
  */
 
 import { KvError } from "./errors.ts";
-import { LIMITS } from "./limits.ts";
+import { LIMITS, WATCH_RANGES_MAX } from "./limits.ts";
 import { encodeUtf8, isWellFormed } from "./text.ts";
 
 /**
@@ -20,6 +20,9 @@ export type Range =
       readonly key?: never;
       readonly prefix?: never;
     };
+
+/** One range, or the keys of several together. */
+export type Ranges = Range | readonly Range[];
 
 /** Bytes of `text` in UTF-8. */
 export function utf8Bytes(text: string): number {
@@ -88,6 +91,30 @@ export function inRange(range: Range, key: string): boolean {
   return range.end === undefined || compareKeys(key, range.end) < 0;
 }
 
+/** Does one of `ranges` hold `key`? */
+export function inRanges(ranges: readonly Range[], key: string): boolean {
+  for (const range of ranges) if (inRange(range, key)) return true;
+  return false;
+}
+
+/**
+ * The same keys in one way of writing: sorted, without what another one holds too. Several ranges
+ * are keys and prefixes only, so no two that are left overlap.
+ */
+export function distinctRanges(ranges: Ranges): readonly Range[] {
+  if (!isSeveral(ranges)) return [ranges];
+  const sorted = ranges.toSorted((a, b) => compareKeys(rangeStart(a), rangeStart(b)));
+  const distinct: Range[] = [];
+  for (const range of sorted) {
+    const last = distinct.at(-1);
+    // In this order a key comes behind every prefix of it; at the same text the prefix has to win.
+    if (last !== undefined && holds(last, range)) continue;
+    if (last?.key !== undefined && holds(range, last)) distinct.pop();
+    distinct.push(range);
+  }
+  return distinct;
+}
+
 /**
  * The smallest text a key of the range can be; a scan begins there and ends at the first key out of
  * it.
@@ -133,6 +160,27 @@ export function folderOf(range: Range, delimiter: string, key: string): string |
   return at < 0 ? undefined : key.slice(0, at + delimiter.length);
 }
 
+/**
+ * Throws as `checkRange`, and unless several ranges are keys and prefixes, at least one and at most
+ * `WATCH_RANGES_MAX`.
+ */
+export function checkRanges(ranges: Ranges): void {
+  if (!isSeveral(ranges)) return checkRange(ranges);
+  if (ranges.length === 0) throw new KvError("invalid_argument", "there is no key and no prefix");
+  if (ranges.length > WATCH_RANGES_MAX) {
+    throw new KvError(
+      "too_large",
+      `${ranges.length} keys and prefixes; at most ${WATCH_RANGES_MAX} are allowed`,
+      { limit: WATCH_RANGES_MAX },
+    );
+  }
+  for (const range of ranges) {
+    checkRange(range);
+    if (range.key !== undefined || range.prefix !== undefined || ranges.length === 1) continue;
+    throw new KvError("invalid_argument", "a range with start or end cannot be one of several");
+  }
+}
+
 /** Throws as `checkKey` and `checkBound` unless every text of the range is valid. */
 export function checkRange(range: Range): void {
   if (range.key !== undefined) checkKey(range.key);
@@ -142,6 +190,16 @@ export function checkRange(range: Range): void {
 }
 
 // --- internal ---
+
+function isSeveral(ranges: Ranges): ranges is readonly Range[] {
+  return Array.isArray(ranges);
+}
+
+/** Does a key or a prefix hold all of another one? */
+function holds(outer: Range, inner: Range): boolean {
+  if (outer.prefix === undefined) return outer.key === inner.key && inner.prefix === undefined;
+  return rangeStart(inner).startsWith(outer.prefix);
+}
 
 /** Puts surrogates (0xD800 to 0xDFFF) above 0xE000 to 0xFFFF, the order of their UTF-8 bytes. */
 function rank(unit: number): number {

@@ -9,12 +9,12 @@
  */
 
 import type { Commit, DeleteEvent, Entry, ListedEntry } from "./entry.ts";
-import type { Range } from "./keys.ts";
+import type { Range, Ranges } from "./keys.ts";
 import type { Limits } from "./limits.ts";
 import type { CommitResult, ListShape, Page, Txn } from "./txn.ts";
 
 export type * from "./entry.ts";
-export type { Range } from "./keys.ts";
+export type { Range, Ranges } from "./keys.ts";
 export type { Limits } from "./limits.ts";
 export type * from "./txn.ts";
 
@@ -75,7 +75,9 @@ export interface CompactResult {
 
 export interface ChangesOptions {
   /** Only events of these keys; all when left out. */
-  readonly range?: Range;
+  readonly range?: Ranges;
+  /** Each event with what was there before. */
+  readonly prev?: boolean;
   readonly signal?: AbortSignal;
 }
 

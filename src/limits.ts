@@ -122,6 +122,17 @@ export const PUBLISHED_CHECK_BYTES = 4 * MIB;
 export const WATCHER_PULLS_MAX = 4;
 /** Bytes of one frame of a watch; a larger commit is sent in several frames. */
 export const FRAME_BYTES_MAX = 256 * KIB;
+/** Keys and prefixes of one watch. */
+export const WATCH_RANGES_MAX = 1_000;
+/**
+ * Bytes of events gathered for a watcher that takes the newest of each key only, before they are
+ * sent.
+ */
+export const LATEST_BYTES_MAX = 1 * MIB;
+/** Milliseconds between two signs of life on a stream of events that has nothing to say. */
+export const STREAM_HEARTBEAT_MS = 15_000;
+/** Streams of watches over HTTP at the same time. */
+export const WATCH_STREAMS_MAX = 20_000;
 /** Milliseconds between two frames of a watch when the store moves and its filter is silent. */
 export const PROGRESS_MS = 10_000;
 /** Blocking reads that wait at the same time. */

@@ -1,6 +1,6 @@
 /** Reads the change stream out of the log: one bounded chunk of whole commits at a time. */
 
-import { inRange } from "../keys.ts";
+import { inRanges } from "../keys.ts";
 import type { Changes, Commit, Event, PutEvent, Range } from "../kv.ts";
 import { CHANGES_SCAN_BYTES } from "../limits.ts";
 import { decodeUtf8 } from "../text.ts";
@@ -20,7 +20,12 @@ import { damage, endsCommit, type ScannedRecord } from "./segment.ts";
  * about 1 MiB of log, and always to the end of a commit.
  * @throws `internal` when a record is damaged.
  */
-export function readChanges(log: Log, from: number, applied: number, range: Range): Changes {
+export function readChanges(
+  log: Log,
+  from: number,
+  applied: number,
+  ranges: readonly Range[],
+): Changes {
   const commits: Commit[] = [];
   let events: Event[] = [];
   let through = from - 1;
@@ -32,7 +37,7 @@ export function readChanges(log: Log, from: number, applied: number, range: Rang
     bytes += recordBytes(header);
     // What is noted between commits is no change.
     if (!isChange(header.kind)) return bytes < CHANGES_SCAN_BYTES;
-    const event = matchingEvent(record, range);
+    const event = matchingEvent(record, ranges);
     if (event !== undefined) events.push(event);
     if (!endsCommit(header)) return true;
     if (events.length > 0) commits.push({ revision: header.revision, events });
@@ -67,9 +72,9 @@ export function entryOf(key: string, { header, bytes, at }: ScannedRecord): Omit
 
 // --- internal ---
 
-function matchingEvent(record: ScannedRecord, range: Range): Event | undefined {
+function matchingEvent(record: ScannedRecord, ranges: readonly Range[]): Event | undefined {
   const key = keyOf(record);
-  if (!inRange(range, key)) return undefined;
+  if (!inRanges(ranges, key)) return undefined;
   const { kind, revision } = record.header;
   if (kind === KIND.put) return { type: "put", ...entryOf(key, record) };
   return { type: kind === KIND.expire ? "expire" : "delete", key, revision };

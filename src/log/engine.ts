@@ -5,7 +5,7 @@
 
 import { randomBytes } from "node:crypto";
 import { KvError } from "../errors.ts";
-import { checkKey, checkRange } from "../keys.ts";
+import { checkKey, checkRange, checkRanges, distinctRanges } from "../keys.ts";
 import type {
   Changes,
   ChangesOptions,
@@ -48,6 +48,7 @@ import { Recent } from "./recent.ts";
 import { recover, type Recovered } from "./recovery.ts";
 import { Slice } from "./slice.ts";
 import { ValueCache } from "./value-cache.ts";
+import { Wakes } from "./wakes.ts";
 
 export interface LogOptions {
   /** The data directory; made when it is not there. */
@@ -115,8 +116,8 @@ export class LogStore implements Store {
   #closed = false;
   #failed = false;
   #closing: Promise<void> | undefined;
-  /** What wakes each stream that waits for a commit or the close. */
-  readonly #waiting = new Set<() => void>();
+  /** Wakes the streams that wait for a commit or the close. */
+  readonly #wakes = new Wakes();
 
   /** Use `openLog`. */
   constructor(options: LogOptions, disk: Disk, lock: Lock, recovered: Recovered) {
@@ -195,18 +196,24 @@ export class LogStore implements Store {
   }
 
   async *changes(from: number, options: ChangesOptions = {}): AsyncGenerator<Changes> {
-    const { range = {}, signal } = options;
-    checkRange(range);
+    const { range = {}, prev = false, signal } = options;
+    checkRanges(range);
+    const ranges = distinctRanges(range);
     let next = from;
     while (true) {
       if (signal?.aborted) return;
       this.#checkOpen();
       checkWatchable(next, this.#revision, this.#oldest);
       if (next > this.#revision) {
-        await this.#next(signal);
+        await this.#wakes.next(signal);
         continue;
       }
-      const chunk = this.#recent.changes(next, range) ?? (await this.#read(next, range));
+      let chunk = this.#recent.changes(next, ranges) ?? (await this.#read(next, ranges));
+      if (prev) {
+        chunk = await this.#reader.withPrevious(chunk);
+        // What was there before may have been forgotten on the way.
+        checkWatchable(next, this.#revision, this.#oldest);
+      }
       next = chunk.through + 1;
       yield chunk;
     }
@@ -233,7 +240,7 @@ export class LogStore implements Store {
   async #close(): Promise<void> {
     this.#expiry.stop();
     await this.#loop.close();
-    this.#wake();
+    this.#wakes.all();
     try {
       if (this.#failed) this.#log.abandon();
       else await this.#log.close();
@@ -259,7 +266,7 @@ export class LogStore implements Store {
       clock: this.#clock,
       fatal: (error) => {
         this.#failed = true;
-        this.#wake();
+        this.#wakes.all();
         options.onFatal?.(error);
       },
     });
@@ -343,7 +350,7 @@ export class LogStore implements Store {
       this.#recent.add(toCommit(revision, events));
       this.#revision = revision;
     }
-    this.#wake();
+    this.#wakes.all();
   }
 
   #applyEvent(event: PendingEvent, revision: number, { position, bytes }: Placed): void {
@@ -360,28 +367,12 @@ export class LogStore implements Store {
    * A chunk out of the log, in a turn of its own: a long way through history leaves room for
    * others.
    */
-  async #read(from: number, range: Range): Promise<Changes> {
+  async #read(from: number, ranges: readonly Range[]): Promise<Changes> {
     const { promise, resolve } = Promise.withResolvers<void>();
     setImmediate(resolve);
     await promise;
     this.#checkOpen();
-    return readChanges(this.#log, from, this.#revision, range);
-  }
-
-  /** Resolves at the next commit, at the close, or when `signal` aborts. */
-  async #next(signal: AbortSignal | undefined): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const wake = (): void => resolve();
-    this.#waiting.add(wake);
-    signal?.addEventListener("abort", wake, { once: true });
-    await promise;
-    this.#waiting.delete(wake);
-    signal?.removeEventListener("abort", wake);
-  }
-
-  /** Lets those who wait for a commit look again. */
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
+    return readChanges(this.#log, from, this.#revision, ranges);
   }
 }
 

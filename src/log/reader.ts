@@ -4,7 +4,16 @@
  */
 
 import { assert } from "../errors.ts";
-import type { HistoryOptions, HistoryResult, ListedEntry, PastEvent } from "../kv.ts";
+import type {
+  Changes,
+  Commit,
+  Entry,
+  Event,
+  HistoryOptions,
+  HistoryResult,
+  ListedEntry,
+  PastEvent,
+} from "../kv.ts";
 import { PAGE_ENTRIES_DEFAULT, type Limits } from "../limits.ts";
 import { entryOf, keyOf } from "./changes.ts";
 import { KIND, recordValue } from "./format.ts";
@@ -98,6 +107,26 @@ export class Reader {
       await slice.pause();
     }
     return { entries, more: false };
+  }
+
+  /**
+   * Changes, each event with what was there before. In slices: each takes a look into the log.
+   * @throws `internal` when a record is damaged.
+   */
+  async withPrevious({ commits, through }: Changes): Promise<Changes> {
+    const slice = new Slice();
+    const whole: Commit[] = [];
+    for (const { revision, events } of commits) {
+      const withPrevious: Event[] = [];
+      for (const event of events) {
+        const newest = this.#index.get(event.key);
+        const prev = this.entry(event.key, newest, revision - 1, false) as Entry | undefined;
+        withPrevious.push(prev === undefined ? event : { ...event, prev });
+        await slice.pause();
+      }
+      whole.push({ revision, events: withPrevious });
+    }
+    return { commits: whole, through };
   }
 
   /** A record of a key from which its records below `before` can be followed back. */

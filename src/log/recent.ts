@@ -1,6 +1,6 @@
 /** The newest commits in memory, up to a number of bytes, for watchers that are caught up. */
 
-import { inRange } from "../keys.ts";
+import { inRanges } from "../keys.ts";
 import type { Changes, Commit, Range } from "../kv.ts";
 import { CHANGES_SCAN_BYTES } from "../limits.ts";
 
@@ -32,14 +32,14 @@ export class Recent {
   }
 
   /** The next chunk of changes at `from` and above, or `undefined` when the log has to be read. */
-  changes(from: number, range: Range): Changes | undefined {
+  changes(from: number, ranges: readonly Range[]): Changes | undefined {
     if (from <= this.#above) return undefined;
     const commits: Commit[] = [];
     let through = from - 1;
     let bytes = 0;
     for (let at = this.#find(from); at < this.#commits.length; at++) {
       const commit = this.#commits[at]!;
-      const matching = restrict(commit, range);
+      const matching = restrict(commit, ranges);
       if (matching !== undefined) commits.push(matching);
       through = commit.revision;
       bytes += bytesOf(commit);
@@ -70,9 +70,9 @@ export class Recent {
   }
 }
 
-/** The part of a commit that a range holds, or `undefined` when there is none. */
-export function restrict(commit: Commit, range: Range): Commit | undefined {
-  const events = commit.events.filter((event) => inRange(range, event.key));
+/** The part of a commit that ranges hold, or `undefined` when there is none. */
+export function restrict(commit: Commit, ranges: readonly Range[]): Commit | undefined {
+  const events = commit.events.filter((event) => inRanges(ranges, event.key));
   if (events.length === 0) return undefined;
   return events.length === commit.events.length ? commit : { revision: commit.revision, events };
 }
