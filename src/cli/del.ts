@@ -133,8 +133,9 @@ async function deleteKeys(
     if (deleted === 0) {
       absent += 1;
       writeErrorLine(`kv del: ${showText(key)} is absent`);
-    } else remark(`deleted ${showText(key)} at revision ${revision}`);
+    }
     if (json) writeOut(jsonLine({ key, deleted, revision }));
+    else if (deleted > 0) remark(`deleted ${showText(key)} at revision ${revision}`);
   }
   return absent === 0 ? 0 : NOT_FOUND;
 }

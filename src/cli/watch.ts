@@ -101,7 +101,7 @@ function parseRange(key: string | undefined, prefix: string | undefined): Range 
 function printer(output: string | undefined): (commit: KvCommit) => string {
   if (output === "frames") {
     return ({ revision, events }) =>
-      jsonLine({ type: "change", revision, events: events.map(eventToJson) });
+      jsonLine({ type: "change", revision, events: events.map((event) => eventToJson(event)) });
   }
   if (output === "json" || (output === undefined && !isTerminal(1))) {
     return ({ events }) => events.map((event) => jsonLine(eventToJson(event))).join("");

@@ -43,6 +43,45 @@ async function only(...names: string[]): Promise<void> {
   expect(await keys()).toEqual(names);
 }
 
+/** Answers the question with what is typed; what stood there, and what is left. */
+async function answered(typed: string, ...flags: string[]) {
+  await only("q/1", "q/2", "r");
+  const session = openTerminal(["del", "--prefix", "q/", ...flags], { url: server.url });
+  await session.until("[y/N] ");
+  session.type(typed);
+  const exitCode = await session.exited;
+  return { exitCode, output: session.output.replaceAll("\r\n", "\n"), left: await keys() };
+}
+
+/** Deletes ten thousand keys a step, without end; tells when a step has come, and fails the fourth. */
+function endless() {
+  let steps = 0;
+  const third = Promise.withResolvers<void>();
+  const status = { store: "s", revision: 1, limits: LIMITS };
+  const listener = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    development: false,
+    async fetch(request) {
+      if (request.method === "GET") return Response.json(status);
+      steps += 1;
+      if (steps === 3) third.resolve();
+      if (steps === 4) {
+        const error = { code: "unavailable", message: "the store is closed" };
+        return Response.json({ error }, { status: 503 });
+      }
+      if (steps === 3) await Bun.sleep(200);
+      const results = [{ op: "deleteRange", deleted: LIMITS.commitEventsMax, more: true }];
+      return Response.json({ succeeded: true, revision: steps, results });
+    },
+  });
+  return {
+    url: listener.url.origin,
+    third: third.promise,
+    [Symbol.asyncDispose]: () => listener.stop(true),
+  };
+}
+
 describe("which keys go", () => {
   const ALL = ["a", "a/", "a/1", "a/2", "a0", "é", "💾"];
 
@@ -114,16 +153,6 @@ describe("which keys go", () => {
 });
 
 describe("the question", () => {
-  /** Answers the question with what is typed; what stood there, and what is left. */
-  async function answered(typed: string, ...flags: string[]) {
-    await only("q/1", "q/2", "r");
-    const session = openTerminal(["del", "--prefix", "q/", ...flags], { url: server.url });
-    await session.until("[y/N] ");
-    session.type(typed);
-    const exitCode = await session.exited;
-    return { exitCode, output: session.output.replaceAll("\r\n", "\n"), left: await keys() };
-  }
-
   test.each(["y\n", "Y\n", "yes\n", " yes \n"])("%j is a yes", async (typed) => {
     const { exitCode, output, left } = await answered(typed);
     expect(exitCode).toBe(0);
@@ -183,35 +212,6 @@ describe("the question", () => {
 });
 
 describe("an end in the middle", () => {
-  /** Deletes ten thousand keys a step, without end; tells when a step has come, and fails the fourth. */
-  function endless() {
-    let steps = 0;
-    const third = Promise.withResolvers<void>();
-    const status = { store: "s", revision: 1, limits: LIMITS };
-    const listener = Bun.serve({
-      port: 0,
-      hostname: "127.0.0.1",
-      development: false,
-      async fetch(request) {
-        if (request.method === "GET") return Response.json(status);
-        steps += 1;
-        if (steps === 3) third.resolve();
-        if (steps === 4) {
-          const error = { code: "unavailable", message: "the store is closed" };
-          return Response.json({ error }, { status: 503 });
-        }
-        if (steps === 3) await Bun.sleep(200);
-        const results = [{ op: "deleteRange", deleted: LIMITS.commitEventsMax, more: true }];
-        return Response.json({ succeeded: true, revision: steps, results });
-      },
-    });
-    return {
-      url: listener.url.origin,
-      third: third.promise,
-      [Symbol.asyncDispose]: () => listener.stop(true),
-    };
-  }
-
   test("by Ctrl-C lets the step in flight end, and says how many are gone", async () => {
     await using server = endless();
     const child = start(["del", "--prefix", "p"], { url: server.url });

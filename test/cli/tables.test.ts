@@ -1,7 +1,7 @@
 /** What people see in tables: aligned columns, times and sizes, rows in one order. */
 
 import { describe, expect, test } from "bun:test";
-import { mergeRows } from "../../src/cli/list-rows.ts";
+import { isFolder, mergeRows, type ListRow } from "../../src/cli/list-rows.ts";
 import {
   previewValue,
   showBytes,
@@ -99,10 +99,12 @@ test("entries and folders are merged in the order of their bytes, both ways", ()
   });
   const folders = ["b/", "d/", "💾/"];
   const names = ["a", "b/", "c", "d/", "\uffee", "💾", "💾/"];
-  const nameOf = (row: object): string =>
-    (row as { key?: string; folder: string }).key ?? (row as { folder: string }).folder;
   expect(mergeRows(entries, folders, false).map(nameOf)).toEqual(names);
   const reversed = mergeRows(entries.toReversed(), folders.toReversed(), true);
   expect(reversed.map(nameOf)).toEqual(names.toReversed());
   expect(mergeRows([], folders, false).map(nameOf)).toEqual(folders);
 });
+
+function nameOf(row: ListRow): string {
+  return isFolder(row) ? row.folder : row.key;
+}

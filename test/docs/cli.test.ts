@@ -42,7 +42,7 @@ test("the transcripts of the clients go as they are written", async () => {
   mkdirSync(directory);
   await using server = await startServerProcess({ directory: join(temporary.path, "data") });
   const all = steps("");
-  expect(all.length).toBeGreaterThan(30);
+  expect(all.length).toBeGreaterThan(60);
   for (const step of all) {
     // What the page shows of a file is the file.
     const file = /^cat (\S+)$/.exec(step.command)?.[1];
@@ -61,9 +61,13 @@ test("the transcript of the server goes as it is written", async () => {
 test("the page has each command with each of its flags", async () => {
   for (const [name, { load }] of Object.entries(COMMANDS)) {
     const section = PAGE.split(/^## /m).find((text) => text.startsWith(`kv ${name}\n`)) ?? "";
-    for (const [flag, { type }] of Object.entries(argumentsOf(await load()))) {
+    for (const [flag, definition] of Object.entries(argumentsOf(await load()))) {
+      const { type } = definition;
       if (type === "positional" || flag === "url" || flag === "timeout") continue;
-      expect(section).toMatch(new RegExp(`--${flag}\\b`));
+      // All commands have the same -o, each with some of its words.
+      const words = type === "enum" ? definition.options!.map((word) => `\\b${word}\``) : [];
+      const line = new RegExp(words.length === 0 ? `--${flag}\\b` : `-o .*${words.join("[^]*")}`);
+      expect(section).toMatch(line);
     }
   }
 });
@@ -76,16 +80,20 @@ test("the page has each exit code with its meaning", () => {
   expect(table).toEqual(Object.entries(EXIT_CODES));
 });
 
-/** Runs a step; Ctrl-C is typed where the page has it, once everything before it stands there. */
+/** What is typed where the page has it: Ctrl-C, and the answer to a question with its newline. */
+const TYPED = /\^C|(?<=\[y\/N\] ).*\n/;
+
+/** Runs a step; what is typed is, once everything before it stands there. */
 async function replay({ command, output, exitCode }: Step, options: RunOptions): Promise<void> {
   const session = openShellOnTerminal(command, {
     ...options,
     environment: { ...options.environment, NO_COLOR: "1" },
   });
-  const before = output.indexOf("^C");
-  if (before !== -1) {
-    await session.until((shown) => matches(normalise(shown), output.slice(0, before)));
-    session.type("\u0003");
+  const typed = TYPED.exec(output);
+  if (typed !== null) {
+    const before = output.slice(0, typed.index);
+    await session.until((shown) => matches(normalise(shown), before));
+    session.type(typed[0] === "^C" ? "\u0003" : typed[0]);
   }
   const code = await session.exited;
   const shown = normalise(session.output);
