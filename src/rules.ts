@@ -130,7 +130,7 @@ export function beyondError(name: string, asked: number, current: number): KvErr
   );
 }
 
-/** The error for a revision that is forgotten; `oldest` is the smallest that `name` could ask for. */
+/** The error for a revision that is forgotten; `oldest` is the smallest that `name` may ask for. */
 export function compactedError(name: string, asked: number, oldest: number): KvError {
   return new KvError(
     "compacted",

@@ -21,6 +21,8 @@ export type Woken = "changed" | "unsure" | "timeout";
  * then calls `next` with the revision of that read can miss none in between. To be disposed of.
  */
 export interface KeyWait extends Disposable {
+  /** Once `next` has said `timeout`: up to here nothing has happened. */
+  readonly through: number;
   /**
    * Resolves with `changed` once the key has changed above `revision`, with `unsure` where it may
    * have: look again. `timeout` comes after either.
@@ -62,7 +64,10 @@ export class KeyWaits {
     if (this.#count >= this.#countMax) throw tooManyError(this.#countMax);
     if (this.#feed === undefined) this.#follow(revision);
     // What the stream told before was told to others; a look from now on cannot be older.
-    const waiter = new Waiter(this.#position, options, () => this.#remove(key, waiter));
+    const waiter = new Waiter(this.#position, options, {
+      position: () => this.#position,
+      remove: () => this.#remove(key, waiter),
+    });
     const waiters = this.#byKey.get(key);
     if (waiters === undefined) this.#byKey.set(key, new Set([waiter]));
     else waiters.add(waiter);
@@ -152,11 +157,18 @@ export class KeyWaits {
 
 // --- internal ---
 
+/** What a waiter asks of those who tell it what happens. */
+interface Teller {
+  readonly position: () => number;
+  readonly remove: () => void;
+}
+
 /**
  * What has happened is kept and not only told, so it does not matter whether anybody listens just
  * then.
  */
 class Waiter implements KeyWait {
+  through = 0;
   /** The newest change that was noted. */
   #changedAt = -1;
   /** Nothing is known of the changes up to here. */
@@ -166,11 +178,11 @@ class Waiter implements KeyWait {
   #wake = (): void => {};
   readonly #timer: Timer;
   readonly #signal: AbortSignal | undefined;
-  readonly #remove: () => void;
+  readonly #teller: Teller;
 
-  constructor(since: number, { timeoutMs, signal }: WaitOptions, remove: () => void) {
+  constructor(since: number, { timeoutMs, signal }: WaitOptions, teller: Teller) {
     this.#since = since;
-    this.#remove = remove;
+    this.#teller = teller;
     this.#timer = setTimeout(() => {
       this.#timedOut = true;
       this.#wake();
@@ -184,7 +196,11 @@ class Waiter implements KeyWait {
       if (this.#failure !== undefined) throw this.#failure.error;
       if (this.#changedAt > revision) return "changed";
       if (this.#since > revision) return "unsure";
-      if (this.#timedOut) return "timeout";
+      if (this.#timedOut) {
+        // Looked up here: more may be told before the caller goes on.
+        this.through = Math.max(revision, this.#teller.position());
+        return "timeout";
+      }
       await new Promise<void>((resolve) => (this.#wake = resolve));
     }
   }
@@ -208,7 +224,7 @@ class Waiter implements KeyWait {
   [Symbol.dispose](): void {
     clearTimeout(this.#timer);
     this.#signal?.removeEventListener("abort", this.#aborted);
-    this.#remove();
+    this.#teller.remove();
   }
 
   readonly #aborted = (): void => this.failed(givenUpError());

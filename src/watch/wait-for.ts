@@ -10,7 +10,7 @@ import type { KeyWaits, WaitOptions } from "./key-waits.ts";
 export interface WaitResult extends GetResult {
   /**
    * The key has changed above the revision: to `entry`, or it was deleted when there is none. If
-   * not, the time is over, and `entry` is what was there all along.
+   * not, the time is over, and `entry` is what was there all along, up to `revision`.
    */
   readonly changed: boolean;
 }
@@ -36,7 +36,7 @@ export async function waitFor(
   using wait = waits.begin(key, seen.revision, options);
   while (true) {
     const woken = await wait.next(seen.revision);
-    if (woken === "timeout") return seen;
+    if (woken === "timeout") return { ...seen, revision: wait.through };
     // What was noted counts, also when its history is forgotten before anybody can look.
     if (woken === "changed") return { ...(await store.get(key, readOptions)), changed: true };
     seen = await look(store, key, above, readOptions);

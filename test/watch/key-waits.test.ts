@@ -99,6 +99,25 @@ describe("a wait", () => {
     expect(await wait.next(1)).toBe("timeout");
   });
 
+  test("that ends at its timeout claims nothing that came after it", async () => {
+    const ends = new Set<string>();
+    // The change comes in every one of the steps around the answer.
+    for (let steps = 0; steps < 20; steps++) {
+      const { store, waits, gates } = rig();
+      using wait = waits.begin("a", 0, { timeoutMs: 1 });
+      gates[0]!.close();
+      await write(store, put("a"));
+      await Bun.sleep(3);
+      gates[0]!.open();
+      for (let step = 0; step < steps; step++) await Promise.resolve();
+      const woken = await wait.next(0);
+      ends.add(woken);
+      if (woken === "timeout")
+        expect({ steps, through: wait.through }).toEqual({ steps, through: 0 });
+    }
+    expect([...ends].toSorted()).toEqual(["changed", "timeout"]);
+  });
+
   test("ends when its signal aborts, also before and between two calls", async () => {
     const { waits, streams } = rig();
     const during = new AbortController();
