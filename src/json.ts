@@ -8,7 +8,7 @@
 
 import { fromBase64, toBase64 } from "./base64.ts";
 import { KvError, isErrorCode, type ErrorDetails } from "./errors.ts";
-import { checkRange, isEverything, type Range } from "./keys.ts";
+import { checkRange, checkRanges, isEverything, type Range, type Ranges } from "./keys.ts";
 import type { Commit, Entry, Event, HistoryResult, ListedEntry, Page } from "./kv.ts";
 import type { Limits } from "./limits.ts";
 import { decodeUtf8, encodeUtf8 } from "./text.ts";
@@ -268,6 +268,29 @@ export function rangeFromJson({ key, prefix, start, end }: JsonRange): Range {
   return range;
 }
 
+/**
+ * The keys and prefixes of a watch together, or its one range.
+ * @throws `invalid_argument`, `too_large` as `rangeFromJson` and `checkRanges`.
+ */
+export function rangesFromJson(json: {
+  key?: string | readonly string[];
+  prefix?: string | readonly string[];
+  start?: string;
+  end?: string;
+}): Ranges {
+  const keys = listed(json.key).map((key): Range => ({ key }));
+  const prefixes = listed(json.prefix).map((prefix): Range => ({ prefix }));
+  const { start, end } = json;
+  const isSeveral = keys.length + prefixes.length > 1;
+  if (!isSeveral) return rangeFromJson({ ...keys[0], ...prefixes[0], start, end } as JsonRange);
+  if (start !== undefined || end !== undefined) {
+    throw new KvError("invalid_argument", '"start" and "end" do not go with keys and prefixes');
+  }
+  const ranges = [...keys, ...prefixes];
+  checkRanges(ranges);
+  return ranges;
+}
+
 /** As `rangeFromJson`, of keys to delete: all of them only with `all`. */
 export function deletedRangeFromJson(json: JsonRange & { all?: boolean }): Range {
   const range = rangeFromJson(json);
@@ -314,6 +337,11 @@ export interface JsonStatus {
 }
 
 // --- internal ---
+
+function listed(texts: string | readonly string[] | undefined): readonly string[] {
+  if (texts === undefined) return [];
+  return typeof texts === "string" ? [texts] : texts;
+}
 
 function withoutValue({ value: _, ...info }: Entry): ListedEntry {
   return info;

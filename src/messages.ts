@@ -17,8 +17,8 @@ import type {
   JsonTxn,
   JsonValue,
 } from "./json.ts";
-import { SOCKET_ID_CHARS_MAX } from "./limits.ts";
-import type { ObjectSchema, Schema, UnionSchema } from "./schema.ts";
+import { SOCKET_ID_CHARS_MAX, WATCH_RANGES_MAX } from "./limits.ts";
+import type { ObjectSchema, Schema, StringSchema, UnionSchema } from "./schema.ts";
 import { schemas } from "./schemas.ts";
 
 export type RequestId = number | string;
@@ -46,12 +46,43 @@ export type SocketRequest = { id: RequestId } & (
   | { op: "history"; key: string; limit?: number; before?: number; keys?: boolean }
   | ({ op: "txn" } & JsonTxn)
   | { op: "compact"; revision: number }
-  | ({ op: "watch"; from?: number } & JsonRange)
+  | ({ op: "watch" } & JsonWatch)
   | { op: "unwatch"; watch: number }
 );
 
 /** Why a running watch ended. */
 export type EndReason = "shutdown" | "compacted" | "too_slow" | "unauthorized";
+
+/** What is watched, and how. Several keys and prefixes together, or one range. */
+export interface JsonWatch {
+  key?: string | string[];
+  prefix?: string | string[];
+  start?: string;
+  end?: string;
+  /** The first revision wanted; from now on when left out. */
+  from?: number;
+  /** First what is there, then what comes; also where the history from `from` on is gone. */
+  initial?: boolean;
+  /** Each event with what was there before. */
+  prev?: boolean;
+  /** Leave the values out. */
+  keys?: boolean;
+  /** A reader that is behind gets only the newest event of each key. */
+  latest?: boolean;
+}
+
+/**
+ * What a watch sends. `created` comes first and once; with `initial`, `state` frames and one `sync`
+ * follow, behind a `reset` where the history that was asked for is gone. A commit whose events pass
+ * the size of a frame is several `change` frames, all but the last with `more`. `skipped` counts
+ * events that `latest` left out.
+ */
+export type WatchFrame =
+  | { type: "created" | "reset" | "sync"; revision: number; store: string }
+  | { type: "state"; entries: JsonEntry[] }
+  | { type: "change"; revision: number; events: JsonEvent[]; more?: true; skipped?: number }
+  | { type: "progress"; revision: number }
+  | { type: "end"; reason: EndReason };
 
 /** What the server sends: one answer for each request, and the frames of watches. */
 export type SocketAnswer =
@@ -59,10 +90,8 @@ export type SocketAnswer =
   | ({ id: RequestId | null; type: "error" } & JsonError)
   | { id: RequestId; type: "created"; watch: number; revision: number; store: string };
 
-export type SocketFrame =
-  | { watch: number; type: "change"; revision: number; events: JsonEvent[]; more?: true }
-  | { watch: number; type: "progress"; revision: number }
-  | { watch: number; type: "end"; reason: EndReason };
+/** `created` is the answer to the request, and no frame. */
+export type SocketFrame = { watch: number } & Exclude<WatchFrame, { type: "created" }>;
 
 export type SocketMessage = SocketAnswer | SocketFrame;
 
@@ -88,6 +117,26 @@ const id: Schema = {
 
 const { key, revision, numbers, ttls, valueProperties, listProperties } = schemas;
 const { key: _, ...boundProperties } = schemas.rangeProperties;
+
+/** A key or prefix, or a list of them. */
+function several(one: StringSchema): Schema {
+  return { anyOf: [one, { type: "array", items: one, minItems: 1, maxItems: WATCH_RANGES_MAX }] };
+}
+
+const watchProperties = {
+  ...schemas.rangeProperties,
+  key: several(key),
+  prefix: several(schemas.rangeProperties.prefix),
+  from: {
+    type: "integer",
+    minimum: 1,
+    description: "The first revision wanted; from now on without.",
+  },
+  initial: { type: "boolean", description: "First what is there." },
+  prev: { type: "boolean", description: "Each event with what was there before." },
+  keys: { type: "boolean", description: "Leave the values out." },
+  latest: { type: "boolean", description: "Only the newest event of each key to who is behind." },
+} as const satisfies Record<string, Schema>;
 
 const conditions = {
   ifRevision: { ...numbers, description: "Only if the key's revision is one of these; 0: absent." },
@@ -142,14 +191,7 @@ export const socketRequestSchema: UnionSchema = {
     ),
     request("txn", schemas.txn.properties),
     request("compact", { revision }, ["revision"]),
-    request("watch", {
-      ...schemas.rangeProperties,
-      from: {
-        type: "integer",
-        minimum: 1,
-        description: "The first revision wanted; from now on without.",
-      },
-    }),
+    request("watch", watchProperties),
     request("unwatch", { watch: { type: "integer", minimum: 1 } }, ["watch"]),
   ],
 };

@@ -18,6 +18,7 @@ export const PATHS = {
   txn: "/v1/txn",
   history: "/v1/history",
   compact: "/v1/compact",
+  watch: "/v1/watch",
   status: "/v1/status",
   openapi: "/v1/openapi.json",
   socket: "/v1/ws",
@@ -38,6 +39,8 @@ export const HEADERS = {
 
 export const TEXT_TYPE = "text/plain; charset=utf-8";
 export const BYTES_TYPE = "application/octet-stream";
+/** Server-sent events. */
+export const SSE_TYPE = "text/event-stream";
 /** One JSON object a line. */
 export const NDJSON_TYPE = "application/x-ndjson";
 
