@@ -5,6 +5,7 @@
  * Writes are handed to the store one behind the other without waiting, and the store keeps their
  * order; reads may overlap each other. A read behind unanswered writes waits for them, and a write
  * behind unanswered reads too, so that neither shows what the other's place in the order forbids.
+ * Compaction waits for all before it, and all behind it for the compaction.
  */
 
 import { KvError } from "../errors.ts";
