@@ -4,8 +4,8 @@
  */
 
 import { assert, KvError } from "../errors.ts";
-import { rangeFromJson } from "../json.ts";
-import type { MaybePromise, Store } from "../kv.ts";
+import { rangeFromJson, type JsonRange } from "../json.ts";
+import type { MaybePromise, Range, Store } from "../kv.ts";
 import { SOCKET_ID_CHARS_MAX } from "../limits.ts";
 import {
   socketRequestSchema,
@@ -110,7 +110,7 @@ function readableId(json: unknown): RequestId | null {
 
 async function watch(context: RequestContext, request: Request<"watch">): Promise<undefined> {
   const { id, from } = request;
-  const range = rangeFromJson(request);
+  const range = watchedRange(request);
   let announced = false;
   await context.session.watch({
     range,
@@ -121,6 +121,21 @@ async function watch(context: RequestContext, request: Request<"watch">): Promis
     },
   });
   assert(announced, "a watch is answered when it comes to be");
+}
+
+/** @throws `unsupported` for what the hub does not serve, so that nothing is passed over. */
+function watchedRange(request: Request<"watch">): Range {
+  const { key, prefix, start, end, ...others } = request;
+  const { initial = false, prev = false, keys = false, latest = false } = others;
+  const options = Object.entries({ initial, prev, keys, latest });
+  const option = options.find(([, isAsked]) => isAsked);
+  if (option !== undefined) throw unsupported(`"${option[0]}"`);
+  if (Array.isArray(key) || Array.isArray(prefix)) throw unsupported("a list of keys or prefixes");
+  return rangeFromJson({ key, prefix, start, end } as JsonRange);
+}
+
+function unsupported(what: string): KvError {
+  return new KvError("unsupported", `a watch takes one range, and not ${what}`);
 }
 
 function unwatch(session: WatchSession, { watch }: Request<"unwatch">): SocketResults["unwatch"] {

@@ -30,7 +30,8 @@ export class WatchChecker {
     if (this.ended !== undefined) throw new Error(`a frame after the end: ${shown(frame)}`);
     if (frame.type === "end") this.ended = frame.reason;
     else if (frame.type === "progress") this.#progress(frame.revision);
-    else this.#change(frame);
+    else if (frame.type === "change") this.#change(frame);
+    else throw new Error(`a frame that no watch asked for: ${shown(frame)}`);
   }
 
   /** The whole commits that came must be exactly those of `log` above `created`, up to `through`. */

@@ -35,12 +35,13 @@ const WRONG = {
   boolean: [null, 0, "true", {}, []],
   numbers: [null, "1", 1.5, -1, true, {}, [], ["1"], [1, -1], [null], [[1]]],
   list: [null, "k", 1, {}, [null], ["k"], [[]]],
+  texts: [null, 1, true, {}, [], [1], [null], [["k"]]],
 };
 
 const KINDS: Readonly<Record<string, keyof typeof WRONG>> = {
   ...named("text", "key prefix start end value base64 contentType ttl by cursor delimiter"),
   ...named("integer", "revision limit before from watch"),
-  ...named("boolean", "keys reverse count all ifAbsent ifPresent not"),
+  ...named("boolean", "keys reverse count all ifAbsent ifPresent not initial prev latest"),
   ...named("numbers", "ifRevision ifNotRevision version"),
   ...named("list", "checks then else"),
 };
@@ -228,6 +229,14 @@ describe("what has the right type and is still wrong", () => {
     }
   });
 
+  test("a watch of what no watch takes", async () => {
+    for (const field of ["initial", "prev", "keys", "latest"]) {
+      expect(await refused({ op: "watch", [field]: true }, "unsupported")).toContain(field);
+    }
+    await refused({ op: "watch", key: ["a", "b"] }, "unsupported");
+    await refused({ op: "watch", prefix: ["a"] }, "unsupported");
+  });
+
   test("a number", async () => {
     const most = LIMITS.pageEntriesMax + 1;
     for (const op of ["list", "history", "deleteRange"]) {
@@ -277,5 +286,9 @@ function opOf({ properties }: ObjectSchema): string {
 
 function fieldsOf({ properties }: ObjectSchema): [field: string, kind: keyof typeof WRONG][] {
   const fields = Object.keys(properties).filter((field) => field !== "id" && field !== "op");
-  return fields.map((field) => [field, KINDS[field]!]);
+  return fields.map((field) => {
+    // A watch takes lists of them.
+    const isTexts = "anyOf" in properties[field]! && KINDS[field] === "text";
+    return [field, isTexts ? "texts" : KINDS[field]!];
+  });
 }
