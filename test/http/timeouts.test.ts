@@ -5,77 +5,50 @@
  */
 
 import { describe, expect, test } from "bun:test";
-import { makeGuard } from "../../src/http/guard.ts";
-import { makeHandler, type Handler } from "../../src/http/handler.ts";
-import type { HttpServer } from "../../src/http/route.ts";
 import { KvError } from "../../src/errors.ts";
 import {
   BODY_PIECE_BYTES_MAX,
   CONNECTION_IDLE_SECONDS,
   STREAM_IDLE_SECONDS,
 } from "../../src/limits.ts";
-import { KeyWaits } from "../../src/watch/key-waits.ts";
-import { openFaulty, type FaultyStore } from "../support/faulty-store.ts";
+import { openHandlerBench } from "../support/handler-bench.ts";
+import { rawRequest, untilClosed } from "../support/raw-http.ts";
+import { put, write } from "../support/stores.ts";
 import { startTestServer } from "../support/test-server.ts";
 
-interface Bench {
-  readonly store: FaultyStore;
-  readonly handler: Handler;
-  readonly server: HttpServer;
-  /** Seconds, as they were set; 0 = none. */
-  readonly limits: number[];
-}
-
-function bench(): Bench {
-  const store = openFaulty();
-  const limits: number[] = [];
-  const server = { timeout: (_: Request, seconds: number) => limits.push(seconds) };
-  const context = {
-    store,
-    version: "1.2.3",
-    startedAt: 0,
-    idleSeconds: CONNECTION_IDLE_SECONDS,
-    streamIdleSeconds: STREAM_IDLE_SECONDS,
-    bodies: { bytes: 0 },
-    streams: { count: 0 },
-    waits: new KeyWaits(store),
-    watchers: () => 0,
-    upgrade: () => undefined,
-    stopping: () => false,
-    onError: () => undefined,
-  };
-  const handler = makeHandler({ context, guard: makeGuard([], []) });
-  return { store, handler, server: server as unknown as HttpServer, limits };
-}
+const NDJSON = "Accept: application/x-ndjson";
 
 const WRITES: readonly [name: string, path: string, init: RequestInit][] = [
   ["a put", "/v1/kv/a", { method: "PUT", body: "x", headers: { "Content-Length": "1" } }],
   ["a delete", "/v1/kv/a", { method: "DELETE" }],
+  ["an increment", "/v1/incr/a", { method: "POST" }],
+  ["a touch", "/v1/touch/a", { method: "POST", headers: { "KV-TTL": "1h" } }],
+  ["the deletion of a range", "/v1/kv?prefix=a", { method: "DELETE" }],
+  ["a compaction", "/v1/compact?revision=0", { method: "POST" }],
   ["a transaction", "/v1/txn", { method: "POST", body: "{}", headers: { "Content-Length": "2" } }],
 ];
 
 test.each(WRITES)("%s has no limit while it waits for the store", async (_, path, init) => {
-  const { store, handler, server, limits } = bench();
+  const { store, answer, limits } = openHandlerBench();
   const gate = Promise.withResolvers<void>();
   store.gate = gate.promise;
-  const answer = handler(new Request(`http://localhost${path}`, init), server);
+  const answered = answer(path, init);
   while (limits.length === 0) await Bun.sleep(0);
   expect(limits).toEqual([0]);
   gate.resolve();
-  await answer;
+  await answered;
   expect(limits).toEqual([0, CONNECTION_IDLE_SECONDS]);
 });
 
 test.each(WRITES)("%s that fails has the usual limit again", async (_, path, init) => {
-  const { store, handler, server, limits } = bench();
+  const { store, answer, limits } = openHandlerBench();
   store.fault = new KvError("storage_full", "the disk is full");
-  const answer = await handler(new Request(`http://localhost${path}`, init), server);
-  expect(answer?.status).toBe(507);
+  expect((await answer(path, init))?.status).toBe(507);
   expect(limits).toEqual([0, CONNECTION_IDLE_SECONDS]);
 });
 
 test("each piece of a large body starts the count anew", async () => {
-  const { handler, server, limits } = bench();
+  const { answer, limits } = openHandlerBench();
   const pieces = [1, 2, 3].map(() => new Uint8Array(BODY_PIECE_BYTES_MAX));
   const body = new ReadableStream<Uint8Array>({
     pull(controller) {
@@ -84,17 +57,32 @@ test("each piece of a large body starts the count anew", async () => {
       else controller.enqueue(piece);
     },
   });
-  const request = new Request("http://localhost/v1/kv/a", { method: "PUT", body });
-  expect((await handler(request, server))?.status).toBe(201);
+  expect((await answer("/v1/kv/a", { method: "PUT", body }))?.status).toBe(201);
   const idle = CONNECTION_IDLE_SECONDS;
   expect(limits).toEqual([idle, idle, idle, 0, idle]);
 });
 
 test("a read has the usual limit throughout", async () => {
-  const { handler, server, limits } = bench();
-  await handler(new Request("http://localhost/v1/kv/a"), server);
-  await handler(new Request("http://localhost/v1/kv"), server);
+  const { answer, limits } = openHandlerBench();
+  await answer("/v1/kv/a");
+  await answer("/v1/kv");
+  await answer("/v1/history/a");
   expect(limits).toEqual([]);
+});
+
+test("a blocking read has no limit while it waits", async () => {
+  const { answer, limits } = openHandlerBench();
+  expect((await answer("/v1/kv/a?wait=0&timeout=1ms"))?.status).toBe(304);
+  expect(limits).toEqual([0, CONNECTION_IDLE_SECONDS]);
+});
+
+test("a stream begins a count of its own with each piece that is asked for", async () => {
+  const { store, answer, limits } = openHandlerBench();
+  await write(store, ...["1", "2", "3"].map((key) => put(key, "x".repeat(200_000))));
+  const response = await answer("/v1/kv", { headers: { Accept: "application/x-ndjson" } });
+  expect(limits).toEqual([]);
+  await response!.text();
+  expect(limits).toEqual([1, 2, 3, 4].map(() => STREAM_IDLE_SECONDS));
 });
 
 const HEAD = "PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length:";
@@ -107,34 +95,34 @@ const SILENCES: readonly [name: string, sent: string, answers: RegExp][] = [
   ["after a write", `${HEAD} 4\r\n\r\nhalf`, /^HTTP\/1\.1 201 /],
 ];
 
-describe.concurrent("a connection that is silent is cut", () => {
+describe.concurrent("a connection", () => {
+  test("that waits for a change is not cut", async () => {
+    await using server = await startTestServer({ idleSeconds: 1 });
+    const { revision } = await write(server.store, put("key"));
+    // The platform looks every four seconds.
+    const target = `/v1/kv/key?wait=${revision}&timeout=5s`;
+    expect((await server.raw(rawRequest("GET", target)))?.status).toBe(304);
+  }, 15_000);
+
+  test("of which nothing of a stream is taken is cut", async () => {
+    await using server = await startTestServer({ streamIdleSeconds: 1 });
+    const values = Array.from({ length: 30 }, (_, at) => put(`k${at}`, "x".repeat(800_000)));
+    await write(server.store, ...values);
+    // What the system keeps for the connection is less than the 24 MB.
+    const request = rawRequest("GET", "/v1/kv", [NDJSON]);
+    const received = await untilClosed(server.port, request, Bun.sleep(5_000));
+    expect(received.startsWith("HTTP/1.1 200 OK\r\n")).toBe(true);
+    expect(received.endsWith("\r\n0\r\n\r\n")).toBe(false);
+  }, 15_000);
+
   test.each(SILENCES)(
-    "%s",
+    "that is silent %s is cut",
     async (name, sent, answers) => {
       await using server = await startTestServer({ idleSeconds: 1 });
-      expect(await untilCut(server.port, sent)).toMatch(answers);
+      expect(await untilClosed(server.port, sent)).toMatch(answers);
       const { entry } = await server.store.get("a");
       expect(entry !== undefined).toBe(name === "after a write");
     },
     15_000,
   );
 });
-
-// --- internal ---
-
-/** Sends on a connection and waits for the server to close it; resolves with what came. */
-async function untilCut(port: number, sent: string): Promise<string> {
-  const cut = Promise.withResolvers<void>();
-  let received = "";
-  await Bun.connect({
-    hostname: "127.0.0.1",
-    port,
-    socket: {
-      open: (socket) => void socket.write(sent),
-      data: (_, data) => void (received += data.toString()),
-      close: () => cut.resolve(),
-    },
-  });
-  await cut.promise;
-  return received;
-}

@@ -77,7 +77,8 @@ test("every kind of check decides, and with not the other way round", async () =
     { key: "missing", value: "", not: true },
   ];
   expect(await run({ checks: holding })).toMatchObject({ succeeded: true });
-  const opposite = holding.map((check) => ({ ...check, not: !("not" in check) }));
+  const opposite: unknown[] = [];
+  for (const check of holding) opposite.push({ ...check, not: !("not" in check) });
   const failed = opposite.map((_, at) => at);
   expect(await run({ checks: opposite })).toMatchObject({ succeeded: false, failed });
 });

@@ -40,6 +40,31 @@ export function sendRaw(port: number, ...parts: Sendable[]): Promise<RawAnswer |
 
 type Sendable = string | Uint8Array;
 
+/**
+ * Sends a request and resolves with all that has come once the connection is closed, one character a
+ * byte. Takes nothing before `ready`.
+ */
+export function untilClosed(
+  port: number,
+  request: string,
+  ready: Promise<unknown> = Promise.resolve(),
+): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let received = "";
+  const socket = connect(port, "127.0.0.1", () => {
+    socket.write(request, "latin1");
+    void ready.then(() => {
+      socket.on("data", (text: string) => void (received += text));
+      socket.resume();
+    });
+  });
+  socket.setEncoding("latin1");
+  socket.pause();
+  socket.on("error", () => {});
+  socket.on("close", () => resolve(received));
+  return promise;
+}
+
 /** A request without a body that ends the connection; `target` is sent as it is. */
 export function rawRequest(
   method: string,
