@@ -2,6 +2,7 @@
 
 import { describe, test } from "bun:test";
 import { openLog, type LogOptions } from "../../src/log/engine.ts";
+import { FakeTime } from "../support/fake-time.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn } from "../support/logs.ts";
 import { rounds } from "../support/rounds.ts";
@@ -46,15 +47,21 @@ async function openInDirectory(): Promise<Opened> {
   };
 }
 
-/** On a fake disk, where every few commits begin a segment and a reopening is a crash every other time. */
+/**
+ * On a fake disk and by a fake clock, where every few commits begin a segment and a reopening is a
+ * crash every other time.
+ */
 function openSmall(more: Partial<LogOptions>): () => Promise<Opened> {
   return async () => {
     let disk = new FakeDisk();
-    const options = { segmentBytesMax: 2_000, ...more };
+    const time = new FakeTime();
+    const { clock, timer } = time;
+    const options = { segmentBytesMax: 2_000, clock, timer, ...more };
     let store = await openOn(disk, options);
     let openings = 0;
     return {
       store,
+      time,
       close: () => store.close(),
       async reopen() {
         if (++openings % 2 === 0) await store.close();

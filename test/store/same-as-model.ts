@@ -1,14 +1,23 @@
 /**
- * A store and the model are given the same random transactions, with reopenings in between, and must show
- * the same: every answer, the state at every revision, and the change stream. Revisions are compared by
- * the commit they name, so a store may begin anywhere and leave gaps.
+ * A store and the model are given the same random history, with reopenings in between, and must show
+ * the same: every answer, every event, the state and the histories at every revision. Revisions are
+ * compared by the commit they name, so a store may begin anywhere and leave gaps.
  */
 
 import { expect } from "bun:test";
 import * as fc from "fast-check";
-import type { Check, CommitResult, Operation, Range, Store, Txn } from "../../src/kv.ts";
+import { KvError } from "../../src/errors.ts";
+import type { Check, CommitResult, ListResult, Operation, Store, Txn } from "../../src/kv.ts";
 import { openModel, type ModelStore } from "../support/model-store.ts";
-import { bytes, changesBetween, listAll, named, shown, shownCommits } from "../support/stores.ts";
+import {
+  changesBetween,
+  listPages,
+  named,
+  plainResult,
+  shown,
+  shownCommits,
+} from "../support/stores.ts";
+import { STEP_KEYS, step, type CheckPlan, type Step, type TxnPlan } from "./random-steps.ts";
 import type { Open, Opened } from "./subject.ts";
 
 /**
@@ -20,8 +29,12 @@ export async function sameAsModel(open: Open, runs: number, inOrder = true): Pro
   const seed = process.env["KV_TEST_SEED"];
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60, size: "max" }), async (steps) => {
-      const pair = new Pair(openModel(), await open(), inOrder);
+      const opened = await open();
+      const { time } = opened;
+      const model = openModel(time === undefined ? {} : { clock: time.clock });
+      const pair = new Pair(model, opened, inOrder);
       try {
+        await pair.begin();
         for (const one of steps) await pair.take(one);
         await pair.compare();
         await pair.reopen();
@@ -39,113 +52,25 @@ export async function sameAsModel(open: Open, runs: number, inOrder = true): Pro
 /** A revision that no run gets to. */
 const NEVER = 2 ** 50;
 
-/** A check whose revision is the `back`-th newest commit's, or 0 (`"absent"`), or the key's own. */
-interface CheckPlan {
-  readonly key: string;
-  readonly wanted: readonly (number | "absent" | "own")[];
-  readonly not: boolean;
-}
+/** By how much times to live are longer where the clock is the real one: nothing expires. */
+const LONGER = 1_000_000;
 
-interface TxnPlan {
-  readonly checks: readonly CheckPlan[];
-  readonly then: readonly Operation[];
-  readonly else?: readonly Operation[] | undefined;
-}
-
-type Step =
-  | { readonly kind: "commits"; readonly txns: readonly TxnPlan[] }
-  | { readonly kind: "list"; readonly range: Range; readonly limit: number; readonly back: number }
-  | { readonly kind: "changes"; readonly range: Range; readonly back: number }
-  | { readonly kind: "reopen" };
-
-const key = fc.constantFrom("a", "a/b", "a\u0000", "b", "é", "\uFFFF", "\u{1F600}", "__proto__");
-
-const value = fc.oneof(
-  { weight: 5, arbitrary: fc.string({ unit: "grapheme", maxLength: 8 }).map(bytes) },
-  { weight: 2, arbitrary: fc.uint8Array({ maxLength: 40 }) },
-  { weight: 1, arbitrary: fc.integer({ min: 0, max: 20_000 }).map(pattern) },
-);
-
-const operation: fc.Arbitrary<Operation> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      op: fc.constant("put" as const),
-      key,
-      value,
-      contentType: fc.constantFrom("text/plain", "a", "x/y; z=1"),
-    }),
-  },
-  { weight: 3, arbitrary: fc.record({ op: fc.constant("delete" as const), key }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ op: fc.constant("get" as const), key, keys: fc.boolean() }),
-  },
-);
-
-const check: fc.Arbitrary<CheckPlan> = fc.record({
-  key,
-  wanted: fc.array(
-    fc.oneof(
-      fc.constantFrom("own" as const, "own" as const, "absent" as const),
-      fc.nat({ max: 8 }),
-    ),
-    { minLength: 1, maxLength: 3 },
-  ),
-  not: fc.boolean(),
-});
-
-const txn: fc.Arbitrary<TxnPlan> = fc.record({
-  checks: fc.array(check, { maxLength: 2 }),
-  then: fc.array(operation, { maxLength: 6 }),
-  else: fc.option(fc.array(operation, { maxLength: 3 }), { nil: undefined }),
-});
-
-const range: fc.Arbitrary<Range> = fc.oneof(
-  fc.constant({}),
-  fc.record({ key }),
-  fc.record({ prefix: key }),
-  fc.record({ start: key, end: key }),
-);
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 12,
-    arbitrary: fc.record({
-      kind: fc.constant("commits" as const),
-      txns: fc.array(txn, { minLength: 1, maxLength: 4 }),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant("list" as const),
-      range,
-      limit: fc.integer({ min: 1, max: 5 }),
-      back: fc.nat({ max: 8 }),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant("changes" as const),
-      range,
-      back: fc.nat({ max: 8 }),
-    }),
-  },
-  { weight: 1, arbitrary: fc.constant({ kind: "reopen" as const }) },
-);
+/** What one of the two does, on itself and with its own revisions. */
+type Act = (store: Store, revisions: readonly number[]) => Promise<unknown>;
 
 /** A model, a store, and which revision of the one is which of the other. */
 class Pair {
   readonly #model: ModelStore;
   readonly #opened: Opened;
+  readonly #inOrder: boolean;
   #store: Store;
   /** Revisions of commits, oldest first: what both began with, then one of each. */
   readonly #ofModel: number[] = [];
   readonly #ofStore: number[] = [];
-
-  readonly #inOrder: boolean;
+  /** The place of the oldest revision that can be read. */
+  #oldest = 0;
+  /** Has everything expired that is due? Then both are at the same revision. */
+  #settled = true;
 
   constructor(model: ModelStore, opened: Opened, inOrder: boolean) {
     this.#inOrder = inOrder;
@@ -154,38 +79,47 @@ class Pair {
     this.#store = opened.store;
   }
 
+  async begin(): Promise<void> {
+    this.#ofModel.push(this.#model.status().revision);
+    this.#ofStore.push((await this.#store.status()).revision);
+  }
+
   async take(step: Step): Promise<void> {
-    if (this.#ofModel.length === 0) await this.#begin();
-    if (step.kind === "reopen") return this.reopen();
-    if (step.kind === "commits") return this.#commit(step.txns);
-    const at = Math.max(0, this.#ofModel.length - 1 - step.back);
-    if (step.kind === "changes") return this.#changes(step.range, at);
-    const options = (revision: number) => ({ revision, limit: step.limit });
-    const ours = await listAll(this.#store, step.range, options(this.#ofStore[at]!));
-    const right = await listAll(this.#model, step.range, options(this.#ofModel[at]!));
-    expect(named(ours.map(shown), this.#ofStore)).toEqual(named(right.map(shown), this.#ofModel));
+    // Nobody looks: what fell due is met by the next step, whatever that is.
+    if (step.kind === "advance") return this.#advance(step.ms, step.fire);
+    if (step.kind === "reopen") await this.reopen();
+    else if (step.kind === "commits") await this.#commit(step.txns);
+    else if (step.kind === "compact") await this.#compact(step.back);
+    else await this.#same(this.#reading(step));
+    await this.#settle();
   }
 
   async reopen(): Promise<void> {
+    await this.#settle();
     const before = await this.#store.status();
     if (this.#opened.reopen !== undefined) this.#store = await this.#opened.reopen();
     const after = await this.#store.status();
-    expect([after.store, after.revision]).toEqual([before.store, before.revision]);
+    expect([after.store, after.revision, after.oldest]).toEqual([
+      before.store,
+      before.revision,
+      before.oldest,
+    ]);
   }
 
-  /** The state at every revision, and the whole change stream. */
+  /** The state at every revision that can be read, all histories, and the whole change stream. */
   async compare(): Promise<void> {
-    if (this.#ofModel.length === 0) await this.#begin();
-    for (const at of this.#ofModel.keys()) {
-      const ours = await listAll(this.#store, {}, { revision: this.#ofStore[at]! });
-      const right = await listAll(this.#model, {}, { revision: this.#ofModel[at]! });
-      expect(named(ours.map(shown), this.#ofStore)).toEqual(named(right.map(shown), this.#ofModel));
+    await this.#settle();
+    for (let at = this.#oldest; at < this.#ofModel.length; at++) {
+      await this.#same((store, revisions) => list(store, {}, {}, revisions[at]!));
     }
-    await this.#changes({}, 0);
+    for (const key of STEP_KEYS) await this.#same((store) => history(store, key, {}));
+    await this.#same((store, revisions) => changes(store, {}, revisions, this.#oldest));
     const [ours, right] = [await this.#store.status(), this.#model.status()];
     expect(ours.keys).toBe(right.keys);
-    expect(this.#ofStore.at(-1)).toBe(ours.revision);
-    expect(this.#ofModel.at(-1)).toBe(right.revision);
+    expect([ours.oldest, ours.revision]).toEqual([
+      this.#ofStore[this.#oldest]!,
+      this.#ofStore.at(-1)!,
+    ]);
   }
 
   async close(): Promise<void> {
@@ -193,66 +127,220 @@ class Pair {
     await this.#model.close();
   }
 
-  async #begin(): Promise<void> {
-    this.#ofModel.push(this.#model.status().revision);
-    this.#ofStore.push((await this.#store.status()).revision);
-  }
-
-  async #commit(plans: readonly TxnPlan[]): Promise<void> {
-    const [toStore, toModel] = [this.#ofStore, this.#ofModel].map((revisions) =>
-      plans.map((plan) => this.#txn(plan, revisions)),
-    ) as [Txn[], Txn[]];
-    const ours: CommitResult[] = [];
-    if (this.#inOrder)
-      ours.push(...(await Promise.all(toStore.map((txn) => this.#store.commit(txn)))));
-    else for (const txn of toStore) ours.push(await this.#store.commit(txn));
-    for (const [index, txn] of toModel.entries()) {
-      const right = await this.#model.commit(txn);
-      if (right.revision > this.#ofModel.at(-1)!) {
-        this.#ofModel.push(right.revision);
-        this.#ofStore.push(ours[index]!.revision);
-        expect(this.#ofStore.at(-1)).toBeGreaterThan(this.#ofStore.at(-2)!);
-      }
-      expect(named(plain(ours[index]!), this.#ofStore)).toEqual(named(plain(right), this.#ofModel));
+  /** Sets the clock; `fire`: and lets the timer do what it is for, before anybody looks. */
+  async #advance(ms: number, fire: boolean): Promise<void> {
+    const { time } = this.#opened;
+    if (time === undefined) return;
+    time.now += ms;
+    this.#settled = false;
+    if (!fire) return;
+    time.fire();
+    const { keys } = this.#model.status();
+    for (let turns = 0; (await this.#store.status()).keys !== keys; turns++) {
+      expect(turns).toBeLessThan(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
     }
   }
 
+  /** Lets everything expire that is due, and compares the events since the last time. */
+  async #settle(): Promise<void> {
+    await this.#store.list({}, { count: true });
+    this.#settled = true;
+    const since = this.#ofModel.length - 1;
+    const ours = await news(this.#store, this.#ofStore);
+    const right = await news(this.#model, this.#ofModel);
+    expect(this.#named(ours, this.#ofStore)).toEqual(this.#named(right, this.#ofModel));
+    expect(this.#ofStore.length).toBe(this.#ofModel.length);
+    for (let at = Math.max(1, since); at < this.#ofStore.length; at++) {
+      expect(this.#ofStore[at]).toBeGreaterThan(this.#ofStore[at - 1]!);
+    }
+  }
+
+  async #same(act: Act): Promise<void> {
+    const ours = await outcomeOf(act(this.#store, this.#ofStore));
+    const right = await outcomeOf(act(this.#model, this.#ofModel));
+    // What the store shows at a revision of its own is only comparable where both are at the same.
+    // So are later pages: they are read at the revision of the first.
+    if (!this.#settled) {
+      for (const one of [ours, right]) for (const name of ["now", "later"]) delete one[name];
+    }
+    expect(this.#named(ours, this.#ofStore)).toEqual(this.#named(right, this.#ofModel));
+  }
+
+  #reading(step: Step): Act {
+    const at = "back" in step && step.back !== "now" ? this.#place(step.back) : undefined;
+    const revisionIn = (revisions: readonly number[]) =>
+      at === undefined ? undefined : revisions[at]!;
+    switch (step.kind) {
+      case "list":
+        return (store, revisions) => list(store, step.range, step.shape, revisionIn(revisions));
+      case "get":
+        return (store, revisions) => get(store, step.key, revisionIn(revisions));
+      case "history":
+        return (store, revisions) => {
+          const before = revisionIn(revisions);
+          const { limit, keys } = step;
+          const options = { limit, keys, ...(before === undefined ? undefined : { before }) };
+          return history(store, step.key, options);
+        };
+      case "changes":
+        return (store, revisions) => changes(store, step.range, revisions, at!);
+      default:
+        throw new Error(`${step.kind} reads nothing`);
+    }
+  }
+
+  async #compact(back: number): Promise<void> {
+    const at = this.#place(back);
+    await this.#same(async (store, revisions) => {
+      const { oldest } = await store.compact(revisions[at]!);
+      expect(oldest).toBe(revisions[at]!);
+      return {};
+    });
+    this.#oldest = Math.max(this.#oldest, at);
+  }
+
+  async #commit(plans: readonly TxnPlan[]): Promise<void> {
+    const toStore = plans.map((plan) => this.#txn(plan, this.#ofStore));
+    const toModel = plans.map((plan) => this.#txn(plan, this.#ofModel));
+    const ours = this.#inOrder
+      ? await Promise.all(toStore.map((txn) => commit(this.#store, txn)))
+      : await inTurn(this.#store, toStore);
+    const right = await inTurn(this.#model, toModel);
+    await this.#settle();
+    expect(this.#named(ours, this.#ofStore)).toEqual(this.#named(right, this.#ofModel));
+  }
+
   #txn(plan: TxnPlan, revisions: readonly number[]): Txn {
-    const revisionOf = (wanted: number | "absent" | "own", key: string): number => {
+    const operations = (list: readonly Operation[]) =>
+      this.#opened.time === undefined ? list.map(longer) : list;
+    return {
+      checks: plan.checks.map((check) => this.#check(check, revisions)),
+      then: operations(plan.then),
+      ...(plan.else ? { else: operations(plan.else) } : undefined),
+    };
+  }
+
+  #check(plan: CheckPlan, revisions: readonly number[]): Check {
+    const { key, not } = plan;
+    const own = this.#model.get(key).entry;
+    if (plan.on === "value") {
+      return { key, not, value: plan.wanted === "own" ? (own?.value ?? NOTHING) : plan.wanted };
+    }
+    if (plan.on === "version") {
+      const version = plan.wanted.map((one) => (one === "own" ? (own?.version ?? 0) : one));
+      return { key, not, version: version.length === 1 ? version[0]! : version };
+    }
+    const revision = plan.wanted.map((wanted) => {
       if (wanted === "absent") return 0;
       if (typeof wanted === "number") {
         // What both began with is no commit, and may be 0 in one and not in the other.
         const at = revisions.length - wanted;
         return at >= 1 && at < revisions.length ? revisions[at]! : NEVER;
       }
-      const current = this.#model.get(key).entry?.revision ?? 0;
-      return current === 0 ? 0 : revisions[this.#ofModel.indexOf(current)]!;
-    };
-    const checks = plan.checks.map(({ key, wanted, not }): Check => {
-      const all = wanted.map((one) => revisionOf(one, key));
-      return { key, revision: all.length === 1 ? all[0]! : all, not };
+      const at = this.#ofModel.indexOf(own?.revision ?? Number.NaN);
+      // One that the model alone has made by looking: an expiry, after which there is no entry.
+      return at === -1 ? 0 : revisions[at]!;
     });
-    return { checks, then: plan.then, ...(plan.else ? { else: plan.else } : undefined) };
+    return { key, not, revision: revision.length === 1 ? revision[0]! : revision };
   }
 
-  async #changes(range: Range, at: number): Promise<void> {
-    const between = (store: Store, revisions: readonly number[]) =>
-      changesBetween(store, revisions[at]! + 1, revisions.at(-1)!, { range });
-    const ours = shownCommits(await between(this.#store, this.#ofStore));
-    const right = shownCommits(await between(this.#model, this.#ofModel));
-    expect(named(ours, this.#ofStore)).toEqual(named(right, this.#ofModel));
+  #place(back: number): number {
+    return Math.max(0, this.#ofModel.length - 1 - back);
+  }
+
+  /** With the commits instead of their revisions. */
+  #named(data: unknown, revisions: readonly number[]): unknown {
+    const withNames = named(data, revisions);
+    if (this.#opened.time !== undefined) return withNames;
+    return JSON.parse(JSON.stringify(withNames, withoutDeadline));
   }
 }
 
-function plain(result: CommitResult): unknown {
-  const results = result.results.map((one) =>
-    one.op === "get" && one.entry !== undefined ? { ...one, entry: shown(one.entry) } : one,
-  );
-  const { revision: at, ...rest } = result;
-  return { ...rest, at, results };
+const NOTHING = new Uint8Array(0);
+
+/** The commits that a store has beyond those known, whose revisions are added. */
+async function news(store: Store, revisions: number[]) {
+  const { revision } = await store.status();
+  const commits = await changesBetween(store, revisions.at(-1)! + 1, revision);
+  revisions.push(...commits.map((commit) => commit.revision));
+  expect(revisions.at(-1)).toBe(revision);
+  return shownCommits(commits);
 }
 
-/** Bytes that are recognisably of this length. */
-function pattern(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, at) => (at * 31 + length) & 0xff);
+/** Deadlines of two clocks are never the same. */
+function withoutDeadline(name: string, item: unknown): unknown {
+  return name === "expiresAt" ? "a deadline" : item;
+}
+
+function longer(operation: Operation): Operation {
+  if (!("ttl" in operation) || typeof operation.ttl !== "number") return operation;
+  return { ...operation, ttl: operation.ttl * LONGER };
+}
+
+async function list(
+  store: Store,
+  range: Parameters<Store["list"]>[0],
+  shape: Parameters<Store["list"]>[1],
+  revision: number | undefined,
+) {
+  const options = revision === undefined ? shape : { ...shape, revision };
+  const pages = await listPages(store, range, options);
+  return {
+    now: { at: pages[0]!.revision },
+    first: shownPage(pages[0]!),
+    later: pages.slice(1).map(shownPage),
+  };
+}
+
+function shownPage({ entries, folders, count, more, next }: ListResult) {
+  return { entries: entries.map(shown), folders, count, more, next };
+}
+
+async function get(store: Store, key: string, revision: number | undefined) {
+  const { revision: at, entry } = await store.get(key, revision === undefined ? {} : { revision });
+  return { now: { at }, entry: entry && shown(entry) };
+}
+
+async function history(store: Store, key: string, options: Parameters<Store["history"]>[1]) {
+  const { revision: at, entries, more } = await store.history(key, options);
+  return { now: { at }, entries: entries.map(shown), more };
+}
+
+async function changes(
+  store: Store,
+  range: Parameters<Store["list"]>[0],
+  revisions: readonly number[],
+  at: number,
+) {
+  const last = revisions.at(-1)!;
+  const commits = await changesBetween(store, revisions[at]! + 1, last, { range });
+  // What the one has let expire, and the other not yet, is compared when both have.
+  return { commits: shownCommits(commits.filter(({ revision }) => revision <= last)) };
+}
+
+function commit(store: Store, txn: Txn): Promise<Record<string, unknown>> {
+  return outcomeOf(store.commit(txn).then(plain));
+}
+
+async function inTurn(store: Store, txns: readonly Txn[]): Promise<Record<string, unknown>[]> {
+  const outcomes: Record<string, unknown>[] = [];
+  for (const txn of txns) outcomes.push(await commit(store, txn));
+  return outcomes;
+}
+
+/** What an action answers, or with what it fails. */
+async function outcomeOf(action: Promise<unknown>): Promise<Record<string, unknown>> {
+  try {
+    return (await action) as Record<string, unknown>;
+  } catch (error) {
+    if (!(error instanceof KvError)) throw error;
+    const { index, oldest } = error.details;
+    return { error: error.code, index, ...(oldest === undefined ? undefined : { oldest: true }) };
+  }
+}
+
+function plain(result: CommitResult) {
+  const { revision: at, results, ...rest } = result;
+  return { ...rest, at, results: results.map(plainResult) };
 }

@@ -4,7 +4,14 @@
  */
 
 import { KvError } from "../../src/errors.ts";
-import { checkKey, checkRange, compareKeys, inRange, utf8Bytes } from "../../src/keys.ts";
+import {
+  checkKey,
+  checkRange,
+  checkRanges,
+  compareKeys,
+  inRange,
+  utf8Bytes,
+} from "../../src/keys.ts";
 import type {
   Changes,
   ChangesOptions,
@@ -159,8 +166,8 @@ class Model implements ModelStore {
   }
 
   async *changes(from: number, options: ChangesOptions = {}): AsyncGenerator<Changes> {
-    const { range = {}, signal } = options;
-    checkRange(range);
+    const { range = {}, prev = false, signal } = options;
+    checkRanges(range);
     let next = from;
     while (true) {
       if (signal?.aborted) return;
@@ -170,7 +177,7 @@ class Model implements ModelStore {
         await either(this.#moved.promise, signal);
         continue;
       }
-      const chunk = this.#chunk(next, range);
+      const chunk = this.#chunk(next, [range].flat(), prev);
       next = chunk.through + 1;
       yield chunk;
     }
@@ -260,13 +267,20 @@ class Model implements ModelStore {
     this.#moved = Promise.withResolvers<void>();
   }
 
+  #withPrevious(event: Event): Event {
+    const before = this.#entryAt(event.key, event.revision - 1);
+    return before === undefined ? event : { ...event, prev: before };
+  }
+
   /** The next chunk of changes; `next` is at most the store's revision. */
-  #chunk(next: number, range: Range): Changes {
+  #chunk(next: number, ranges: readonly Range[], prev: boolean): Changes {
     const later = this.#commits.filter((commit) => commit.revision >= next);
     const looked = later.slice(0, this.#chunkCommitsMax);
     const commits: Commit[] = [];
     for (const { revision, events } of looked) {
-      const matching = events.filter((event) => inRange(range, event.key));
+      const matching = events
+        .filter((event) => ranges.some((range) => inRange(range, event.key)))
+        .map((event) => (prev ? this.#withPrevious(event) : event));
       if (matching.length > 0) commits.push({ revision, events: matching });
     }
     const through = looked.length < later.length ? looked.at(-1)!.revision : this.#revision;

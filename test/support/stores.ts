@@ -15,6 +15,7 @@ import type {
   ListOptions,
   ListResult,
   Operation,
+  OperationResult,
   PutOperation,
   Range,
   Store,
@@ -113,6 +114,14 @@ export function shown(item: ListedEntry | Event): Record<string, unknown> {
   return plain;
 }
 
+/** A result of an operation in a form that compares well, and that JSON can carry. */
+export function plainResult(result: OperationResult): unknown {
+  if (result.op === "incr") return { ...result, value: String(result.value) };
+  if (result.op === "list") return { ...result, entries: result.entries.map(shown) };
+  if (result.op !== "get" || result.entry === undefined) return result;
+  return { ...result, entry: shown(result.entry) };
+}
+
 export function shownCommits(commits: readonly Commit[]) {
   return commits.map(({ revision, events }) => ({ revision, events: events.map(shown) }));
 }
@@ -127,6 +136,8 @@ export async function listPages(
   while (pages.at(-1)!.more) {
     const { revision, next, entries, folders = [] } = pages.at(-1)!;
     expect([entries.at(-1)?.key, folders.at(-1)]).toContain(next!);
+    // Or it would go on for ever.
+    if (pages.length > 1) expect(next).not.toBe(pages.at(-2)!.next);
     pages.push(await store.list(range, { ...options, after: next!, revision }));
     expect(pages.at(-1)!.revision).toBe(revision);
   }

@@ -1,16 +1,16 @@
 /** All operations together in one transaction: what they see of each other, and how one fails. */
 
 import { expect, test } from "bun:test";
-import type { ListTxnResult, Operation, OperationResult } from "../../../src/kv.ts";
+import type { ListTxnResult, Operation } from "../../../src/kv.ts";
 import {
   bytes,
   del,
   delRange,
   failure,
   incr,
+  plainResult,
   put,
   putFor,
-  shown,
   TEXT,
   touch,
   write,
@@ -43,7 +43,7 @@ export function operationsSection(subject: Subject): void {
       { op: "list", range: { prefix }, reverse: true, limit: 1 },
     );
     const created = { revision, createRevision: revision, version: 1 };
-    expect(results.map(plain)).toEqual([
+    expect(results.map(plainResult)).toEqual([
       { op: "put", key: c, ...created },
       { op: "incr", key: n, ...created, value: "3" },
       { op: "touch", key: b, ...UNDONE },
@@ -191,7 +191,7 @@ export function operationsSection(subject: Subject): void {
     );
     expect(rest).toEqual({ succeeded: true, revision, failed: [] });
     const none = { contentType: TEXT, revision: 0, createRevision: 0, version: 1 };
-    expect(results.map(plain)).toEqual([
+    expect(results.map(plainResult)).toEqual([
       { op: "put", key: a, ...UNDONE },
       { op: "get", entry: { key: a, value: "1", ...none } },
       { op: "incr", key: b, ...UNDONE, value: "2" },
@@ -271,7 +271,7 @@ export function operationsSection(subject: Subject): void {
     const value = bytes("5");
     const { results } = await write(store, put(key, value), incr(key), { op: "get", key });
     value.fill(0x21);
-    expect(plain(results[2]!)).toMatchObject({ entry: { value: "6" } });
+    expect(plainResult(results[2]!)).toMatchObject({ entry: { value: "6" } });
     expect((await store.get(key)).entry!.value).toEqual(bytes("6"));
   });
 }
@@ -279,11 +279,3 @@ export function operationsSection(subject: Subject): void {
 // --- internal ---
 
 type Names = [string, string, string, string];
-
-/** A result in a form that compares well. */
-function plain(result: OperationResult): unknown {
-  if (result.op === "incr") return { ...result, value: String(result.value) };
-  if (result.op === "list") return { ...result, entries: result.entries.map(shown) };
-  if (result.op !== "get" || result.entry === undefined) return result;
-  return { ...result, entry: shown(result.entry) };
-}
