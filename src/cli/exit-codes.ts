@@ -40,7 +40,7 @@ interface CommandCodes {
   readonly meanings: Readonly<Record<number, string>>;
 }
 
-const WRITING = {};
+const WRITING = { 4: "a condition did not hold" };
 const READING = {
   6: "no server reached, it is not available, or no answer in time",
   8: "too large",

@@ -137,6 +137,13 @@ describe("--revision", () => {
     expectFailure(await run("wait", "k", "--revision", "1"), 3, message);
   });
 
+  test("a key that came and went after it is exit code 3", async () => {
+    await run("put", "other", "x");
+    await run("put", "k", "x");
+    await run("del", "k");
+    expectFailure(await run("wait", "k", "--revision", "1"), 3, "k was deleted after revision 1");
+  });
+
   test("a deletion at it or before is waited behind", async () => {
     await run("put", "k", "x");
     await run("del", "k");
