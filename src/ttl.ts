@@ -10,7 +10,7 @@ import { quote } from "./text.ts";
 /** What a time is written as: digits without a leading zero, and a unit. */
 export const DURATION = /^([1-9][0-9]*)(ms|s|m|h|d)$/;
 
-/** Milliseconds of a time such as `500ms`, `30s`, `10m`, `2h`, `7d`; `undefined` for other texts. */
+/** Milliseconds of a time such as `500ms`, `30s`, `10m` or `7d`; `undefined` for other texts. */
 export function durationFromText(text: string): number | undefined {
   const [, digits, unit] = DURATION.exec(text) ?? [];
   if (digits === undefined || unit === undefined) return undefined;

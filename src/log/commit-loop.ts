@@ -199,8 +199,8 @@ export class CommitLoop<K extends Known> {
   }
 
   /**
-   * Puts back what waits for keys that were due at `now`. The first of them keeps to that time: with
-   * keys falling due all the time, none would ever be expired as of later.
+   * Puts back what waits for keys that were due at `now`. The first of them keeps to that time: as
+   * keys fall due all the time, they would never all be gone as of later.
    */
   #putBack(waiting: readonly Waiting[], now: number): void {
     const [first, ...others] = waiting;

@@ -56,7 +56,7 @@ export class Expiry {
     return this.#heap.length > 0 && this.#heap[0]!.deadline <= now;
   }
 
-  /** Takes out keys that are due: the longest overdue first, then in order of keys; no key twice. */
+  /** Takes out keys that are due: the longest overdue first, then in key order; no key twice. */
   take(now: number, max: number): string[] {
     const keys: string[] = [];
     while (keys.length < max && this.isDue(now)) {
