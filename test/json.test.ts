@@ -3,10 +3,18 @@
 import { describe, expect, test } from "bun:test";
 import * as fc from "fast-check";
 import { KvError } from "../src/errors.ts";
-import { commitFromJson, commitToJson, entryFromJson, entryToJson, errorFromJson, errorToJson, type JsonTxn, valueFromJson, valueToJson } from "../src/json.ts";
+import {
+  commitFromJson,
+  commitToJson,
+  entryFromJson,
+  entryToJson,
+  errorFromJson,
+  errorToJson,
+  valueFromJson,
+  valueToJson,
+} from "../src/json.ts";
 import { schemas } from "../src/schemas.ts";
-import { commitResultFromJson, commitResultToJson, txnFromJson, txnToJson } from "../src/txn-json.ts";
-import type { Commit, CommitResult, Entry, Txn } from "../src/kv.ts";
+import type { Commit, Entry } from "../src/kv.ts";
 import { validate } from "../src/schema.ts";
 import { rounds } from "./support/rounds.ts";
 import { bytes, failure, shown, shownCommits } from "./support/stores.ts";
@@ -112,100 +120,6 @@ describe("entries and events", () => {
   });
 });
 
-describe("transactions", () => {
-  const txn: Txn = {
-    checks: [
-      { key: "a", revision: 0, not: true },
-      { key: "b", revision: [1, 2] },
-      { key: "c", revision: 7 },
-    ],
-    then: [
-      { op: "put", key: "a", value: bytes("text"), contentType: "x/y" },
-      { op: "put", key: "b", value: Uint8Array.of(0xff), contentType: "x/z" },
-      { op: "get", key: "a", keys: true },
-      { op: "delete", key: "c" },
-    ],
-    else: [{ op: "get", key: "c" }],
-  };
-
-  test("a transaction comes back as it was, and its JSON fits the description", () => {
-    const json = wire(txnToJson(txn));
-    validate(schemas.txn, json);
-    const back = txnFromJson(json);
-    expect(plain(back)).toEqual(plain(txn));
-  });
-
-  test("all lists may be left out, and a put's type follows from its bytes", () => {
-    expect(txnFromJson({})).toEqual({ checks: [], then: [] });
-    const { then } = txnFromJson({
-      then: [
-        { op: "put", key: "a", value: "x" },
-        { op: "put", key: "b", base64: "/w==" },
-      ],
-    });
-    expect(then.map((one) => (one.op === "put" ? one.contentType : ""))).toEqual([
-      "text/plain; charset=utf-8",
-      "application/octet-stream",
-    ]);
-  });
-
-  const bad: [JsonTxn, string][] = [
-    [{ then: [{ op: "put", key: "a" }] }, "then[0] needs exactly one of"],
-    [{ then: [{ op: "put", key: "a", base64: "x" }] }, "then[0].base64 is not"],
-    [{ else: [{ op: "delete", key: ".." }] }, 'the else[0].key has "." or ".."'],
-    [{ checks: [{ key: "a/./b", revision: 0 }] }, 'the checks[0].key has "." or ".."'],
-  ];
-  test.each(bad)("what is wrong in one is named by its place: %j", async (json, message) => {
-    validate(schemas.txn, json);
-    const error = await failure(() => txnFromJson(json), "invalid_argument");
-    expect(error.message).toStartWith(message);
-  });
-
-  test.each([
-    ['{"check":[]}', 'the body has an unknown field "check"; did you mean "checks"?'],
-    ['{"then":[{"op":"incr","key":"a"}]}', 'then[0] has an unknown op "incr"'],
-    [
-      '{"then":[{"op":"put","key":"a","value":"x","ttl":"1s"}]}',
-      'then[0] has an unknown field "ttl"',
-    ],
-    ['{"checks":[{"key":"a"}]}', 'checks[0] lacks the field "revision"'],
-    ['{"checks":[{"key":"a","revision":-1}]}', "checks[0].revision is -1"],
-    ['{"checks":[{"key":"a","revision":"1"}]}', "checks[0].revision must be integer or array"],
-    ['{"checks":[{"key":"a","revision":[]}]}', "checks[0].revision has 0 items"],
-    ['{"checks":[{"key":"a","revision":[1,1.5]}]}', "checks[0].revision[1] must be an integer"],
-    ['{"then":[{"op":"put","key":"","value":"x"}]}', "then[0].key is empty"],
-    [
-      '{"then":[{"op":"put","key":"a","value":"x","contentType":"ä"}]}',
-      "then[0].contentType cannot",
-    ],
-    [
-      '{"then":[{"op":"put","key":"a","value":"x","contentType":" a"}]}',
-      "then[0].contentType cannot",
-    ],
-    ['{"then":[{"op":"put","key":"a","value":"\\udc00"}]}', "then[0].value has a lone surrogate"],
-  ])("the description refuses %s", async (json, message) => {
-    const error = await failure(() => validate(schemas.txn, JSON.parse(json)), "invalid_argument");
-    expect(error.message).toStartWith(message);
-  });
-
-  test("a result comes back as it was; failed checks are there only when one failed", () => {
-    const results: CommitResult["results"] = [
-      { op: "put", key: "a", revision: 43, createRevision: 42, version: 2 },
-      { op: "delete", deleted: 1 },
-      { op: "get" },
-      { op: "get", entry },
-    ];
-    const succeeded: CommitResult = { succeeded: true, revision: 43, results, failed: [] };
-    expect("failed" in commitResultToJson(succeeded)).toBe(false);
-    expect(commitResultToJson(succeeded).results[2]).toEqual({ op: "get", entry: null });
-    expect(shownResult(commitResultFromJson(wire(commitResultToJson(succeeded))))).toEqual(
-      shownResult(succeeded),
-    );
-    const failed: CommitResult = { succeeded: false, revision: 43, results: [], failed: [0, 2] };
-    expect(commitResultFromJson(wire(commitResultToJson(failed)))).toEqual(failed);
-  });
-});
-
 describe("errors", () => {
   test("an error comes back with code, message and details", () => {
     const details = { limit: 1, oldest: 2, revision: 3, storeRevision: 4, index: 5 };
@@ -230,19 +144,3 @@ describe("errors", () => {
     expect(errorFromJson(JSON.parse(json))).toBeUndefined();
   });
 });
-
-// --- internal ---
-
-function plain({ checks, then, else: otherwise }: Txn) {
-  const operations = then.map((one) =>
-    one.op === "put" ? { ...one, value: [...one.value] } : one,
-  );
-  return { checks, then: operations, otherwise };
-}
-
-function shownResult(result: CommitResult) {
-  const results = result.results.map((one) =>
-    one.op === "get" && one.entry !== undefined ? shown(one.entry) : one,
-  );
-  return { ...result, results };
-}

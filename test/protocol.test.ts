@@ -103,6 +103,16 @@ describe("a cursor", () => {
   const cursor: fc.Arbitrary<Cursor> = fc.oneof(
     fc.record({ range, after: text }),
     fc.record({ revision: fc.nat(), after: text, range }),
+    fc.record(
+      {
+        range,
+        after: text,
+        revision: fc.nat(),
+        reverse: fc.constant(true),
+        delimiter: text.filter((delimiter) => delimiter !== ""),
+      },
+      { requiredKeys: ["range", "after"] },
+    ),
   );
 
   test("comes back as it was, in characters that need no escape", () => {
@@ -114,6 +124,23 @@ describe("a cursor", () => {
       }),
       { numRuns: rounds(500) },
     );
+  });
+
+  test("carries range, place, revision, direction and delimiter, and one is not another", () => {
+    const cursor: Cursor = { range: { prefix: "a" }, after: "ab", revision: 7 };
+    const others: Cursor[] = [
+      cursor,
+      { ...cursor, reverse: true },
+      { ...cursor, delimiter: "/" },
+      { ...cursor, reverse: true, delimiter: "/" },
+      { ...cursor, revision: 8 },
+      { ...cursor, range: { start: "a" } },
+      { ...cursor, after: "ac" },
+    ];
+    expect(new Set(others.map(encodeCursor)).size).toBe(others.length);
+    for (const other of others) expect(decodeCursor(encodeCursor(other))).toEqual(other);
+    // What says nothing has no spelling of its own.
+    expect(encodeCursor({ ...cursor, reverse: false })).toBe(encodeCursor(cursor));
   });
 
   const right = encodeCursor({ range: { prefix: "a" }, after: "ab?", revision: 7 });
@@ -138,6 +165,10 @@ describe("a cursor", () => {
     ["a number as prefix", encode('{"range":{"prefix":1},"after":"a"}')],
     ["no revision", encode('{"range":{},"after":"a","revision":1.5}')],
     ["a text as revision", encode('{"range":{},"after":"a","revision":"1"}')],
+    ["a reverse that is none", encode('{"range":{},"after":"a","reverse":1}')],
+    ["a reverse that says nothing", encode('{"range":{},"after":"a","reverse":false}')],
+    ["a delimiter that is none", encode('{"range":{},"after":"a","delimiter":1}')],
+    ["delimiter before reverse", encode('{"range":{},"after":"a","delimiter":"/","reverse":true}')],
     ["malformed UTF-8", Buffer.from([0xff, 0xfe]).toString("base64url")],
   ])("that was tampered with is refused: %s", async (_, encoded) => {
     const error = await failure(() => decodeCursor(encoded), "invalid_argument");
