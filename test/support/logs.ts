@@ -2,9 +2,17 @@
 
 import { expect } from "bun:test";
 import { openLog, type LogOptions } from "../../src/log/engine.ts";
-import { type RecordHeader, SEGMENT_HEADER_BYTES } from "../../src/log/format.ts";
-import { openSegment } from "../../src/log/segment.ts";
-import type { Store } from "../../src/kv.ts";
+import {
+  isChange,
+  KIND,
+  recordContentType,
+  type RecordHeader,
+  recordKey,
+  recordValue,
+  SEGMENT_HEADER_BYTES,
+} from "../../src/log/format.ts";
+import { openSegment, type ScannedRecord } from "../../src/log/segment.ts";
+import type { Commit, Event, Store } from "../../src/kv.ts";
 import { FakeDisk } from "./fake-disk.ts";
 
 /** A store on a disk; what would end the process is thrown away, as the disk shows it anyway. */
@@ -53,6 +61,27 @@ export function cut(
   return copy;
 }
 
+/**
+ * Every commit that the files of a disk hold, read record by record: by another way than the
+ * engine's streams, states and histories.
+ */
+export function commitsIn(disk: FakeDisk): Commit[] {
+  const commits: { revision: number; events: Event[] }[] = [];
+  for (const name of segmentNames(disk)) {
+    const file = disk.open(name);
+    const { fault } = openSegment(file).scan(SEGMENT_HEADER_BYTES, file.size(), (record) => {
+      const { revision, kind } = record.header;
+      if (!isChange(kind)) return true;
+      if (commits.at(-1)?.revision !== revision) commits.push({ revision, events: [] });
+      commits.at(-1)!.events.push(eventOf(record));
+      return true;
+    });
+    file.close();
+    expect(fault).toBeUndefined();
+  }
+  return commits;
+}
+
 /** The records of a segment, all of which must be sound and chained. */
 export function recordsOf(disk: FakeDisk, name: string): RecordHeader[] {
   const file = disk.open(name);
@@ -70,4 +99,22 @@ export function recordsOf(disk: FakeDisk, name: string): RecordHeader[] {
   file.close();
   expect(fault).toBeUndefined();
   return records;
+}
+
+// --- internal ---
+
+function eventOf({ header, bytes, at }: ScannedRecord): Event {
+  const { kind, revision, createRevision, version, deadline } = header;
+  const key = Buffer.from(recordKey(bytes, at, header)).toString();
+  if (kind !== KIND.put) return { type: kind === KIND.expire ? "expire" : "delete", key, revision };
+  return {
+    type: "put",
+    key,
+    value: recordValue(bytes, at, header).slice(),
+    contentType: recordContentType(bytes, at, header),
+    revision,
+    createRevision,
+    version,
+    ...(deadline === 0 ? undefined : { expiresAt: deadline }),
+  };
 }
