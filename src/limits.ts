@@ -82,6 +82,8 @@ export const STREAM_PIECE_BYTES = 64 * KIB;
 export const STREAM_READ_BYTES = 256 * KIB;
 /** Entries that one read for a stream asks for at most. */
 export const STREAM_READ_ENTRIES_MAX = 1_000;
+/** Bytes of lines that streams make between two collections of their garbage. */
+export const STREAM_GARBAGE_BYTES = 4 * MIB;
 /** WebSocket connections at the same time. */
 export const SOCKET_CONNECTIONS_MAX = 50_000;
 /** Bytes of one WebSocket message from a client: the same as a JSON body. */

@@ -92,6 +92,15 @@ export function deleteRangeAnswer({ revision, results }: CommitResult): DeleteRa
   return more ? { deleted, revision, more } : { deleted, revision };
 }
 
+/** The texts of a range that are given, and no others. */
+export function rangeTexts({ prefix, start, end }: ListRequest): JsonRange {
+  return {
+    ...(prefix === undefined ? undefined : { prefix }),
+    ...(start === undefined ? undefined : { start }),
+    ...(end === undefined ? undefined : { end }),
+  };
+}
+
 // --- internal ---
 
 /** What a listing asks of the store; what stands beside a cursor must say the same as it. */
@@ -116,14 +125,6 @@ function readListing(request: ListRequest): { range: Range; options: ListOptions
     ...(place.delimiter === undefined ? undefined : { delimiter: place.delimiter }),
   };
   return { range, options };
-}
-
-function rangeTexts({ prefix, start, end }: ListRequest): JsonRange {
-  return {
-    ...(prefix === undefined ? undefined : { prefix }),
-    ...(start === undefined ? undefined : { start }),
-    ...(end === undefined ? undefined : { end }),
-  };
 }
 
 /** A cursor comes back from outside: one that no listing made is refused like any bad input. */
