@@ -1,0 +1,119 @@
+/** The order in which keys fall due, against a plain list that is sorted anew each time. */
+
+import { expect, test } from "bun:test";
+import { compareKeys } from "../../src/keys.ts";
+import { Expiry } from "../../src/log/expiry.ts";
+import { KeyIndex } from "../../src/log/key-index.ts";
+import { FakeTime } from "../support/fake-time.ts";
+import { randomSeed, withSeed } from "../support/random.ts";
+import { rounds } from "../support/rounds.ts";
+
+const KEYS = ["a", "b", "c/d", "\uFFFF", "\u{1F600}", "__proto__", "é"];
+
+function beginWith(index: KeyIndex) {
+  const time = new FakeTime();
+  time.now = 0;
+  let woken = 0;
+  const { clock, timer } = time;
+  const expiry = new Expiry({ index, clock, timer, wake: () => woken++ });
+  return { expiry, time, wakes: () => woken };
+}
+
+test("what is due comes by deadline, then by key, each once, whatever was changed before", async () => {
+  await withSeed(randomSeed(), (random) => {
+    for (let run = 0; run < rounds(20); run++) {
+      const index = new KeyIndex();
+      const { expiry } = beginWith(index);
+      const deadlines = new Map<string, number>();
+      let revision = 0;
+      const set = (key: string, deadline: number): void => {
+        revision++;
+        index.set(key, newestOf(revision, deadline));
+        if (deadline > 0) {
+          expiry.add(key, deadline);
+          deadlines.set(key, deadline);
+        } else deadlines.delete(key);
+      };
+      for (let round = 0; round < 200; round++) {
+        for (let change = random.below(4); change > 0; change--) {
+          set(random.pick(KEYS) + random.below(4), random.oneIn(4) ? 0 : 1 + random.below(100));
+        }
+        if (!random.oneIn(3)) continue;
+        const now = random.below(100);
+        const right = [...deadlines]
+          .filter(([, deadline]) => deadline <= now)
+          .toSorted(([a, first], [b, second]) => first - second || compareKeys(a, b))
+          .map(([key]) => key);
+        if (right.length > 0) expect(expiry.isDue(now)).toBe(true);
+        const max = 1 + random.below(6);
+        const taken = expiry.take(now, max);
+        expect(taken).toEqual(right.slice(0, max));
+        if (random.oneIn(3)) expiry.giveBack(taken);
+        else for (const key of taken) set(key, 0);
+      }
+    }
+  });
+});
+
+test("deadlines that are there at the beginning count, and those of deleted keys do not", () => {
+  const index = new KeyIndex();
+  for (const [at, key] of ["d", "b", "a", "c"].entries()) index.set(key, newestOf(at + 1, 50 - at));
+  index.set("b", newestOf(9, 0));
+  const { expiry } = beginWith(index);
+  expect(expiry.isDue(46)).toBe(false);
+  expect(expiry.isDue(47)).toBe(true);
+  expect(expiry.take(100, 10)).toEqual(["c", "a", "d"]);
+  expect(expiry.isDue(1_000)).toBe(false);
+});
+
+test("a key whose deadline is moved a million times takes no more room than a few", () => {
+  const index = new KeyIndex();
+  const { expiry } = beginWith(index);
+  Bun.gc(true);
+  const before = process.memoryUsage().heapUsed;
+  for (let at = 1; at <= 1_000_000; at++) {
+    index.set("a", newestOf(at, 1_000_000 + at));
+    expiry.add("a", 1_000_000 + at);
+  }
+  Bun.gc(true);
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(16 * 1024 * 1024);
+  expect(expiry.take(3_000_000, 10)).toEqual(["a"]);
+});
+
+test("the timer is set for the first deadline, is moved when one comes before it, and stops", () => {
+  const index = new KeyIndex();
+  const { expiry, time, wakes } = beginWith(index);
+  const set = (key: string, deadline: number): void => {
+    index.set(key, newestOf(1, deadline));
+    expiry.add(key, deadline);
+    expiry.schedule();
+  };
+  expiry.schedule();
+  expect(time.timers).toBe(0);
+  set("a", 500);
+  set("b", 700);
+  set("c", 100);
+  expect(time.timers).toBe(1);
+  time.fire();
+  expect([wakes(), time.timers]).toEqual([1, 0]);
+  expiry.schedule();
+  expect(time.timers).toBe(1);
+  expiry.stop();
+  expect(time.timers).toBe(0);
+  expiry.schedule();
+  expect(time.timers).toBe(0);
+});
+
+// --- internal ---
+
+function newestOf(revision: number, deadline: number) {
+  return {
+    revision,
+    createRevision: revision,
+    version: 1,
+    contentType: "a",
+    deadline,
+    position: revision,
+    bytes: 88,
+  };
+}
