@@ -6,7 +6,17 @@ import { join } from "node:path";
 import { ERROR_CODES } from "../../src/errors.ts";
 import { STATUSES } from "../../src/http/answers.ts";
 import { ROUTES } from "../../src/http/routes.ts";
-import { CONNECTION_IDLE_SECONDS, JSON_BODY_BYTES_MAX, LIMITS } from "../../src/limits.ts";
+import {
+  CONNECTION_IDLE_SECONDS,
+  ENTRY_STREAMS_MAX,
+  JSON_BODY_BYTES_MAX,
+  KEY_WAITS_MAX,
+  LIMITS,
+  STREAM_IDLE_SECONDS,
+  TTL_MS_MAX,
+  WAIT_MS_DEFAULT,
+  WAIT_MS_MAX,
+} from "../../src/limits.ts";
 import { curlRequest } from "../support/curl.ts";
 import type { RawAnswer } from "../support/raw-http.ts";
 import { startTestServer, type TestServer } from "../support/test-server.ts";
@@ -48,7 +58,7 @@ describe("the page is as the server answers:", () => {
 });
 
 test("the page has enough to replay", () => {
-  expect(exchanges.length).toBeGreaterThan(50);
+  expect(exchanges.length).toBeGreaterThan(90);
 });
 
 test("the page names every error code with its status", () => {
@@ -76,11 +86,18 @@ test("the page names the limits that are", () => {
     LIMITS.commitBytesMax,
     LIMITS.pageEntriesMax,
     LIMITS.pageBytesMax,
+    LIMITS.commitEventsMax,
     JSON_BODY_BYTES_MAX,
+    ENTRY_STREAMS_MAX,
+    KEY_WAITS_MAX,
+    TTL_MS_MAX / 86_400_000,
   ];
   for (const number of numbers) expect(PAGE).toContain(number.toLocaleString("en"));
   // Short numbers stand in many places.
   expect(PAGE).toContain(`| ${CONNECTION_IDLE_SECONDS} seconds; then the connection is closed `);
+  expect(PAGE).toContain(`| ${STREAM_IDLE_SECONDS} seconds; then the connection is closed `);
+  const [most, usual] = [WAIT_MS_MAX / 60_000, WAIT_MS_DEFAULT / 1_000];
+  expect(PAGE).toContain(`| ${most} minutes; ${usual} seconds when nothing is said `);
 });
 
 // --- internal ---
@@ -91,7 +108,7 @@ function exchangeOf(text: string): Exchange {
 }
 
 /** Headers that stand on the page only where they matter. */
-const LEFT_OUT = new Set(["date", "content-length", "connection"]);
+const LEFT_OUT = new Set(["date", "content-length", "connection", "transfer-encoding"]);
 
 /**
  * The answer as the page has it: its headers in the page's order, then those that the page lacks; texts

@@ -107,8 +107,24 @@ function parseAnswer(text: string, bodiless: boolean): RawAnswer | undefined {
     const colon = line.indexOf(":");
     headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
   }
+  const isChunked = headers.get("transfer-encoding") === "chunked";
+  const body = isChunked ? unchunked(rest) : rest;
   const length = Number(headers.get("content-length") ?? 0);
-  if (!bodiless && rest.length < length) return undefined;
-  const bytes = Buffer.from(rest, "latin1");
+  if (!bodiless && (body === undefined || body.length < length)) return undefined;
+  const bytes = Buffer.from(body ?? "", "latin1");
   return { status, statusLine, headers, bytes, body: bytes.toString("utf8") };
+}
+
+/** A body that came in chunks; `undefined` before the last one. */
+function unchunked(text: string): string | undefined {
+  let body = "";
+  for (let at = 0; ;) {
+    const [line = "", size = ""] = /^([0-9a-f]+)\r\n/i.exec(text.slice(at, at + 20)) ?? [];
+    const start = at + line.length;
+    const end = start + Number.parseInt(size, 16);
+    if (line === "" || end + 2 > text.length) return undefined;
+    if (end === start) return body;
+    body += text.slice(start, end);
+    at = end + 2;
+  }
 }
