@@ -122,29 +122,35 @@ export class Listing {
     const { after, reverse, delimiter } = this.#options;
     const start = rangeStart(this.#range);
     const end = rangeEnd(this.#range);
-    if (after !== undefined) {
-      const isAhead = reverse === true ? isBelow(after, end) : compareKeys(after, start) >= 0;
-      const folder = delimiter === undefined ? undefined : folderOf(this.#range, delimiter, after);
-      if (isAhead) return folder === after ? this.#behindFolder(folder) : this.#behind(after);
-    }
-    return reverse === true ? this.#source.down(end) : this.#source.up(start);
+    if (after === undefined)
+      return reverse === true ? this.#source.down(end) : this.#source.up(start);
+    if (reverse === true) return this.#source.down(isBelow(after, end) ? after : end);
+    const folder = delimiter === undefined ? undefined : folderOf(this.#range, delimiter, after);
+    const from = folder === after ? prefixEnd(after) : nextKey(after);
+    if (from === undefined) return NONE;
+    // A folder may begin below its range, and `after` be any text.
+    return this.#source.up(isBelow(start, from) ? from : start);
   }
 
   #behind(key: string): Iterator<string> {
-    // U+0000 is the smallest character: nothing lies between a key and the key followed by it.
-    return this.#options.reverse === true
-      ? this.#source.down(key)
-      : this.#source.up(`${key}\u0000`);
+    return this.#options.reverse === true ? this.#source.down(key) : this.#source.up(nextKey(key));
   }
 
   #behindFolder(folder: string): Iterator<string> {
     if (this.#options.reverse === true) return this.#source.down(folder);
     const end = prefixEnd(folder);
-    return end === undefined ? [][Symbol.iterator]() : this.#source.up(end);
+    return end === undefined ? NONE : this.#source.up(end);
   }
 }
 
 // --- internal ---
+
+const NONE: Iterator<string> = { next: () => ({ done: true, value: undefined }) };
+
+/** U+0000 is the smallest character: nothing lies between a key and the key followed by it. */
+function nextKey(key: string): string {
+  return `${key}\u0000`;
+}
 
 function isBelow(key: string, end: string | undefined): boolean {
   return end === undefined || compareKeys(key, end) < 0;
