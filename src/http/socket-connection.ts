@@ -21,9 +21,11 @@ import {
   WATCHER_UNSENT_BYTES_MAX,
 } from "../limits.ts";
 import type { RequestId, SocketRequest } from "../messages.ts";
-import type { CreatedWatch, Hub, WatchSession } from "../watch/hub.ts";
+import type { Frame } from "../watch/frames.ts";
+import type { Hub } from "../watch/hub.ts";
+import { Queue } from "../watch/queue.ts";
 import type { Subscriber } from "../watch/subscriber.ts";
-import { Queue } from "./queue.ts";
+import type { CreatedWatch, WatchSession } from "../watch/watch-session.ts";
 import {
   kindOf,
   parseRequest,
@@ -72,6 +74,7 @@ interface Begun {
 }
 
 export class Connection implements Subscriber {
+  readonly transport = "ws";
   readonly #socket: Socket;
   readonly #onError: (error: unknown) => void;
   readonly #session: WatchSession;
@@ -98,8 +101,8 @@ export class Connection implements Subscriber {
     this.#socket = socket;
     this.#onError = onError;
     this.#session = hub.connect(this);
-    const created = (id: RequestId, watch: CreatedWatch): void => {
-      this.send(JSON.stringify({ id, type: "created", ...watch }));
+    const created = (id: RequestId, { watch, revision, store }: CreatedWatch): void => {
+      this.#send(JSON.stringify({ id, type: "created", watch, revision, store }));
     };
     this.#context = { store, session: this.#session, created };
   }
@@ -163,13 +166,8 @@ export class Connection implements Subscriber {
 
   // Subscriber
 
-  send(text: string): void {
-    if (this.#closed) return;
-    const holds = this.#held.size > 0 || this.#socket.getBufferedAmount() > HOLD_BYTES;
-    if (holds) this.#held.push(text, text.length);
-    else this.#socket.send(text);
-    // What is published must neither overtake what is held nor pile up behind something large.
-    if (this.unsentBytes() > HOLD_BYTES) this.#session.sent();
+  send(frame: Frame): void {
+    this.#send(frame.socketText);
   }
 
   unsentBytes(): number {
@@ -187,6 +185,15 @@ export class Connection implements Subscriber {
   fail(error: unknown): void {
     this.#onError(error);
     if (!this.#closed) this.#socket.close(1011, "internal error");
+  }
+
+  #send(text: string): void {
+    if (this.#closed) return;
+    const holds = this.#held.size > 0 || this.#socket.getBufferedAmount() > HOLD_BYTES;
+    if (holds) this.#held.push(text, text.length);
+    else this.#socket.send(text);
+    // What is published must neither overtake what is held nor pile up behind something large.
+    if (this.unsentBytes() > HOLD_BYTES) this.#session.sent();
   }
 
   // Requests
@@ -257,14 +264,14 @@ export class Connection implements Subscriber {
   }
 
   #succeeds(id: RequestId, result: RequestResult): void {
-    if (result !== undefined) this.send(JSON.stringify({ id, type: "result", ...result }));
+    if (result !== undefined) this.#send(JSON.stringify({ id, type: "result", ...result }));
   }
 
   #fails(id: RequestId | null, error: unknown): void {
     const known = error instanceof KvError ? error : undefined;
     if (known === undefined || known.code === "internal") this.#onError(error);
     const answer = known ?? new KvError("internal", "an unexpected error; see the server's log");
-    this.send(JSON.stringify({ id, type: "error", ...errorToJson(answer) }));
+    this.#send(JSON.stringify({ id, type: "error", ...errorToJson(answer) }));
   }
 
   // Reading

@@ -3,11 +3,11 @@
  * its answer. What they share with HTTP is in `single.ts` and `listing.ts`.
  */
 
-import { KvError } from "../errors.ts";
+import { checksOfConditions } from "../conditions.ts";
 import { entryToJson, valueFromJson } from "../json.ts";
 import { checkKey } from "../keys.ts";
-import type { Check, GetResult, MaybePromise, Store } from "../kv.ts";
-import type { JsonConditions, SocketRequest, SocketResults } from "../messages.ts";
+import type { GetResult, MaybePromise, Store } from "../kv.ts";
+import type { SocketRequest, SocketResults } from "../messages.ts";
 import { defaultContentType } from "../protocol.ts";
 import { ttlFromText } from "../ttl.ts";
 import { commitResultToJson, incrementFromText, txnFromJson } from "../txn-json.ts";
@@ -77,14 +77,14 @@ async function put(store: Store, request: Request<"put">): Promise<SocketResults
   const contentType = request.contentType ?? defaultContentType(value);
   const ttl = request.ttl === undefined ? undefined : ttlFromText(request.ttl, "ttl", "keep");
   const lifetime = ttl === undefined ? undefined : { ttl };
-  const txn = putTxn({ key, value, contentType, ...lifetime }, checksOf(request));
+  const txn = putTxn({ key, value, contentType, ...lifetime }, checksOfConditions(key, request));
   return putAnswer(key, await singleResult(store.commit(txn)));
 }
 
 async function remove(store: Store, request: Request<"delete">): Promise<SocketResults["delete"]> {
   const { key } = request;
   checkKey(key);
-  const txn = deleteTxn(key, checksOf(request));
+  const txn = deleteTxn(key, checksOfConditions(key, request));
   return deleteAnswer(key, await singleResult(store.commit(txn)));
 }
 
@@ -100,7 +100,10 @@ async function incr(store: Store, request: Request<"incr">): Promise<SocketResul
   checkKey(key);
   const by = incrementFromText(request.by ?? "1", "by");
   const ttl = request.ttl === undefined ? undefined : ttlFromText(request.ttl, "ttl");
-  const txn = incrTxn({ key, by, ...(ttl === undefined ? undefined : { ttl }) }, checksOf(request));
+  const txn = incrTxn(
+    { key, by, ...(ttl === undefined ? undefined : { ttl }) },
+    checksOfConditions(key, request),
+  );
   return incrAnswer(key, await singleResult(store.commit(txn)));
 }
 
@@ -108,7 +111,7 @@ async function touch(store: Store, request: Request<"touch">): Promise<SocketRes
   const { key } = request;
   checkKey(key);
   const ttl = ttlFromText(request.ttl, "ttl", "keep", "none");
-  const txn = touchTxn({ key, ttl }, checksOf(request));
+  const txn = touchTxn({ key, ttl }, checksOfConditions(key, request));
   return touchAnswer(key, await singleResult(store.commit(txn)));
 }
 
@@ -122,43 +125,4 @@ function history(
 
 async function txn(store: Store, request: Request<"txn">): Promise<SocketResults["txn"]> {
   return commitResultToJson(await store.commit(txnFromJson(request)));
-}
-
-/**
- * The conditions of a request as checks.
- * @throws `invalid_argument` for those that say the same twice or can never hold together.
- */
-function checksOf({ key, ...conditions }: JsonConditions & { key: string }): Check[] {
-  const { ifRevision, ifNotRevision, ifAbsent, ifPresent } = conditions;
-  checkConditions(conditions);
-  const checks: Check[] = [];
-  if (ifAbsent === true) checks.push({ key, revision: 0 });
-  if (ifPresent === true) checks.push({ key, revision: 0, not: true });
-  if (ifRevision !== undefined) checks.push({ key, revision: ifRevision });
-  if (ifNotRevision !== undefined) checks.push({ key, revision: ifNotRevision, not: true });
-  return checks;
-}
-
-function checkConditions(conditions: JsonConditions): void {
-  const { ifRevision, ifNotRevision, ifAbsent = false, ifPresent = false } = conditions;
-  const other = otherCondition(conditions);
-  if (ifAbsent && other !== undefined) throw exclusive("ifAbsent", other);
-  if (ifPresent && ifRevision !== undefined) throw exclusive("ifPresent", "ifRevision");
-  if (ifRevision === undefined || ifNotRevision === undefined) return;
-  const wanted = [ifRevision].flat();
-  const refused = new Set([ifNotRevision].flat());
-  if (wanted.every((revision) => refused.has(revision))) {
-    throw exclusive("ifRevision", "ifNotRevision");
-  }
-}
-
-/** The first condition that is given beside `ifAbsent`. */
-function otherCondition({ ifRevision, ifNotRevision, ifPresent }: JsonConditions) {
-  if (ifPresent === true) return "ifPresent";
-  if (ifRevision !== undefined) return "ifRevision";
-  return ifNotRevision === undefined ? undefined : "ifNotRevision";
-}
-
-function exclusive(one: keyof JsonConditions, other: keyof JsonConditions): KvError {
-  return new KvError("invalid_argument", `"${one}" and "${other}" exclude each other`);
 }

@@ -4,17 +4,18 @@
  */
 
 import { assert, KvError } from "../errors.ts";
-import { rangeFromJson, type JsonRange } from "../json.ts";
-import type { MaybePromise, Range, Store } from "../kv.ts";
+import { rangesFromJson } from "../json.ts";
+import type { MaybePromise, Store } from "../kv.ts";
 import { SOCKET_ID_CHARS_MAX } from "../limits.ts";
 import {
   socketRequestSchema,
+  type JsonWatch,
   type RequestId,
   type SocketRequest,
   type SocketResults,
 } from "../messages.ts";
 import { validate } from "../schema.ts";
-import type { CreatedWatch, WatchSession } from "../watch/hub.ts";
+import type { CreatedWatch, WatchSession } from "../watch/watch-session.ts";
 import { runOperation } from "./socket-operations.ts";
 
 type Operation = SocketRequest["op"];
@@ -109,33 +110,17 @@ function readableId(json: unknown): RequestId | null {
 }
 
 async function watch(context: RequestContext, request: Request<"watch">): Promise<undefined> {
-  const { id, from } = request;
-  const range = watchedRange(request);
+  const { id, op: _, key, prefix, start, end, ...options } = request;
   let announced = false;
   await context.session.watch({
-    range,
-    ...(from === undefined ? undefined : { from }),
+    ...options,
+    range: rangesFromJson({ key, prefix, start, end } as JsonWatch),
     created: (watch) => {
       announced = true;
       context.created(id, watch);
     },
   });
   assert(announced, "a watch is answered when it comes to be");
-}
-
-/** @throws `unsupported` for what the hub does not serve, so that nothing is passed over. */
-function watchedRange(request: Request<"watch">): Range {
-  const { key, prefix, start, end, ...others } = request;
-  const { initial = false, prev = false, keys = false, latest = false } = others;
-  const options = Object.entries({ initial, prev, keys, latest });
-  const option = options.find(([, isAsked]) => isAsked);
-  if (option !== undefined) throw unsupported(`"${option[0]}"`);
-  if (Array.isArray(key) || Array.isArray(prefix)) throw unsupported("a list of keys or prefixes");
-  return rangeFromJson({ key, prefix, start, end } as JsonRange);
-}
-
-function unsupported(what: string): KvError {
-  return new KvError("unsupported", `a watch takes one range, and not ${what}`);
 }
 
 function unwatch(session: WatchSession, { watch }: Request<"unwatch">): SocketResults["unwatch"] {

@@ -54,7 +54,13 @@ export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndp
   const connections = new Set<Connection>();
   let publisher: Bun.Server<SocketData> | undefined;
   let stopping = false;
-  hub.publishThrough({ publish: (topic, frame) => publisher?.publish(topic, frame) });
+  hub.publishThrough({
+    publish(topic, frame) {
+      // A frame that only streams get need not be written for sockets.
+      if (publisher === undefined || publisher.subscriberCount(topic) === 0) return;
+      publisher.publish(topic, frame.socketText);
+    },
+  });
   const pings = setInterval(() => {
     for (const connection of connections) connection.ping();
   }, pingMs);

@@ -1,7 +1,33 @@
 /** The distinct filters that are watched now, each with its number. Knows nothing of delivery. */
 
-import type { Range } from "../kv.ts";
+import { distinctRanges, isEverything } from "../keys.ts";
+import type { Range, Ranges } from "../kv.ts";
 import type { Filter } from "./watcher.ts";
+
+/** What a watch shows, as it is asked for. */
+export interface FilterRequest {
+  /** Keys and prefixes together, or one range. */
+  readonly range: Ranges;
+  /** Each event with what was there before. */
+  readonly prev?: boolean;
+  /** Leave the values out. */
+  readonly keys?: boolean;
+  /** Who is behind gets only the newest event of each key. */
+  readonly latest?: boolean;
+}
+
+/** The one way to write a filter. */
+export type WantedFilter = Pick<Filter, "name" | "ranges" | "prev" | "keys" | "latest">;
+
+export function wantedFilter(request: FilterRequest): WantedFilter {
+  const { range, prev = false, keys = false, latest = false } = request;
+  const ranges = distinctRanges(range).map(plainest);
+  const texts = ranges.map(({ key, prefix, start = "", end }) =>
+    key === undefined ? (prefix === undefined ? [start, end ?? null] : [prefix]) : key,
+  );
+  const name = JSON.stringify([texts, prev, keys, latest]);
+  return { name, ranges, prev, keys, latest };
+}
 
 export class Filters {
   readonly #byName = new Map<string, Filter>();
@@ -12,13 +38,13 @@ export class Filters {
     return this.#byName.values();
   }
 
-  find(range: Range): Filter | undefined {
-    return this.#byName.get(nameOf(range));
+  find({ name }: WantedFilter): Filter | undefined {
+    return this.#byName.get(name);
   }
 
-  /** Counts one more watcher of the range. Each call needs a `release`. */
-  acquire(range: Range): Filter {
-    const filter = this.find(range) ?? this.#create(range);
+  /** Counts one more watcher of the filter. Each call needs a `release`. */
+  acquire(wanted: WantedFilter): Filter {
+    const filter = this.find(wanted) ?? this.#create(wanted);
     filter.watchers++;
     return filter;
   }
@@ -28,31 +54,25 @@ export class Filters {
     if (filter.watchers === 0) this.#byName.delete(filter.name);
   }
 
-  #create(range: Range): Filter {
+  #create(wanted: WantedFilter): Filter {
     const number = ++this.#lastNumber;
-    const name = nameOf(range);
     const filter: Filter = {
+      ...wanted,
       number,
       topic: `watch-${number}`,
-      name,
-      range,
       watchers: 0,
       live: new Set(),
       uncheckedBytes: 0,
       toldThrough: 0,
     };
-    this.#byName.set(name, filter);
+    this.#byName.set(filter.name, filter);
     return filter;
   }
 }
 
 // --- internal ---
 
-/** An empty prefix and an empty start are every key, as no range is. */
-function nameOf(range: Range): string {
-  if (range.key !== undefined) return JSON.stringify(["key", range.key]);
-  if (range.prefix !== undefined && range.prefix !== "") {
-    return JSON.stringify(["prefix", range.prefix]);
-  }
-  return JSON.stringify(["range", range.start ?? "", range.end ?? null]);
+/** No range, an empty prefix and an empty start are every key. */
+function plainest(range: Range): Range {
+  return isEverything(range) ? { prefix: "" } : range;
 }

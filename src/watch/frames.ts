@@ -1,80 +1,120 @@
 /**
- * The text of the frames of a watch. An event is encoded once for all filters that it goes to; a
- * commit whose frame would be too large is split between events.
+ * The frames of a watch. Each is made once for a filter and shared by all who get it; how it is
+ * written depends on the way that it takes, and is worked out once for each way.
  */
 
-import { eventToJson } from "../json.ts";
-import { utf8Bytes } from "../keys.ts";
-import type { Commit } from "../kv.ts";
-import type { EndReason } from "../messages.ts";
+import type { EndReason, WatchFrame } from "../messages.ts";
+import { encodeUtf8 } from "../text.ts";
 
-/** Bytes of a `change` frame beside its events: the longest numbers, and `"more":true`. */
-const FRAME_AROUND_BYTES = 96;
+/** The ways to a reader: WebSocket, server-sent events, a JSON object a line. */
+export type Transport = "ws" | "sse" | "ndjson";
 
-export function progressFrame(watch: number, revision: number): string {
-  return `{"watch":${watch},"type":"progress","revision":${revision}}`;
+/** What `created`, `reset` and `sync` say. */
+export interface StorePosition {
+  readonly revision: number;
+  readonly store: string;
 }
 
-export function endFrame(watch: number, reason: EndReason): string {
-  return `{"watch":${watch},"type":"end","reason":"${reason}"}`;
-}
-
-/** The events of one commit as JSON, each encoded when it is first asked for. */
-export class EncodedCommit {
-  readonly commit: Commit;
-  readonly #texts: string[] = [];
-
-  constructor(commit: Commit) {
-    this.commit = commit;
-  }
-
-  /** A frame with the events of these positions; `undefined` when it would pass `bytesMax`. */
-  frame(watch: number, positions: readonly number[], bytesMax: number): string | undefined {
-    let bytes = FRAME_AROUND_BYTES;
-    for (const position of positions) {
-      const event = this.commit.events[position]!;
-      // JSON is never shorter than the value: what is too large already need not be encoded.
-      if (event.type === "put" && event.value.length > bytesMax) return undefined;
-      bytes += utf8Bytes(this.#text(position)) + 1;
-      if (bytes > bytesMax) return undefined;
-    }
-    const texts = positions.map((position) => this.#text(position));
-    return changeFrame(watch, this.commit.revision, texts, false);
-  }
-
+export class Frame {
+  readonly type: WatchFrame["type"];
   /**
-   * The frame that begins with event `first`: as many events as `bytesMax` takes, at least one.
-   * `end` is the position behind its last event; when events are left, the frame says
-   * `"more":true`.
+   * Up to here everything has been sent with this frame: who has got it may resume behind it. No
+   * frame has one that is not the last of what belongs together.
    */
-  frameFrom(watch: number, first: number, bytesMax: number): { text: string; end: number } {
-    const { events, revision } = this.commit;
-    const texts: string[] = [];
-    let bytes = FRAME_AROUND_BYTES;
-    let end = first;
-    while (end < events.length) {
-      const text = this.#text(end);
-      bytes += utf8Bytes(text) + 1;
-      if (bytes > bytesMax && end > first) break;
-      texts.push(text);
-      end++;
-    }
-    return { text: changeFrame(watch, revision, texts, end < events.length), end };
+  readonly id: number | undefined;
+  /** About what it takes, whichever way it is written. */
+  readonly bytes: number;
+  readonly #watch: number;
+  readonly #fields: string;
+  #socketText: string | undefined;
+  #ndjson: Uint8Array | undefined;
+  #sse: Uint8Array | undefined;
+
+  /** `fields` is the JSON of everything but the type, without the braces around it. */
+  constructor(
+    watch: number,
+    type: WatchFrame["type"],
+    fields: string,
+    { id, bytes = fields.length }: { id?: number | undefined; bytes?: number } = {},
+  ) {
+    this.#watch = watch;
+    this.type = type;
+    this.#fields = fields;
+    this.id = id;
+    this.bytes = FRAME_AROUND_BYTES + bytes;
   }
 
-  #text(position: number): string {
-    return (this.#texts[position] ??= JSON.stringify(eventToJson(this.commit.events[position]!)));
+  /** `{"watch":17,"type":"change","revision":43,…}` */
+  get socketText(): string {
+    return (this.#socketText ??= `{"watch":${this.#watch},"type":"${this.type}",${this.#fields}}`);
   }
+
+  /** `{"type":"change","revision":43,…}` and the end of the line. */
+  get ndjson(): Uint8Array {
+    return (this.#ndjson ??= encodeUtf8(`{"type":"${this.type}",${this.#fields}}\n`));
+  }
+
+  /** `id: 43`, `event: change`, `data: {"revision":43,…}` and an empty line. */
+  get sse(): Uint8Array {
+    const id = this.id === undefined ? "" : `id: ${this.id}\n`;
+    return (this.#sse ??= encodeUtf8(`${id}event: ${this.type}\ndata: {${this.#fields}}\n\n`));
+  }
+}
+
+/** What stands around the fields of a frame, at most: the longest numbers and names. */
+export const FRAME_AROUND_BYTES = 96;
+
+/** The beginning of a watch; it can be resumed from where nothing but changes follow. */
+export function createdFrame(watch: number, at: StorePosition, isResumable: boolean): Frame {
+  return new Frame(watch, "created", positionFields(at), isResumable ? { id: at.revision } : {});
+}
+
+/** What was got before does not count any more: the state follows. */
+export function resetFrame(watch: number, at: StorePosition): Frame {
+  return new Frame(watch, "reset", positionFields(at));
+}
+
+/** The end of the state. */
+export function syncFrame(watch: number, at: StorePosition): Frame {
+  return new Frame(watch, "sync", positionFields(at), { id: at.revision });
+}
+
+/** A part of the state; `entries` are JSON, `bytes` what they take. */
+export function stateFrame(watch: number, entries: readonly string[], bytes: number): Frame {
+  return new Frame(watch, "state", `"entries":[${entries.join(",")}]`, { bytes });
+}
+
+export function progressFrame(watch: number, revision: number): Frame {
+  return new Frame(watch, "progress", `"revision":${revision}`, { id: revision });
+}
+
+export function endFrame(watch: number, reason: EndReason): Frame {
+  return new Frame(watch, "end", `"reason":"${reason}"`);
+}
+
+/** What a `change` frame says beside its revision and its events. */
+export interface ChangeNotes {
+  /** Events of the same change follow in another frame. */
+  readonly more: boolean;
+  /** Events that were left out, where the frame stands for several commits. */
+  readonly skipped?: number | undefined;
+}
+
+/** `events` are JSON, `bytes` what they take. */
+export function changeFrame(
+  watch: number,
+  revision: number,
+  events: readonly string[],
+  bytes: number,
+  { more, skipped }: ChangeNotes,
+): Frame {
+  const marks = `${more ? ',"more":true' : ""}${skipped === undefined ? "" : `,"skipped":${skipped}`}`;
+  const fields = `"revision":${revision},"events":[${events.join(",")}]${marks}`;
+  return new Frame(watch, "change", fields, { bytes, id: more ? undefined : revision });
 }
 
 // --- internal ---
 
-function changeFrame(
-  watch: number,
-  revision: number,
-  events: readonly string[],
-  more: boolean,
-): string {
-  const head = `{"watch":${watch},"type":"change","revision":${revision},"events":[`;
-  return `${head}${events.join(",")}]${more ? ',"more":true' : ""}}`;
+function positionFields({ revision, store }: StorePosition): string {
+  return `"revision":${revision},"store":${JSON.stringify(store)}`;
 }

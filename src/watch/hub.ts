@@ -4,55 +4,21 @@
  */
 
 import { KvError } from "../errors.ts";
-import { checkRange, type Range } from "../keys.ts";
+import { checkRanges } from "../keys.ts";
 import type { Status, Store } from "../kv.ts";
 import { PROGRESS_MS, SOCKET_WATCHES_MAX, WATCHER_UNSENT_BYTES_MAX } from "../limits.ts";
 import type { EndReason } from "../messages.ts";
-import { checkWatchable } from "../rules.ts";
+import { checkInteger, checkWatchable } from "../rules.ts";
 import { CatchingUp } from "./catching-up.ts";
-import { Filters } from "./filters.ts";
-import { endFrame, progressFrame } from "./frames.ts";
+import { Filters, wantedFilter, type WantedFilter } from "./filters.ts";
+import { createdFrame, endFrame, progressFrame, type Frame } from "./frames.ts";
 import { Live } from "./live.ts";
+import { StreamSubscriber, type StreamTransport, type WatchStream } from "./stream-subscriber.ts";
 import type { Publisher, Subscriber } from "./subscriber.ts";
+import { Topics } from "./topics.ts";
+import { describeWatcher, type WatcherDescription } from "./watcher-description.ts";
+import type { WatchOptions, WatchRequest, WatchSession } from "./watch-session.ts";
 import type { Session, Watcher } from "./watcher.ts";
-
-/** What the client is told of a new watch before its first frame. */
-export interface CreatedWatch {
-  /** Names the filter: the same on every connection. */
-  readonly watch: number;
-  /** Every matching change above this revision will be sent, and none at or below it. */
-  readonly revision: number;
-  readonly store: string;
-}
-
-export interface WatchRequest {
-  readonly range: Range;
-  /**
-   * The first revision wanted. Without it the watch begins above a revision that is not older than
-   * anything answered before the call.
-   */
-  readonly from?: number;
-  /** Called before the first frame, in the same turn in which the watch comes to be. */
-  readonly created: (watch: CreatedWatch) => void;
-}
-
-/** The watches of one connection. */
-export interface WatchSession {
-  /**
-   * Begins a watch.
-   * @throws `conflict` for a second one of the same range, `compacted` for a `from` that is gone,
-   * `invalid_argument` for one beyond the next revision, `too_many_requests`.
-   */
-  watch(request: WatchRequest): Promise<void>;
-  /** Ends a watch: no frame of it follows. False when there is none of that number. */
-  unwatch(watch: number): boolean;
-  /** To be called when the connection was sent something large. */
-  sent(): void;
-  /** To be called when the connection has taken some of what was unsent. */
-  drained(): void;
-  /** Forgets the connection. */
-  close(): void;
-}
 
 export interface HubOptions {
   readonly store: Store;
@@ -67,14 +33,16 @@ export class Hub {
   readonly #live: Live;
   readonly #catchingUp: CatchingUp;
   readonly #timer: Timer;
-  #publisher: Publisher | undefined;
+  /** The ways to the readers of topics; that of the streams is always there. */
+  readonly #topics = new Topics();
+  readonly #publishers: Publisher[] = [this.#topics];
   #stopped = false;
 
   constructor({ store, progressMs = PROGRESS_MS }: HubOptions) {
     this.#store = store;
     this.#live = new Live({
       store,
-      publisher: { publish: (topic, frame) => this.#publisher?.publish(topic, frame) },
+      publisher: { publish: (topic, frame) => this.#publish(topic, frame) },
       sessions: this.#sessions,
       behind: (watcher) => this.#catchingUp.add(watcher),
     });
@@ -96,9 +64,38 @@ export class Hub {
     return count;
   }
 
-  /** Sets the way to all connections on a topic. A hub has one transport with topics. */
+  /** Adds a way to all connections on a topic, of a transport with topics of its own. */
   publishThrough(publisher: Publisher): void {
-    this.#publisher = publisher;
+    this.#publishers.push(publisher);
+  }
+
+  /**
+   * A watch as a stream that is pulled, with `created` as its first frame.
+   * @throws as `WatchSession.watch`.
+   */
+  async openStream(transport: StreamTransport, options: WatchOptions): Promise<WatchStream> {
+    const subscriber = new StreamSubscriber(transport, this.#topics);
+    const session = this.connect(subscriber);
+    subscriber.begin(session);
+    try {
+      await session.watch({ ...options, created: ({ frame }) => subscriber.send(frame) });
+      return subscriber;
+    } catch (error) {
+      subscriber.close();
+      throw error;
+    }
+  }
+
+  /** The watchers of all connections, `limit` of them at most. */
+  describeWatchers(limit: number): WatcherDescription[] {
+    const described: WatcherDescription[] = [];
+    for (const { watchers } of this.#sessions) {
+      for (const watcher of watchers.values()) {
+        if (described.length >= limit) return described;
+        described.push(describeWatcher(watcher, this.#live.position));
+      }
+    }
+    return described;
   }
 
   /** A new connection without watches. */
@@ -124,36 +121,48 @@ export class Hub {
     }
   }
 
-  async #watch(session: Session, { range, from, created }: WatchRequest): Promise<void> {
-    checkRange(range);
+  #publish(topic: string, frame: Frame): void {
+    for (const publisher of this.#publishers) publisher.publish(topic, frame);
+  }
+
+  async #watch(session: Session, request: WatchRequest): Promise<void> {
+    checkRanges(request.range);
+    const wanted = wantedFilter(request);
     // Asked before the status, so that a refusal costs nothing, and after it, when it may have
     // changed.
-    this.#checkWatch(session, range);
+    this.#checkWatch(session, wanted);
     const status = await this.#store.status();
-    this.#checkWatch(session, range);
-    const next = firstRevision(status, from);
+    this.#checkWatch(session, wanted);
+    const { next, begins } = startOf(status, request);
     this.#live.start(status.revision);
 
-    const filter = this.#filters.acquire(range);
+    const filter = this.#filters.acquire(wanted);
     const watcher: Watcher = {
       filter,
       session,
+      initial: request.initial === true,
       state: "ahead",
+      place: undefined,
       next,
       sentEvents: 0,
+      mergedThrough: undefined,
       toldThrough: next - 1,
       pull: undefined,
     };
     session.watchers.set(filter.number, watcher);
-    created({ watch: filter.number, revision: next - 1, store: status.store });
-    // The announcement may have stalled the connection, or broken it.
+    const at = { revision: next - 1, store: status.store };
+    const frame = createdFrame(filter.number, at, begins === "changes");
+    request.created({ watch: filter.number, ...at, frame });
+    // The announcement may have broken the connection, or stalled it.
+    if (isOver(watcher)) return;
+    if (begins !== "changes") this.#catchingUp.begin(watcher, at, begins === "reset");
     if (watcher.state === "ahead") this.#live.settle(watcher);
   }
 
-  #checkWatch(session: Session, range: Range): void {
+  #checkWatch(session: Session, wanted: WantedFilter): void {
     if (this.#stopped) throw new KvError("unavailable", "the server is stopping; connect again");
     if (session.closed) throw new KvError("unavailable", "the connection is closed");
-    const filter = this.#filters.find(range);
+    const filter = this.#filters.find(wanted);
     if (filter !== undefined && session.watchers.has(filter.number)) {
       throw new KvError(
         "conflict",
@@ -211,7 +220,8 @@ export class Hub {
     for (const session of this.#sessions) {
       for (const watcher of session.watchers.values()) {
         if (session.stalled) break;
-        if (watcher.state !== "behind" || watcher.sentEvents > 0) continue;
+        const { place, sentEvents } = watcher;
+        if (watcher.state !== "behind" || place !== undefined || sentEvents > 0) continue;
         const through = watcher.next - 1;
         if (through <= watcher.toldThrough) continue;
         watcher.toldThrough = through;
@@ -223,9 +233,23 @@ export class Hub {
 
 // --- internal ---
 
-/** The first revision that a watch wants to see. */
-function firstRevision({ revision, oldest }: Status, from: number | undefined): number {
-  if (from === undefined) return revision + 1;
+/** The first revision that a watch wants to see, and what it begins with. */
+interface Start {
+  readonly next: number;
+  readonly begins: "changes" | "state" | "reset";
+}
+
+function startOf(status: Status, { from, initial = false }: WatchOptions): Start {
+  const { revision, oldest } = status;
+  const next = revision + 1;
+  if (from === undefined) return { next, begins: initial ? "state" : "changes" };
+  checkInteger("from", from, 0);
+  const isServed = from > oldest && from <= next;
+  if (initial && !isServed) return { next, begins: "reset" };
   checkWatchable(from, revision, oldest);
-  return from;
+  return { next: from, begins: "changes" };
+}
+
+function isOver({ state }: Watcher): boolean {
+  return state === "ended";
 }

@@ -5,14 +5,15 @@
 
 import { setTimeout } from "node:timers/promises";
 import { KvError } from "../errors.ts";
-import type { Changes, Commit, Store } from "../kv.ts";
+import type { Changes, Commit, Event, Store } from "../kv.ts";
 import {
   FRAME_BYTES_MAX,
   PUBLISHED_CHECK_BYTES,
   TOPIC_CHECK_BYTES,
   WATCHER_UNSENT_BYTES_MAX,
 } from "../limits.ts";
-import { EncodedCommit, progressFrame } from "./frames.ts";
+import { EncodedCommit } from "./encoded-commit.ts";
+import { progressFrame, type Frame } from "./frames.ts";
 import { Matcher } from "./matcher.ts";
 import type { Publisher } from "./subscriber.ts";
 import type { Filter, Session, Watcher } from "./watcher.ts";
@@ -31,7 +32,7 @@ export interface LiveOptions {
 
 export class Live {
   readonly #options: LiveOptions;
-  readonly #matcher = new Matcher();
+  readonly #matcher = new Matcher<Filter>();
   readonly #ahead = new Set<Watcher>();
   readonly #stopped = new AbortController();
   #uncheckedBytes = 0;
@@ -63,8 +64,7 @@ export class Live {
    */
   settle(watcher: Watcher): void {
     if (watcher.session.stalled) watcher.state = "stalled";
-    // In the middle of a split commit only the log can go on, and it has the rest already.
-    else if (watcher.next <= this.#position || watcher.sentEvents > 0) {
+    else if (watcher.next <= this.#position || hasBegun(watcher)) {
       watcher.state = "behind";
       this.#options.behind(watcher);
     } else if (watcher.next === this.#position + 1) this.#joinTold(watcher);
@@ -186,11 +186,11 @@ export class Live {
   #publishCommit(commit: Commit): void {
     const { revision } = commit;
     this.#joinAhead(revision);
-    const encoded = new EncodedCommit(commit);
+    const encoded = new EncodedCommit(commit, (event) => this.#withPrevious(event));
     const displaced: Watcher[] = [];
     const published: Filter[] = [];
     for (const [filter, positions] of this.#match(commit)) {
-      const frame = encoded.frame(filter.number, positions, FRAME_BYTES_MAX);
+      const frame = encoded.frame(filter, positions, FRAME_BYTES_MAX);
       if (frame === undefined) displaced.push(...filter.live);
       else {
         this.#publish(filter, frame);
@@ -206,6 +206,20 @@ export class Live {
     if (this.#uncheckedBytes >= PUBLISHED_CHECK_BYTES) this.#checkAll();
   }
 
+  /** Nothing where the store has to wait for it, or has forgotten it: the log knows what to do. */
+  #withPrevious(event: Event): Event | undefined {
+    try {
+      const found = this.#options.store.get(event.key, { revision: event.revision - 1 });
+      if (found instanceof Promise) {
+        found.catch(() => {});
+        return undefined;
+      }
+      return found.entry === undefined ? event : { ...event, prev: found.entry };
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The filters that want the commit, each with the positions of its events. */
   #match(commit: Commit): Map<Filter, number[]> {
     const matches = new Map<Filter, number[]>();
@@ -219,10 +233,10 @@ export class Live {
     return matches;
   }
 
-  #publish(filter: Filter, frame: string): void {
+  #publish(filter: Filter, frame: Frame): void {
     this.#options.publisher.publish(filter.topic, frame);
-    filter.uncheckedBytes += frame.length;
-    this.#uncheckedBytes += frame.length;
+    filter.uncheckedBytes += frame.bytes;
+    this.#uncheckedBytes += frame.bytes;
   }
 
   #checkFilter(filter: Filter): void {
@@ -248,4 +262,11 @@ export class Live {
       watcher.state = "stalled";
     }
   }
+}
+
+// --- internal ---
+
+/** In the middle of the state or of a change only the store can go on, which has the rest already. */
+function hasBegun({ place, sentEvents }: Watcher): boolean {
+  return place !== undefined || sentEvents > 0;
 }

@@ -1,64 +1,53 @@
 /**
- * Which filters want a key. Exact keys are one look-up, prefixes one for each length in use, ranges
- * a comparison each; so the work grows with what matches, not with all that watch.
+ * Which filters want a key. Keys and prefixes are in one tree, ranges in another, so that the work
+ * grows with the filters that match and not with all that are watched.
  */
 
-import { inRange } from "../keys.ts";
-import type { Filter } from "./watcher.ts";
+import { rangeStart } from "../keys.ts";
+import type { Range } from "../kv.ts";
+import { IntervalTree } from "./interval-tree.ts";
+import { PrefixTree } from "./prefix-tree.ts";
 
-export class Matcher {
-  readonly #keys = new Map<string, Filter>();
-  readonly #prefixes = new Map<string, Filter>();
-  /** How many prefixes have each length, in UTF-16 units. */
-  readonly #lengths = new Map<number, number>();
-  readonly #ranges = new Set<Filter>();
+/** What is matched of a filter: ranges of which no two overlap. */
+export interface Matchable {
+  readonly ranges: readonly Range[];
+}
+
+export class Matcher<F extends Matchable> {
+  readonly #texts = new PrefixTree<F>();
+  readonly #intervals = new IntervalTree<F>();
 
   /** Adds a filter that is not in yet. */
-  add(filter: Filter): void {
-    const { key } = filter.range;
-    const prefix = prefixOf(filter);
-    if (key !== undefined) this.#keys.set(key, filter);
-    else if (prefix === undefined) this.#ranges.add(filter);
-    else {
-      this.#prefixes.set(prefix, filter);
-      this.#lengths.set(prefix.length, (this.#lengths.get(prefix.length) ?? 0) + 1);
+  add(filter: F): void {
+    for (const range of filter.ranges) {
+      const { key, prefix } = range;
+      if (key !== undefined) this.#texts.add("key", key, filter);
+      else if (prefix !== undefined) this.#texts.add("prefix", prefix, filter);
+      else this.#intervals.add(intervalOf(range), filter);
     }
   }
 
   /** Removes a filter that is in. */
-  remove(filter: Filter): void {
-    const { key } = filter.range;
-    const prefix = prefixOf(filter);
-    if (key !== undefined) this.#keys.delete(key);
-    else if (prefix === undefined) this.#ranges.delete(filter);
-    else {
-      this.#prefixes.delete(prefix);
-      const left = this.#lengths.get(prefix.length)! - 1;
-      if (left === 0) this.#lengths.delete(prefix.length);
-      else this.#lengths.set(prefix.length, left);
+  remove(filter: F): void {
+    for (const range of filter.ranges) {
+      const { key, prefix } = range;
+      if (key !== undefined) this.#texts.remove("key", key, filter);
+      else if (prefix !== undefined) this.#texts.remove("prefix", prefix, filter);
+      else this.#intervals.remove(intervalOf(range), filter);
     }
   }
 
-  /** Calls `found` once for each filter that holds the key. */
-  match(key: string, found: (filter: Filter) => void): void {
-    const exact = this.#keys.get(key);
-    if (exact !== undefined) found(exact);
-    for (const length of this.#lengths.keys()) {
-      if (length > key.length) continue;
-      const filter = this.#prefixes.get(key.slice(0, length));
-      if (filter !== undefined) found(filter);
-    }
-    for (const filter of this.#ranges) {
-      if (inRange(filter.range, key)) found(filter);
-    }
+  /**
+   * Calls `found` once for each filter that holds the key. Answers how many nodes of the trees it
+   * looked at.
+   */
+  match(key: string, found: (filter: F) => void): number {
+    return this.#texts.match(key, found) + this.#intervals.match(key, found);
   }
 }
 
 // --- internal ---
 
-/** The prefix of a filter; every key is the empty one. */
-function prefixOf({ range }: Filter): string | undefined {
-  if (range.prefix !== undefined) return range.prefix;
-  const everyKey = range.key === undefined && !range.start && range.end === undefined;
-  return everyKey ? "" : undefined;
+function intervalOf(range: Range) {
+  return { start: rangeStart(range), end: range.end };
 }

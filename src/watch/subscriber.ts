@@ -1,12 +1,15 @@
 /**
- * What the hub needs of a transport with native topics: a connection that frames can be sent to,
- * and a way to publish one frame to all connections on a topic. The transport implements both.
+ * What the hub needs of a transport with topics: a connection that frames can be sent to, and a way
+ * to publish one frame to all connections on a topic. Each transport implements both.
  */
+
+import type { Frame, Transport } from "./frames.ts";
 
 /** One connection. */
 export interface Subscriber {
+  readonly transport: Transport;
   /** Sends a frame to this connection alone, behind everything sent or published to it before. */
-  send(frame: string): void;
+  send(frame: Frame): void;
   /** Bytes handed over for this connection that have not left the process yet. */
   unsentBytes(): number;
   /** From the return on, what is published on the topic goes to this connection. */
@@ -19,5 +22,5 @@ export interface Subscriber {
 
 export interface Publisher {
   /** Sends a frame to every connection that is subscribed to the topic. */
-  publish(topic: string, frame: string): void;
+  publish(topic: string, frame: Frame): void;
 }

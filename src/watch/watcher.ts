@@ -4,6 +4,7 @@
  */
 
 import type { Range } from "../kv.ts";
+import type { StatePlace } from "./initial-state.ts";
 import type { Subscriber } from "./subscriber.ts";
 
 /**
@@ -15,9 +16,16 @@ export interface Filter {
    */
   readonly number: number;
   readonly topic: string;
-  /** The same text for ranges that were written in the same way. */
+  /** The same text for filters that want the same. */
   readonly name: string;
-  readonly range: Range;
+  /** In key order; no two of them overlap. */
+  readonly ranges: readonly Range[];
+  /** Each event with what was there before. */
+  readonly prev: boolean;
+  /** Leave the values out. */
+  readonly keys: boolean;
+  /** Who is behind gets only the newest event of each key. */
+  readonly latest: boolean;
   /** Watchers in any state. */
   watchers: number;
   /** The watchers on the topic. */
@@ -34,7 +42,7 @@ export interface Filter {
  *   watch ──► (settle) ─────────────────────────────────► live
  *              ▲  ▲ │ │ next > position + 1                │ │
  *              │  │ │ └──────────► ahead ──────────────────┘ │  joins when the hub gets to `next`
- *              │  │ │ next <= position                       │
+ *              │  │ │ next <= position, or state to send     │
  *              │  │ └──────────► behind ◄────────────────────┤  a frame over 256 KiB, a lost feed
  *              │  └─ a chunk pulled ─┘ │                     │
  *              └─ drain ── stalled ◄───┴─────────────────────┘  more than 1 MiB unsent
@@ -43,21 +51,31 @@ export interface Filter {
  * ```
  *
  * `live` is on the topic; the other three are catching up. Only `behind` pulls from the store, and
- * it always has something to pull, since the hub has published more than it has seen.
+ * it always has something to pull: the rest of the state, or what the hub has published and it has
+ * not seen.
  */
 export type WatcherState = "live" | "ahead" | "behind" | "stalled" | "ended";
 
 export interface Watcher {
   readonly filter: Filter;
   readonly session: Session;
+  /** Where its history is gone it begins anew with the state, instead of ending. */
+  readonly initial: boolean;
   state: WatcherState;
+  /** What of the state has still to be sent; the changes at `next` follow behind it. */
+  place: StatePlace | undefined;
   /**
    * Every matching event below this revision was sent, none at or above it but for `sentEvents`.
    * Not kept up while live: there it is the hub's position + 1.
    */
   next: number;
-  /** Events of the commit `next` that were sent; above 0 only in the middle of a split commit. */
+  /**
+   * Events that were sent of the change that begins at `next`; above 0 only in the middle of one
+   * that takes several frames.
+   */
   sentEvents: number;
+  /** The end of that change where it is not `next`: it stands for the commits up to here. */
+  mergedThrough: number | undefined;
   /** The revision up to which a frame has told this watcher that it has everything. */
   toldThrough: number;
   /** The pull that is under way while `behind`; what any other one delivers is dropped. */

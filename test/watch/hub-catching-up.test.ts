@@ -159,7 +159,9 @@ describe("progress", () => {
     });
     const hub = new Hub({ store, progressMs: 1 });
     const connection = new RigConnection(hub);
-    hub.publishThrough({ publish: (_topic, frame) => connection.take(frame, "published") });
+    hub.publishThrough({
+      publish: (_topic, { socketText }) => connection.take(socketText, "published"),
+    });
     const { watch } = await connection.watch({});
     while (connection.frames.length === 0) await Bun.sleep(1);
     expect(connection.frames).toEqual([{ way: "published", watch, type: "progress", revision: 7 }]);

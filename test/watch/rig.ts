@@ -3,10 +3,12 @@
  * and the store answers the hub's feed and the pulls of watchers only while they are let through.
  */
 
-import type { Range, Store } from "../../src/kv.ts";
+import type { Ranges, Store } from "../../src/kv.ts";
 import type { SocketFrame } from "../../src/messages.ts";
-import { Hub, type CreatedWatch, type WatchSession } from "../../src/watch/hub.ts";
+import type { Frame } from "../../src/watch/frames.ts";
+import { Hub } from "../../src/watch/hub.ts";
 import type { Publisher, Subscriber } from "../../src/watch/subscriber.ts";
+import type { CreatedWatch, WatchOptions, WatchSession } from "../../src/watch/watch-session.ts";
 import { altered } from "../support/altered-store.ts";
 import { openModel, type ModelOptions, type ModelStore } from "../support/model-store.ts";
 
@@ -30,6 +32,7 @@ export class Gate {
 }
 
 export class RigConnection implements Subscriber {
+  readonly transport = "ws";
   /** Frames in the order they came, and how each did. */
   readonly frames: (SocketFrame & { way: "sent" | "published" })[] = [];
   readonly topics = new Set<string>();
@@ -44,10 +47,14 @@ export class RigConnection implements Subscriber {
   }
 
   /** Watches and answers what `created` said. */
-  async watch(range: Range, from?: number): Promise<CreatedWatch> {
+  watch(range: Ranges, from?: number): Promise<CreatedWatch> {
+    return this.begin({ range, ...(from === undefined ? undefined : { from }) });
+  }
+
+  async begin(options: WatchOptions): Promise<CreatedWatch> {
     let answer: CreatedWatch | undefined;
     const created = (watch: CreatedWatch): void => void (answer = watch);
-    await this.session.watch({ range, created, ...(from === undefined ? undefined : { from }) });
+    await this.session.watch({ ...options, created });
     return answer!;
   }
 
@@ -68,8 +75,8 @@ export class RigConnection implements Subscriber {
     return this.frames.flatMap((frame) => (frame.type === "change" ? [frame.revision] : []));
   }
 
-  send(frame: string): void {
-    this.take(frame, "sent");
+  send(frame: Frame): void {
+    this.take(frame.socketText, "sent");
   }
 
   unsentBytes(): number {
@@ -117,10 +124,10 @@ export class Rig implements Publisher, Disposable {
     return connection;
   }
 
-  publish(topic: string, frame: string): void {
-    this.published.push(frame);
+  publish(topic: string, { socketText }: Frame): void {
+    this.published.push(socketText);
     for (const connection of this.#connections) {
-      if (connection.topics.has(topic)) connection.take(frame, "published");
+      if (connection.topics.has(topic)) connection.take(socketText, "published");
     }
   }
 

@@ -5,8 +5,10 @@
 
 import type { Commit, Operation, Range, Status, Store } from "../../src/kv.ts";
 import type { SocketFrame } from "../../src/messages.ts";
-import { Hub, type WatchSession } from "../../src/watch/hub.ts";
+import type { Frame } from "../../src/watch/frames.ts";
+import { Hub } from "../../src/watch/hub.ts";
 import type { Publisher, Subscriber } from "../../src/watch/subscriber.ts";
+import type { WatchSession } from "../../src/watch/watch-session.ts";
 import { KvError } from "../../src/errors.ts";
 import { altered } from "../support/altered-store.ts";
 import type { Random } from "../support/random.ts";
@@ -43,6 +45,7 @@ export interface Tally {
 }
 
 class Connection implements Subscriber {
+  readonly transport = "ws";
   readonly topics = new Set<string>();
   readonly open = new Map<number, WatchChecker>();
   readonly session: WatchSession;
@@ -56,9 +59,9 @@ class Connection implements Subscriber {
     this.session = simulation.hub.connect(this);
   }
 
-  send(frame: string): void {
+  send(frame: Frame): void {
     this.#simulation.tally.sent++;
-    this.take(frame);
+    this.take(frame.socketText);
   }
 
   take(frame: string): void {
@@ -130,11 +133,11 @@ export class Simulation implements Publisher {
     this.hub.publishThrough(this);
   }
 
-  publish(topic: string, frame: string): void {
+  publish(topic: string, { socketText }: Frame): void {
     for (const connection of this.#connections) {
       if (!connection.topics.has(topic)) continue;
       this.tally.published++;
-      connection.take(frame);
+      connection.take(socketText);
     }
   }
 

@@ -225,16 +225,22 @@ describe("what has the right type and is still wrong", () => {
       expect(await refused({ op, end: "\udfff" })).toContain("surrogate");
     }
     for (const op of ["deleteRange", "watch"]) {
-      expect(await refused({ op, key: "k", prefix: "k" })).toContain("give one of them");
+      expect(await refused({ op, key: "k", start: "k" })).toContain("give one of them");
     }
+    expect(await refused({ op: "deleteRange", key: "k", prefix: "k" })).toContain("one of them");
+    expect(await refused({ op: "watch", key: ["a", "b"], end: "k" })).toContain("do not go with");
   });
 
-  test("a watch of what no watch takes", async () => {
-    for (const field of ["initial", "prev", "keys", "latest"]) {
-      expect(await refused({ op: "watch", [field]: true }, "unsupported")).toContain(field);
+  test("keys and prefixes of a watch", async () => {
+    const many = Array.from({ length: 1_001 }, (_, at) => `k${at}`);
+    for (const field of ["key", "prefix"]) {
+      expect(await refused({ op: "watch", [field]: [] })).toContain(`${field} has 0 items`);
+      await refused({ op: "watch", [field]: many }, "too_large");
+      await refused({ op: "watch", [field]: ["a", long] }, "too_large");
     }
-    await refused({ op: "watch", key: ["a", "b"] }, "unsupported");
-    await refused({ op: "watch", prefix: ["a"] }, "unsupported");
+    await refused({ op: "watch", key: many.slice(1), prefix: "p" }, "too_large");
+    expect(await refused({ op: "watch", key: ["a", ""] })).toContain("empty");
+    expect(await refused({ op: "watch", key: ["a", "a/../b"] })).toContain('"."');
   });
 
   test("a number", async () => {

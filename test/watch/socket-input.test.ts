@@ -86,7 +86,7 @@ describe("a message that is no request gets an error, and the connection stays",
     ],
     [
       "two kinds of range",
-      { id: 14, op: "watch", key: "k", prefix: "k" },
+      { id: 14, op: "watch", key: "k", start: "k" },
       14,
       "invalid_argument",
       /one of/,

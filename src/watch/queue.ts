@@ -18,6 +18,11 @@ export class Queue<T> {
     this.#bytes += bytes;
   }
 
+  /** The oldest item, which stays; `undefined` when there is none. */
+  get first(): T | undefined {
+    return this.#items[this.#first]?.item;
+  }
+
   /** Takes the oldest item out; `undefined` when there is none. */
   shift(): T | undefined {
     if (this.size === 0) return undefined;
