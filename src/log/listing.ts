@@ -124,9 +124,13 @@ export class Listing {
     const end = rangeEnd(this.#range);
     if (after === undefined)
       return reverse === true ? this.#source.down(end) : this.#source.up(start);
-    if (reverse === true) return this.#source.down(isBelow(after, end) ? after : end);
     const folder = delimiter === undefined ? undefined : folderOf(this.#range, delimiter, after);
-    const from = folder === after ? prefixEnd(after) : nextKey(after);
+    if (reverse === true) {
+      // A folder lies where its name does: before what is in it.
+      const below = folder === undefined || folder === after ? after : prefixEnd(folder);
+      return this.#source.down(below !== undefined && isBelow(below, end) ? below : end);
+    }
+    const from = folder === undefined ? nextKey(after) : prefixEnd(folder);
     if (from === undefined) return NONE;
     // A folder may begin below its range, and `after` be any text.
     return this.#source.up(isBelow(start, from) ? from : start);
