@@ -6,26 +6,34 @@
 
 import type { ArgDef, ArgsDef } from "citty";
 import { didYouMean, nearest, quote } from "../text.ts";
-import { aliasesOf } from "./command.ts";
+import { aliasesOf, type ArgumentRules, type MoreArguments } from "./command.ts";
 import { UsageError } from "./failure.ts";
 
 /** `help`: the user asked for it. Else the same arguments, spelled so that nothing is ambiguous. */
-export type Checked = { help: true } | { help: false; rawArgs: string[] };
+export type Checked = { help: true } | { help: false; rawArgs: string[]; more: MoreArguments };
 
 /**
- * Checks `argv` (what stands behind the command's name) against the definitions. `repeats`: the
- * last positional argument takes any number of values.
+ * Checks `argv` (what stands behind the command's name) against the definitions.
  * @throws `UsageError` for unknown, repeated and valueless flags, and for missing and extra
  * arguments.
  */
-export function checkArguments(argv: readonly string[], args: ArgsDef, repeats = false): Checked {
+export function checkArguments(
+  argv: readonly string[],
+  args: ArgsDef,
+  rules: ArgumentRules = {},
+): Checked {
   const flags = flagTable(args);
   const positionals: string[] = [];
   const given = new Map<string, string | true>();
+  const values: Record<string, string[]> = {};
+  for (const name of rules.repeatedFlags ?? []) values[name] = [];
+  let commandLine: readonly string[] | undefined;
   for (let at = 0; at < argv.length; at++) {
     const argument = argv[at]!;
     if (argument === "--") {
-      positionals.push(...argv.slice(at + 1));
+      const rest = argv.slice(at + 1);
+      if (rules.runsCommand === true) commandLine = checkCommandLine(rest);
+      else positionals.push(...rest);
       break;
     }
     if (isPositional(argument, flags)) {
@@ -34,21 +42,27 @@ export function checkArguments(argv: readonly string[], args: ArgsDef, repeats =
     }
     if (argument === "--help" || argument === "-h") return { help: true };
     if (argument.startsWith("--help=")) throw new UsageError("--help takes no value");
-    const { flag, spelled, inline } = splitFlag(argument, flags);
-    if (given.has(flag.name)) throw new UsageError(`${spelled} is given twice`);
+    const { flag, spelled, inline } = splitFlag(argument, flags, rules);
+    const several = values[flag.name];
+    if (given.has(flag.name) && several === undefined) {
+      throw new UsageError(`${spelled} is given twice`);
+    }
     if (flag.definition.type === "boolean") {
       if (inline !== undefined) throw new UsageError(`${spelled} takes no value`);
       given.set(flag.name, true);
     } else {
-      given.set(flag.name, inline ?? valueOf(spelled, argv[++at], flags));
-      checkOption(spelled, given.get(flag.name) as string, flag.definition);
+      const value = inline ?? valueOf(spelled, argv[++at], flags);
+      checkOption(spelled, value, flag.definition);
+      given.set(flag.name, value);
+      several?.push(value);
     }
   }
-  checkPositionals(positionals, args, repeats);
+  checkPositionals(positionals, args, rules.repeats === true);
   const spelled = [...given].map(([name, value]) =>
     value === true ? `--${name}` : `--${name}=${value}`,
   );
-  return { help: false, rawArgs: [...spelled, "--", ...positionals] };
+  const rawArgs = [...spelled, "--", ...positionals];
+  return { help: false, rawArgs, more: { values, commandLine } };
 }
 
 /** The name of a positional argument as help and messages write it. */
@@ -87,6 +101,7 @@ function isPositional(argument: string, flags: Map<string, Flag>): boolean {
 function splitFlag(
   argument: string,
   flags: Map<string, Flag>,
+  rules: ArgumentRules,
 ): { flag: Flag; spelled: string; inline?: string } {
   const equals = argument.indexOf("=");
   const name = equals === -1 ? argument : argument.slice(0, equals);
@@ -105,12 +120,17 @@ function splitFlag(
   }
   const known = ["--help", ...[...flags.keys()].filter((flag) => flag.startsWith("--"))];
   const near = nearest(name, known);
+  // Where -- begins a command, there is no way to write such an argument.
+  const how =
+    rules.runsCommand === true ? "" : "; write -- before an argument that begins with a dash";
   throw new UsageError(
-    `unknown flag ${quote(name)}; ` +
-      (near === undefined
-        ? "write -- before an argument that begins with a dash"
-        : `did you mean ${near}?`),
+    `unknown flag ${quote(name)}` + (near === undefined ? how : `; did you mean ${near}?`),
   );
+}
+
+function checkCommandLine(words: readonly string[]): readonly string[] {
+  if (words.length === 0) throw new UsageError("the command to run behind -- is missing");
+  return words;
 }
 
 function valueOf(spelled: string, next: string | undefined, flags: Map<string, Flag>): string {

@@ -4,7 +4,7 @@ import { defineCommand } from "citty";
 import type { KvClient, KvDelete } from "../client/index.ts";
 import { checkKey, checkRange, isEverything, type Range } from "../keys.ts";
 import { isAbsence } from "./absent.ts";
-import type { CommandHelp } from "./command.ts";
+import type { ArgumentRules, CommandHelp } from "./command.ts";
 import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
 import { NOT_FOUND } from "./exit-codes.ts";
 import { UsageError } from "./failure.ts";
@@ -56,6 +56,8 @@ export const command = defineCommand({
   },
 });
 
+export const rules: ArgumentRules = { repeats: true };
+
 export const help: CommandHelp = {
   usage: [
     "del KEY… [FLAGS]",
@@ -63,7 +65,6 @@ export const help: CommandHelp = {
     "del --start KEY --end KEY [--yes] [FLAGS]",
     "rm KEY… [FLAGS]",
   ],
-  repeats: true,
   environment: connectionEnvironment,
   notes: [
     "Each key is deleted by itself, in the order given. An absent one is reported, the others are",

@@ -109,7 +109,7 @@ function spelledFlag(name: string, flag: ArgDef): string {
 }
 
 function indent(line: string): string {
-  return `  ${line}`;
+  return line === "" ? "" : `  ${line}`;
 }
 
 /** Lines that begin with `# ` are headings: bold on a terminal. */

@@ -36,9 +36,10 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 async function runNamed(name: string, argv: readonly string[]): Promise<number> {
   const module = await COMMANDS[name]!.load();
-  const checked = checkArguments(argv, argumentsOf(module), module.help.repeats);
+  const checked = checkArguments(argv, argumentsOf(module), module.rules);
   if (checked.help) return help(name);
-  const { result } = await runCommand(module.command, { rawArgs: checked.rawArgs });
+  const { rawArgs, more } = checked;
+  const { result } = await runCommand(module.command, { rawArgs, data: more });
   return typeof result === "number" ? result : 0;
 }
 

@@ -111,6 +111,50 @@ describe("what is accepted", () => {
   });
 });
 
+describe("rules of a command", () => {
+  const watch = { repeats: true, repeatedFlags: ["limit"], runsCommand: true };
+
+  function check(...argv: string[]): { keys: string[]; limits: unknown; commandLine: unknown } {
+    const checked = checkArguments(argv, definitions, watch);
+    if (checked.help) throw new Error("help");
+    const { values, commandLine } = checked.more;
+    return {
+      keys: parseArgs(checked.rawArgs, definitions)._,
+      limits: values["limit"],
+      commandLine,
+    };
+  }
+
+  test("the last argument may stand for any number", () => {
+    expect(check("a", "b", "c", "d").keys).toEqual(["a", "b", "c", "d"]);
+  });
+
+  test("a flag that may be repeated keeps all its values, in order", () => {
+    expect(check("k", "--limit", "2", "v", "--limit=1", "--limit", "").limits).toEqual([
+      "2",
+      "1",
+      "",
+    ]);
+    expect(check("k").limits).toEqual([]);
+    expect(() => check("k", "-0", "-0")).toThrow("-0 is given twice");
+  });
+
+  test("behind the double dash stands a command, whatever its arguments look like", () => {
+    const commandLine = ["sh", "-c", "--help", "--", "--limit", "-0", ""];
+    expect(check("k", "--limit=1", "--", ...commandLine)).toEqual({
+      keys: ["k"],
+      limits: ["1"],
+      commandLine,
+    });
+    expect(check("k").commandLine).toBe(undefined);
+  });
+
+  test("a double dash without a command behind it is refused", () => {
+    expect(() => check("k", "--")).toThrow("the command to run behind -- is missing");
+    expect(() => check("k", "-x")).toThrow(/^unknown flag "-x"$/);
+  });
+});
+
 describe("what is refused", () => {
   const REFUSALS: readonly [argv: string[], message: string][] = [
     [[], "KEY is missing"],
