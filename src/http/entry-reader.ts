@@ -1,6 +1,6 @@
 /**
- * Reads all of a range at one revision, page after page, as lines of JSON. Holds one page at a time,
- * and leaves little behind: how much memory a stream takes is decided here.
+ * Reads all of a range at one revision, page after page, as lines of JSON. Holds one page at a
+ * time, and leaves little behind: how much memory a stream takes is decided here.
  */
 
 import { edenGC } from "bun:jsc";
@@ -105,9 +105,9 @@ function fittingEntries(entries: readonly ListedEntry[]): number {
 let garbageBytes = 0;
 
 /**
- * The platform lets young garbage grow until it is as large as all that lives, hundreds of MiB where
- * there are a million keys. So it is sent for it, between two pages: what it finds in use then
- * grows old, and old garbage stays for long.
+ * The platform lets young garbage grow until it is as large as all that lives, hundreds of MiB
+ * where there are a million keys. So it is sent for it, between two pages: what it finds in use
+ * then grows old, and old garbage stays for long.
  */
 function collectGarbage(): void {
   if (garbageBytes < STREAM_GARBAGE_BYTES) return;

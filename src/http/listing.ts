@@ -1,6 +1,6 @@
 /**
- * Ranges: one page of a listing and the cursor to the next one, and the deletion of a range. Used by
- * everything that takes ranges, however their parameters came.
+ * Ranges: one page of a listing and the cursor to the next one, the changes of a key, and the
+ * deletion of a range. Used by everything that takes ranges, however their parameters came.
  */
 
 import { KvError } from "../errors.ts";
