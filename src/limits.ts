@@ -133,8 +133,12 @@ export const WATCH_RANGES_MAX = 1_000;
 export const LATEST_BYTES_MAX = 1 * MIB;
 /** Milliseconds between two signs of life on a stream of events that has nothing to say. */
 export const STREAM_HEARTBEAT_MS = 15_000;
+/** Milliseconds after which a browser whose stream of events has ended comes back for more. */
+export const SSE_RETRY_MS = 1_000;
 /** Streams of watches over HTTP at the same time. */
 export const WATCH_STREAMS_MAX = 20_000;
+/** Watchers that a status names, at most. */
+export const WATCHERS_LISTED_MAX = 1_000;
 /** Milliseconds between two frames of a watch when the store moves and its filter is silent. */
 export const PROGRESS_MS = 10_000;
 /** Blocking reads that wait at the same time. */
@@ -155,6 +159,10 @@ export const CLIENT_WATCH_BYTES_MAX = 4 * MIB;
 export const CLIENT_WATCH_COMMITS_MAX = 16_384;
 /** Bytes of changes kept for a watch that waits to join a running one. */
 export const CLIENT_JOINING_BYTES_MAX = 1 * MIB;
+/**
+ * Bytes of the address of a watch over HTTP: most servers and proxies take 16 KiB with all headers.
+ */
+export const CLIENT_STREAM_PATH_BYTES_MAX = 14 * KIB;
 /** Watches that the client puts on one connection: well below what the server allows. */
 export const CLIENT_CONNECTION_WATCHES_MAX = 1_000;
 /**

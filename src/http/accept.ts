@@ -1,4 +1,4 @@
-/** Which of several content types a client likes best, by its `Accept` header (RFC 9110 §12.5.1). */
+/** Which of several types a client likes best, by its `Accept` header (RFC 9110 §12.5.1). */
 
 /**
  * One of `offered`: the one with the highest weight, among equals the one that the header names
@@ -17,6 +17,16 @@ export function negotiate(accept: string | null, offered: readonly [string, ...s
     if (liking.weight > 0 && isBetter) best = liking;
   }
   return best.type;
+}
+
+/** Does the client name this very type, and like nothing else as much? */
+export function prefers(accept: string | null, type: string): boolean {
+  // Asked of every read of a value: most have no such header, or name quite other types.
+  if (accept === null || !accept.toLowerCase().includes(type)) return false;
+  const ranges = readRanges(accept);
+  const isType = (range: MediaRange): boolean => `${range.type}/${range.subtype}` === type;
+  const weight = Math.max(0, ...ranges.filter(isType).map((range) => range.weight));
+  return weight > 0 && ranges.every((range) => isType(range) || range.weight < weight);
 }
 
 // --- internal ---

@@ -1,7 +1,7 @@
 /**
  * A whole range as a stream, an entry a line, all read at one revision. Pull-only: nothing is made
- * ahead of the client, so neither a slow client nor a long range takes memory. The stream ends whole
- * or with a broken connection, never as if it were whole.
+ * ahead of the client, so neither a slow client nor a long range takes memory. The stream ends
+ * whole or with a broken connection, never as if it were whole.
  */
 
 import { KvError } from "../errors.ts";
@@ -15,6 +15,7 @@ import { EntryReader } from "./entry-reader.ts";
 import { rangeTexts, type ListRequest } from "./listing.ts";
 import { evaluatePage } from "./pages.ts";
 import type { Call } from "./route.ts";
+import { streamBody } from "./stream-body.ts";
 
 /** What a stream has beside the headers of a page. */
 export const STREAM_HEADERS = {
@@ -24,8 +25,8 @@ export const STREAM_HEADERS = {
 
 /**
  * Answers once the first entries are there, so that what is wrong from the start is a status.
- * @throws `invalid_argument` for what a stream has not, `too_many_requests` when there are too many,
- * and what the store's `list` throws.
+ * @throws `invalid_argument` for what a stream has not, `too_many_requests` when there are too
+ * many, and what the store's `list` throws.
  */
 export async function streamEntries(
   call: Call,
@@ -75,33 +76,15 @@ function tooManyStreams(): KvError {
   );
 }
 
-function bodyOf(reader: EntryReader, { context, request, server }: Call): ReadableStream {
-  const { streams } = context;
-  let isOpen = true;
-  const ended = (): void => {
-    if (isOpen) streams.count--;
-    isOpen = false;
-  };
+function bodyOf(reader: EntryReader, call: Call): ReadableStream {
+  const { streams } = call.context;
   streams.count++;
-  return new ReadableStream(
-    {
-      async pull(controller) {
-        // Whoever asks for more has taken what there was.
-        server.timeout(request, context.streamIdleSeconds);
-        try {
-          const lines = await reader.lines();
-          if (!isOpen) return;
-          if (lines !== "") return controller.enqueue(encodeUtf8(lines));
-          controller.close();
-        } catch (error) {
-          // The status has been sent: all that is left to say it with is the connection.
-          if (!(error instanceof KvError) || error.code === "internal") context.onError(error);
-          if (isOpen) controller.error(error);
-        }
-        ended();
-      },
-      cancel: ended,
+  const { stream } = streamBody(call, {
+    async next() {
+      const lines = await reader.lines();
+      return lines === "" ? undefined : encodeUtf8(lines);
     },
-    { highWaterMark: 0 },
-  );
+    ended: () => void streams.count--,
+  });
+  return stream;
 }

@@ -3,19 +3,22 @@
 import { KvError } from "../errors.ts";
 import type { Entry, GetResult } from "../kv.ts";
 import { WAIT_MS_DEFAULT, WAIT_MS_MAX } from "../limits.ts";
-import { HEADERS, PATHS } from "../protocol.ts";
+import { HEADERS, PATHS, SSE_TYPE } from "../protocol.ts";
 import { durationToText } from "../ttl.ts";
 import { waitFor, type WaitResult } from "../watch/wait-for.ts";
+import { prefers } from "./accept.ts";
 import { etag } from "./answers.ts";
 import { unlimited } from "./commit.ts";
 import { CONDITION_HEADERS, evaluateRead, readConditions, type Conditions } from "./conditions.ts";
-import { duration, flag, integer } from "./parameters.ts";
+import { duration, flag, integer, type ParameterValues } from "./parameters.ts";
 import { STORE_ERRORS, defineRoute, type Call, type Route } from "./route.ts";
 import { absentKey, preconditionFailed } from "./single.ts";
+import { WATCH_PARAMETERS } from "./watch-route.ts";
+import { WATCH_HEADERS, WATCH_REQUEST_HEADERS, streamWatch } from "./watch-stream.ts";
 
 const valueHeaders = {
   ETag: "The revision of the key, in quotes.",
-  "Cache-Control": "no-cache: a cache asks again each time.",
+  "Cache-Control": "no-cache: a cache asks again each time; of a watch no-store.",
   "X-Content-Type-Options": "nosniff.",
   "Content-Security-Policy": "Keeps a value that a browser could run from running.",
   [HEADERS.createRevision]: "With meta: the revision that created the key.",
@@ -24,26 +27,36 @@ const valueHeaders = {
   [HEADERS.storeRevision]: "With meta, and when a wait is over: the store's revision at the read.",
 };
 
+const getParameters = {
+  revision: integer("Read the value as it was at this revision.", 0),
+  meta: flag("Answer the KV- headers too; HEAD always does."),
+  wait: integer("Answer once the key has changed above this revision; 304 when it has not.", 0),
+  timeout: duration(
+    `How long to wait at most; ${durationToText(WAIT_MS_DEFAULT)} when left out.`,
+    WAIT_MS_MAX,
+  ),
+  ...WATCH_PARAMETERS,
+};
+
 export const getRoute: Route = defineRoute({
   method: "GET",
   path: `${PATHS.kv}/{key}`,
   id: "getValue",
   summary: "Read the value of a key",
-  parameters: {
-    revision: integer("Read the value as it was at this revision.", 0),
-    meta: flag("Answer the KV- headers too; HEAD always does."),
-    wait: integer("Answer once the key has changed above this revision; 304 when it has not.", 0),
-    timeout: duration(
-      `How long to wait at most; ${durationToText(WAIT_MS_DEFAULT)} when left out.`,
-      WAIT_MS_MAX,
-    ),
+  parameters: getParameters,
+  headers: {
+    ...CONDITION_HEADERS,
+    ...WATCH_REQUEST_HEADERS,
+    Accept: `${SSE_TYPE} to follow the changes of the key instead.`,
   },
-  headers: CONDITION_HEADERS,
   answers: {
     200: {
       description: "The bytes of the value, with the content type they were put with.",
-      headers: valueHeaders,
-      body: { description: "The value.", type: "*/*" },
+      headers: { ...WATCH_HEADERS, ...valueHeaders },
+      body: [
+        { description: "The value.", type: "*/*" },
+        { description: "The frames of a watch of the key.", type: SSE_TYPE },
+      ],
     },
     304: {
       description:
@@ -59,8 +72,11 @@ export const getRoute: Route = defineRoute({
     "too_large",
     "too_many_requests",
   ],
-  handle(call, { revision, meta, wait, timeout }) {
+  handle(call, parameters) {
     const { context, request, key } = call;
+    if (prefers(request.headers.get("accept"), SSE_TYPE)) return watchKey(call, parameters);
+    const { revision, meta, wait, timeout, ...watched } = parameters;
+    refuse(watched, `goes with Accept: ${SSE_TYPE} only`);
     const shown: Shown = {
       key,
       conditions: readConditions(request.headers),
@@ -70,9 +86,7 @@ export const getRoute: Route = defineRoute({
       if (revision !== undefined) throw excluding("wait", "revision");
       return answerWait(call, shown, wait, timeout ?? WAIT_MS_DEFAULT);
     }
-    if (timeout !== undefined) {
-      throw new KvError("invalid_argument", "the parameter timeout goes with wait only");
-    }
+    refuse({ timeout }, "goes with wait only");
     const options = revision === undefined ? undefined : { revision };
     const result = context.store.get(key, options);
     // Most values are at hand, and an answer in the same turn is the faster one.
@@ -93,6 +107,23 @@ interface Shown {
 /** Types that no browser runs, whole: a list of types or an odd parameter is not one of them. */
 const INERT =
   /^(text\/plain|application\/json|application\/octet-stream|image\/(png|jpeg|gif|webp|avif|bmp))(; ?charset=[\w-]+)?$/i;
+
+/** The changes of the key instead of its value. */
+function watchKey(
+  call: Call,
+  { revision, meta, wait, timeout, ...options }: ParameterValues<typeof getParameters>,
+): Promise<Response> {
+  refuse({ revision, meta, wait, timeout }, `is not for a watch (Accept: ${SSE_TYPE})`);
+  return streamWatch(call, "sse", { range: { key: call.key }, ...options });
+}
+
+/** None of the parameters may be given; `reason` says why. */
+function refuse(parameters: Readonly<Record<string, unknown>>, reason: string): void {
+  for (const name in parameters) {
+    if (parameters[name] === undefined) continue;
+    throw new KvError("invalid_argument", `the parameter ${name} ${reason}`);
+  }
+}
 
 function excluding(a: string, b: string): KvError {
   return new KvError("invalid_argument", `the parameters ${a} and ${b} exclude each other`);

@@ -16,6 +16,8 @@ import {
   deleteRangeShape,
   deleteShape,
   errorShape,
+  eventShape,
+  frameShape,
   historyShape,
   incrShape,
   listShape,
@@ -91,6 +93,8 @@ const NAMES: ReadonlyMap<Schema, string> = new Map<Schema, string>([
   [listShape, "Page"],
   [historyShape, "History"],
   [compactShape, "CompactResult"],
+  [eventShape, "Event"],
+  [frameShape, "WatchFrame"],
   [statusShape, "Status"],
   [errorShape, "Error"],
 ]);

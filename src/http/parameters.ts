@@ -17,6 +17,8 @@ export interface Parameter<T> {
   readonly schema: Schema;
   /** Its value; `text` is undefined for a bare name without `=`. Throws `invalid_argument`. */
   readonly parse: (text: string | undefined, name: string) => T;
+  /** It may be given again: its value is a list, and `parse` reads what one more adds to it. */
+  readonly isRepeatable?: boolean;
 }
 
 export type QueryParameters = Readonly<Record<string, Parameter<unknown>>>;
@@ -79,6 +81,16 @@ export function bound(description: string, minLength = 0): Parameter<string> {
   };
 }
 
+/** One that may be given several times. */
+export function several<T>(one: Parameter<T>): Parameter<readonly T[]> {
+  return {
+    description: `${one.description} May be given several times.`,
+    schema: { type: "array", items: one.schema, minItems: 1 },
+    parse: (text, name) => [one.parse(text, name)],
+    isRepeatable: true,
+  };
+}
+
 /** An integer of 64 bits, with a sign where it is negative. */
 export function int64(description: string): Parameter<bigint> {
   return {
@@ -136,9 +148,14 @@ export function readParameters<P extends QueryParameters>(
       const hint = didYouMean(name, Object.keys(parameters));
       throw new KvError("invalid_argument", `${operation} has no parameter ${quote(name)}${hint}`);
     }
-    if (Object.hasOwn(values, name)) refuse(name, "is given twice");
+    const parameter = parameters[name]!;
+    if (Object.hasOwn(values, name) && parameter.isRepeatable !== true) {
+      refuse(name, "is given twice");
+    }
     const text = equals < 0 ? undefined : decode(part.slice(equals + 1), `the parameter ${name}`);
-    values[name] = parameters[name]!.parse(text, name);
+    const value = parameter.parse(text, name);
+    if (Array.isArray(values[name])) values[name].push(...(value as unknown[]));
+    else values[name] = value;
   }
   return values as ParameterValues<P>;
 }

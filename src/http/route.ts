@@ -6,9 +6,11 @@
 import type { ErrorCode } from "../errors.ts";
 import type { MaybePromise, Store } from "../kv.ts";
 import type { Schema } from "../schema.ts";
+import type { Hub } from "../watch/hub.ts";
 import type { KeyWaits } from "../watch/key-waits.ts";
 import type { QueryParameters, ParameterValues } from "./parameters.ts";
 import type { SocketEndpoint } from "./socket.ts";
+import type { WatchStreams } from "./watch-streams.ts";
 
 export type Method = "GET" | "PUT" | "DELETE" | "POST";
 
@@ -29,8 +31,12 @@ export interface Context {
   readonly streams: { count: number };
   /** Blocking reads that wait for a change. */
   readonly waits: KeyWaits;
-  /** Watches that are open now. */
-  readonly watchers: () => number;
+  /** Who watches what. */
+  readonly hub: Hub;
+  /** Streams of watches that are open now. */
+  readonly watchStreams: WatchStreams;
+  /** Milliseconds between two signs of life on a stream that has nothing to say. */
+  readonly heartbeatMs: number;
   /** Switches a checked request over to WebSocket; a response when it does not. */
   readonly upgrade: SocketEndpoint["upgrade"];
   /** The server has begun to stop. */

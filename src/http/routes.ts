@@ -12,6 +12,7 @@ import type { Route } from "./route.ts";
 import { systemRoutes } from "./system-routes.ts";
 import { KEY_PATH_STARTS } from "./target.ts";
 import { txnRoute } from "./txn-route.ts";
+import { watchRoute } from "./watch-route.ts";
 
 export const ROUTES: readonly Route[] = [
   getRoute,
@@ -20,6 +21,7 @@ export const ROUTES: readonly Route[] = [
   ...changeRoutes,
   txnRoute,
   ...historyRoutes,
+  watchRoute,
   ...systemRoutes,
   openapiRoute(() => ROUTES),
 ];

@@ -2,7 +2,12 @@
 
 import { KvError } from "../errors.ts";
 import type { Store } from "../kv.ts";
-import { CONNECTION_IDLE_SECONDS, STOP_MS, STREAM_IDLE_SECONDS } from "../limits.ts";
+import {
+  CONNECTION_IDLE_SECONDS,
+  STOP_MS,
+  STREAM_HEARTBEAT_MS,
+  STREAM_IDLE_SECONDS,
+} from "../limits.ts";
 import { VERSION } from "../version.ts";
 import { Hub } from "../watch/hub.ts";
 import { KeyWaits } from "../watch/key-waits.ts";
@@ -11,6 +16,7 @@ import { makeHandler, type Handler } from "./handler.ts";
 import type { HttpServer } from "./route.ts";
 import { createSocketEndpoint, type SocketEndpoint } from "./socket.ts";
 import { KEY_PATH_STARTS } from "./target.ts";
+import { WatchStreams } from "./watch-streams.ts";
 
 export interface ServerOptions {
   readonly store: Store;
@@ -25,6 +31,8 @@ export interface ServerOptions {
   readonly version?: string;
   /** Milliseconds between two looks at which watches were silent while the store moved. */
   readonly progressMs?: number;
+  /** Milliseconds between two signs of life on a stream of a watch that has nothing to say. */
+  readonly heartbeatMs?: number;
   /** Seconds of silence after which a connection is closed; the platform looks every four. */
   readonly idleSeconds?: number;
   /** Seconds after which a stream is cut of which nothing is taken. */
@@ -52,6 +60,7 @@ export function startServer(options: ServerOptions): RunningServer {
   const { progressMs, idleSeconds = CONNECTION_IDLE_SECONDS } = options;
   const hub = new Hub({ store, ...(progressMs === undefined ? undefined : { progressMs }) });
   const waits = new KeyWaits(store);
+  const watchStreams = new WatchStreams();
   const endpoint = createSocketEndpoint({ store, hub, onError });
   let stopped: Promise<void> | undefined;
   const context = {
@@ -63,7 +72,9 @@ export function startServer(options: ServerOptions): RunningServer {
     bodies: { bytes: 0 },
     streams: { count: 0 },
     waits,
-    watchers: () => hub.watchers,
+    hub,
+    watchStreams,
+    heartbeatMs: options.heartbeatMs ?? STREAM_HEARTBEAT_MS,
     upgrade: endpoint.upgrade,
     stopping: () => stopped !== undefined,
     onError,
@@ -75,7 +86,7 @@ export function startServer(options: ServerOptions): RunningServer {
     url: `http://${host.includes(":") ? `[${host}]` : host}:${server.port}`,
     stop: () => {
       waits.stop();
-      return (stopped ??= stop(server, endpoint));
+      return (stopped ??= stop(server, endpoint, watchStreams));
     },
   };
 }
@@ -132,9 +143,14 @@ function listen(options: ServerOptions, handler: Handler, endpoint: SocketEndpoi
   }
 }
 
-async function stop(server: HttpServer, endpoint: SocketEndpoint): Promise<void> {
+async function stop(
+  server: HttpServer,
+  endpoint: SocketEndpoint,
+  watchStreams: WatchStreams,
+): Promise<void> {
   const finished = server.stop();
-  await endpoint.stop();
+  // The end of the endpoint is the end of the hub, and so of every watch.
+  await Promise.all([endpoint.stop(), watchStreams.stop()]);
   // A request whose body never ends would hold the stop for ever.
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, STOP_MS);

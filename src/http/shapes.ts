@@ -2,7 +2,7 @@
 
 import { ERROR_CODES } from "../errors.ts";
 import { schemas } from "../schemas.ts";
-import { LIMITS } from "../limits.ts";
+import { LIMITS, WATCHERS_LISTED_MAX } from "../limits.ts";
 import type { ObjectSchema, Schema, UnionSchema } from "../schema.ts";
 
 const count = { type: "integer", minimum: 0 } as const;
@@ -103,6 +103,48 @@ export const historyShape = object(
   ["more"],
 );
 
+/** A change as a watch tells of it. */
+export const eventShape: UnionSchema = {
+  discriminator: { propertyName: "type" },
+  oneOf: [
+    object({ type: tag("put"), ...schemas.entry.properties, prev: schemas.entry }, [
+      "value",
+      "base64",
+      "expiresAt",
+      "prev",
+    ]),
+    ...["delete", "expire"].map((type) =>
+      object({ type: tag(type), key: schemas.key, revision: count, prev: schemas.entry }, ["prev"]),
+    ),
+  ],
+};
+
+const position = { revision: count, store: text } satisfies Record<string, Schema>;
+
+/** What a watch sends. */
+export const frameShape: UnionSchema = {
+  discriminator: { propertyName: "type" },
+  oneOf: [
+    ...["created", "reset", "sync"].map((type) => object({ type: tag(type), ...position })),
+    object({ type: tag("state"), entries: { type: "array", items: schemas.entry } }),
+    object(
+      {
+        type: tag("change"),
+        revision: count,
+        events: { type: "array", items: eventShape },
+        more: { type: "boolean", description: "Events of the same revision follow." },
+        skipped: { ...count, description: "Events that latest has left out." },
+      },
+      ["more", "skipped"],
+    ),
+    object({ type: tag("progress"), revision: count }),
+    object({
+      type: tag("end"),
+      reason: { type: "string", enum: ["shutdown", "compacted", "too_slow", "unauthorized"] },
+    }),
+  ],
+};
+
 const resultShape: UnionSchema = {
   discriminator: { propertyName: "op" },
   oneOf: [
@@ -131,8 +173,27 @@ export const txnShape = object(
   ["failed"],
 );
 
-/** The answer of `/v1/status`. */
-export const statusShape = object({
+const watcherShape = object({
+  filter: object(
+    {
+      key: { anyOf: [text, { type: "array", items: text }] },
+      prefix: { anyOf: [text, { type: "array", items: text }] },
+      start: text,
+      end: text,
+      prev: { type: "boolean" },
+      keys: { type: "boolean" },
+      latest: { type: "boolean" },
+    },
+    ["key", "prefix", "start", "end", "prev", "keys", "latest"],
+  ),
+  transport: { type: "string", enum: ["ws", "sse", "ndjson"] },
+  state: { type: "string", enum: ["live", "ahead", "behind", "stalled", "initial"] },
+  position: { ...count, description: "It was given everything up to this revision." },
+  lag: { ...count, description: "Revisions from there to the newest one." },
+  unsentBytes: { ...count, description: "What its connection has still to take." },
+});
+
+const statusFields = {
   store: { ...text, description: "The id of the store; another one means another store." },
   revision: count,
   oldest: { ...count, description: "The smallest revision that can be read." },
@@ -145,7 +206,15 @@ export const statusShape = object({
   watchers: count,
   limits: object(Object.fromEntries(Object.keys(LIMITS).map((name) => [name, count]))),
   capabilities: object({ history: { type: "boolean" } }),
-});
+  watching: {
+    type: "array",
+    items: watcherShape,
+    description: `With watchers: ${WATCHERS_LISTED_MAX} of them at most.`,
+  },
+} satisfies Record<string, Schema>;
+
+/** The answer of `/v1/status`. */
+export const statusShape = object(statusFields, ["watching"]);
 
 /** Every answer that is an error. */
 export const errorShape = object({

@@ -3,8 +3,10 @@
 import { KvError } from "../errors.ts";
 import type { JsonStatus } from "../json.ts";
 import type { Status } from "../kv.ts";
+import { WATCHERS_LISTED_MAX } from "../limits.ts";
 import { PATHS, SUBPROTOCOL } from "../protocol.ts";
 import { json } from "./answers.ts";
+import { flag } from "./parameters.ts";
 import { STORE_ERRORS, defineRoute, type Call, type Route } from "./route.ts";
 import { statusShape } from "./shapes.ts";
 
@@ -62,7 +64,9 @@ const status = defineRoute({
   path: PATHS.status,
   id: "getStatus",
   summary: "The state of the store and the limits of the server",
-  parameters: {},
+  parameters: {
+    watchers: flag("Name the watchers too."),
+  },
   answers: {
     200: {
       description: "The state now.",
@@ -70,8 +74,11 @@ const status = defineRoute({
     },
   },
   errors: STORE_ERRORS,
-  async handle(call) {
-    return json(200, statusToJson(call, await call.context.store.status()));
+  async handle(call, { watchers = false }) {
+    const { hub, store } = call.context;
+    const answer = statusToJson(call, await store.status());
+    if (!watchers) return json(200, answer);
+    return json(200, { ...answer, watching: hub.describeWatchers(WATCHERS_LISTED_MAX) });
   },
 });
 
@@ -122,7 +129,7 @@ function statusToJson({ context }: Call, status: Status): JsonStatus {
     durability,
     version: context.version,
     uptimeSeconds: Math.floor((Date.now() - context.startedAt) / 1000),
-    watchers: context.watchers(),
+    watchers: context.hub.watchers,
     limits: context.store.limits,
     capabilities: context.store.capabilities,
   };

@@ -3,7 +3,13 @@
 import { makeGuard } from "../../src/http/guard.ts";
 import { makeHandler, type Handler } from "../../src/http/handler.ts";
 import type { Context, HttpServer } from "../../src/http/route.ts";
-import { CONNECTION_IDLE_SECONDS, STREAM_IDLE_SECONDS } from "../../src/limits.ts";
+import { WatchStreams } from "../../src/http/watch-streams.ts";
+import {
+  CONNECTION_IDLE_SECONDS,
+  STREAM_HEARTBEAT_MS,
+  STREAM_IDLE_SECONDS,
+} from "../../src/limits.ts";
+import { Hub } from "../../src/watch/hub.ts";
 import { KeyWaits } from "../../src/watch/key-waits.ts";
 import { openFaulty, type FaultyStore } from "./faulty-store.ts";
 
@@ -29,7 +35,9 @@ export function openHandlerBench(): HandlerBench {
     bodies: { bytes: 0 },
     streams: { count: 0 },
     waits: new KeyWaits(store),
-    watchers: () => 0,
+    hub: new Hub({ store }),
+    watchStreams: new WatchStreams(),
+    heartbeatMs: STREAM_HEARTBEAT_MS,
     upgrade: () => undefined,
     stopping: () => false,
     onError: () => undefined,

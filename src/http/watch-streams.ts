@@ -1,0 +1,53 @@
+/** The streams of watches that are open now: how many there may be, and their end. */
+
+import { KvError } from "../errors.ts";
+import { SOCKET_CLOSE_MS, WATCH_STREAMS_MAX } from "../limits.ts";
+import type { StreamBody } from "./stream-body.ts";
+
+export class WatchStreams {
+  readonly #open = new Set<Pick<StreamBody, "abort">>();
+  readonly #countMax: number;
+  #quiet: (() => void) | undefined;
+
+  constructor(countMax: number = WATCH_STREAMS_MAX) {
+    this.#countMax = countMax;
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** @throws `too_many_requests` when there may be no further one. */
+  check(): void {
+    if (this.#open.size < this.#countMax) return;
+    throw new KvError(
+      "too_many_requests",
+      `there are ${this.#countMax} streams of watches, the most allowed; try again later`,
+      { limit: this.#countMax },
+    );
+  }
+
+  add(body: Pick<StreamBody, "abort">): void {
+    this.#open.add(body);
+  }
+
+  delete(body: Pick<StreamBody, "abort">): void {
+    this.#open.delete(body);
+    if (this.#open.size === 0) this.#quiet?.();
+  }
+
+  /**
+   * Resolves when all streams have ended, as they do once their watches have and the clients have
+   * taken what there is; those that have not in `closeMs` are broken off.
+   */
+  async stop(closeMs: number = SOCKET_CLOSE_MS): Promise<void> {
+    if (this.#open.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#quiet = resolve;
+    const timer = setTimeout(() => {
+      for (const body of this.#open) body.abort();
+    }, closeMs);
+    await promise;
+    clearTimeout(timer);
+  }
+}
