@@ -8,6 +8,7 @@ import type { LogOptions } from "../../src/log/engine.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { openOn } from "../support/logs.ts";
+import { temporaryLog } from "../support/temporary-log.ts";
 import {
   changesBetween,
   del,
@@ -20,6 +21,7 @@ import {
   touch,
   write,
 } from "../support/stores.ts";
+import { measureLateness } from "./expiry-lateness.ts";
 
 /** A store on a fake disk that goes by a clock that is set. */
 async function begin(options: Partial<LogOptions> = {}, time = new FakeTime()) {
@@ -344,6 +346,16 @@ describe("keys that fall due all the time", () => {
     await failure(() => store.status(), "unavailable");
   });
 });
+
+test("100,000 live keys expire close to their deadlines, which are spread over a minute", async () => {
+  await using log = await temporaryLog();
+  const lateness = await measureLateness(log.store, 100_000, 1_500);
+  process.stdout.write(`expiries, in ms behind the deadline: ${JSON.stringify(lateness)}\n`);
+  expect(lateness.expired).toBeGreaterThan(1_000);
+  expect(lateness.earliest).toBeGreaterThanOrEqual(0);
+  // The promise is 50 ms on a machine that has time; this one may have other things to do.
+  expect(lateness.median).toBeLessThan(1_000);
+}, 60_000);
 
 // --- internal ---
 

@@ -66,6 +66,97 @@ test("live keys are counted through deletes and new puts", () => {
   expect(index.live).toBe(2);
 });
 
+test("keys come from any end down, whatever the order they were set in", () => {
+  const index = new KeyIndex();
+  expect([...index.down(undefined)]).toEqual([]);
+  expect([...index.down("a")]).toEqual([]);
+  const keys = Array.from({ length: 3_000 }, (_, at) => String(at).padStart(4, "0"));
+  for (const [at, key] of keys.entries()) index.set(key, newestOf(at, 1));
+  expect([...index.down(undefined)]).toEqual(keys.toReversed());
+  expect([...index.down("0003")]).toEqual(["0002", "0001", "0000"]);
+  expect([...index.down("0002x")]).toEqual(["0002", "0001", "0000"]);
+  expect([...index.down("0000")]).toEqual([]);
+  expect([...index.down("")]).toEqual([]);
+  expect(index.down("~").next().value).toBe("2999");
+  // The first key of each chunk is above all of the chunk before.
+  for (const end of ["1023", "1024", "1025", "2047", "2048", "2049"]) {
+    const below = String(Number(end) - 1).padStart(4, "0");
+    expect(index.down(end).next().value).toBe(below);
+  }
+});
+
+test("deletions up to a revision are forgotten, in turns, and no key that came again is", async () => {
+  await withSeed(randomSeed(), (random) => {
+    const index = new KeyIndex();
+    const right = new Map<string, Newest>();
+    const parts = ["a", "/", "\u0000", "\uFFFF", "\u{1F600}", "__proto__"];
+    for (let revision = 1; revision <= rounds(6_000); revision++) {
+      const key = random.pick(parts) + random.pick(parts) + random.below(400);
+      // A key that was never there is not deleted.
+      const version = right.has(key) ? random.below(3) : 1;
+      const newest = newestOf(revision, version);
+      index.set(key, newest);
+      right.set(key, newest);
+      if (!random.oneIn(200)) continue;
+      const oldest = Math.max(1, revision - random.below(500));
+      const turn = 1 + random.below(50);
+      for (let turns = 0; index.dropTombstones(oldest, turn); turns++) {
+        expect(turns).toBeLessThan(10_000);
+      }
+      for (const [key, { revision, version }] of right) {
+        if (version === 0 && revision <= oldest) right.delete(key);
+      }
+      const sorted = [...right.keys()].toSorted(compareKeys);
+      expect([...index.up("")]).toEqual(sorted);
+      expect([...index.down(undefined)]).toEqual(sorted.toReversed());
+      for (const key of sorted) expect(index.get(key)).toBe(right.get(key)!);
+    }
+    expect(index.live).toBe([...right.values()].filter(({ version }) => version > 0).length);
+  });
+});
+
+test("an index whose keys are all forgotten is empty, and takes keys again", () => {
+  const index = new KeyIndex();
+  const keys = Array.from({ length: 2_500 }, (_, at) => String(at).padStart(4, "0"));
+  for (const key of keys) index.set(key, newestOf(1, 1));
+  for (const key of keys) index.set(key, newestOf(2, 0));
+  expect([...index.up("")]).toHaveLength(2_500);
+  expect(index.dropTombstones(1, 5_000)).toBe(false);
+  expect([...index.up("")]).toHaveLength(2_500);
+  while (index.dropTombstones(2, 100));
+  expect([...index.up("")]).toEqual([]);
+  expect([...index.down(undefined)]).toEqual([]);
+  expect([index.live, index.get("0000")]).toEqual([0, undefined]);
+  for (const key of keys.toReversed()) index.set(key, newestOf(3, 1));
+  expect([...index.up("")]).toEqual(keys);
+});
+
+test("a key that is deleted a million times has few deletions to forget", () => {
+  const index = new KeyIndex();
+  for (let revision = 1; revision <= 1_000_000; revision++) {
+    index.set("a", newestOf(revision, revision % 2));
+  }
+  let turns = 1;
+  while (index.dropTombstones(1_000_000, 1)) turns++;
+  expect(turns).toBeLessThan(10_000);
+  expect([...index.up("")]).toEqual([]);
+});
+
+test("keys with a deadline are counted", () => {
+  const index = new KeyIndex();
+  const timed = (revision: number, version: number) => ({
+    ...newestOf(revision, version),
+    deadline: 7,
+  });
+  index.set("a", timed(1, 1));
+  index.set("b", timed(2, 1));
+  index.set("a", timed(3, 2));
+  expect(index.timed).toBe(2);
+  index.set("a", newestOf(4, 3));
+  index.set("b", newestOf(5, 0));
+  expect(index.timed).toBe(0);
+});
+
 test("a position keeps segment and offset apart, up to two million and 4 GiB", () => {
   for (const [segment, offset] of [
     [1, 128],

@@ -78,6 +78,19 @@ export async function writeAndSee(store: Store, ...operations: Operation[]) {
   return { ...result, events: commits.flatMap(({ events }) => events.map(shown)) };
 }
 
+/** How many writes are answered, one after the other, before `work` is. */
+export async function answeredMeanwhile(store: Store, work: Promise<unknown>): Promise<number> {
+  const state = { over: false };
+  const end = (): void => void (state.over = true);
+  work.then(end, end);
+  let answered = 0;
+  while (!state.over) {
+    await write(store, put("meanwhile", String(answered)));
+    answered++;
+  }
+  return answered;
+}
+
 /** The text of a key's value, `undefined` when it is absent. */
 export async function textOf(
   store: Store,

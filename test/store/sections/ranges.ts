@@ -154,6 +154,41 @@ export function rangesSection(subject: Subject): void {
     expect([rest.entries, rest.folders]).toEqual([[], [`${prefix}a|`]]);
   });
 
+  test("a folder that begins below its range is paged over, from `start` on too", async () => {
+    const { store } = subject;
+    const prefix = fresh();
+    const keys = ["a|m", "a|n", "b", "c|1", "c|2"].map((name) => prefix + name);
+    await write(store, ...keys.map((key) => put(key)));
+    const range = { start: keys[0]!, end: `${prefix}d` };
+    const lines = async (reverse: boolean) =>
+      (await listPages(store, range, { delimiter: "|", limit: 1, reverse })).flatMap(linesOf);
+    const expected = [`${prefix}a|`, `${prefix}b`, `${prefix}c|`];
+    expect(await lines(false)).toEqual(expected);
+    expect(await lines(true)).toEqual(expected.toReversed());
+  });
+
+  test("`after` need not be a line of the listing: a folder lies where its name does", async () => {
+    const { store } = subject;
+    const prefix = fresh();
+    const keys = ["a|m", "a|n", "b", "c|1"].map((name) => prefix + name);
+    await write(store, ...keys.map((key) => put(key)));
+    const behind = async (after: string, reverse: boolean) => {
+      const options = { delimiter: "|", after: prefix + after, reverse };
+      const page = await store.list({ prefix }, options);
+      return linesOf(page)
+        .map((text) => text.slice(prefix.length))
+        .toSorted();
+    };
+    expect(await behind("a", false)).toEqual(["a|", "b", "c|"]);
+    expect(await behind("a|", false)).toEqual(["b", "c|"]);
+    expect(await behind("a|b", false)).toEqual(["b", "c|"]);
+    expect(await behind("a|m", false)).toEqual(["b", "c|"]);
+    expect(await behind("c|1", true)).toEqual(["a|", "b", "c|"]);
+    expect(await behind("c|", true)).toEqual(["a|", "b"]);
+    expect(await behind("a|b", true)).toEqual(["a|"]);
+    expect(await behind("a|", true)).toEqual([]);
+  });
+
   for (const reverse of [false, true]) {
     const direction = reverse ? "from the end" : "from the beginning";
     test(`pages of every size lead through entries and folders ${direction}`, async () => {
