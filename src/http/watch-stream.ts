@@ -8,6 +8,7 @@ import { SSE_RETRY_MS } from "../limits.ts";
 import { NDJSON_TYPE, SSE_TYPE } from "../protocol.ts";
 import { encodeUtf8, quote } from "../text.ts";
 import type { WatchOptions } from "../watch/watch-session.ts";
+import { progressFrame } from "../watch/frames.ts";
 import type { StreamTransport, WatchStream } from "../watch/stream-subscriber.ts";
 import { refuseConditions } from "./conditions.ts";
 import type { Call } from "./route.ts";
@@ -66,8 +67,16 @@ const GOODBYE = `${RETRY}event: end\ndata: {"reason":"shutdown"}\n\n`;
 
 const TYPES: Readonly<Record<StreamTransport, string>> = { sse: SSE_TYPE, ndjson: NDJSON_TYPE };
 
-/** What shows that the connection is alive while there is nothing to say. */
-const HEARTBEATS: Partial<Record<StreamTransport, Uint8Array>> = { sse: encodeUtf8(":\n\n") };
+const COMMENT = encodeUtf8(":\n\n");
+
+/**
+ * What shows that the connection is alive while there is nothing to say. A line of JSON repeats how
+ * far the watch has come, unless it is in the middle of something.
+ */
+function heartbeat(transport: StreamTransport, { through }: WatchStream): Uint8Array | undefined {
+  if (transport === "sse") return COMMENT;
+  return through === undefined ? undefined : progressFrame(0, through).ndjson;
+}
 
 function init(transport: StreamTransport): ResponseInit {
   const headers = {
@@ -104,7 +113,7 @@ function bodyOf(
       for (;;) {
         const read = await watch.read(heartbeatMs);
         if (read === "end") return undefined;
-        const piece = read === "idle" ? HEARTBEATS[transport] : read;
+        const piece = read === "idle" ? heartbeat(transport, watch) : read;
         if (piece === undefined) continue;
         if (head === undefined) return piece;
         const first = Buffer.concat([head, piece]);

@@ -21,6 +21,8 @@ export interface WatchStream {
    * @throws what the watch fails with for a reason that no frame has.
    */
   read(idleMs: number): Promise<Uint8Array | "idle" | "end">;
+  /** The id of the last frame that was read, where it has one. */
+  readonly through: number | undefined;
   /** Ends the watch; what was not read is dropped, and a `read` under way answers `end`. */
   close(): void;
 }
@@ -30,6 +32,7 @@ export class StreamSubscriber implements Subscriber, Listener, WatchStream {
   readonly #topics: Topics;
   #session: WatchSession | undefined;
   #frames = new Queue<Frame>();
+  #through: number | undefined;
   #isOver = false;
   #failure: { readonly error: unknown } | undefined;
   #wake = (): void => {};
@@ -58,6 +61,10 @@ export class StreamSubscriber implements Subscriber, Listener, WatchStream {
     this.#frames = new Queue();
     this.#session?.close();
     this.#wake();
+  }
+
+  get through(): number | undefined {
+    return this.#through;
   }
 
   // Subscriber
@@ -116,6 +123,7 @@ export class StreamSubscriber implements Subscriber, Listener, WatchStream {
       bytes += next.bytes;
       this.#frames.shift();
     }
+    this.#through = taken.at(-1)?.id;
     this.#session?.drained();
     const pieces = taken.map((frame) => (this.transport === "sse" ? frame.sse : frame.ndjson));
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
