@@ -189,6 +189,8 @@ export const QUEUE_TXNS_MAX = 100_000;
 export const VALUE_CACHE_BYTES_MAX = 64 * MIB;
 /** Bytes of the newest commits kept in memory for watchers that are caught up. */
 export const RECENT_BYTES_MAX = 4 * MIB;
+/** Keys of large commits whose places in the log are kept for reads of the past. */
+export const COMMIT_PLACES_MAX = 100_000;
 /** Bytes of log between two marks of a segment's table of revisions. */
 export const MARK_BYTES = 16 * KIB;
 /** Bytes of log that one pull of `changes` reads at most before it answers. */

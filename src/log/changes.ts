@@ -1,19 +1,12 @@
 /** Reads the change stream out of the log: one bounded chunk of whole commits at a time. */
 
 import { inRanges } from "../keys.ts";
-import type { Changes, Commit, Event, PutEvent, Range } from "../kv.ts";
+import type { Changes, Commit, Event, Range } from "../kv.ts";
 import { CHANGES_SCAN_BYTES } from "../limits.ts";
-import { decodeUtf8 } from "../text.ts";
-import {
-  isChange,
-  KIND,
-  recordBytes,
-  recordContentType,
-  recordKey,
-  recordValue,
-} from "./format.ts";
+import { isChange, KIND, recordBytes } from "./format.ts";
 import type { Log } from "./log.ts";
-import { damage, endsCommit, type ScannedRecord } from "./segment.ts";
+import { entryOf, keyOf } from "./records.ts";
+import { endsCommit, type ScannedRecord } from "./segment.ts";
 
 /**
  * The next chunk at `from` and above; `applied` is the store's revision, at or above `from`. Reads
@@ -48,26 +41,6 @@ export function readChanges(
   // The end of the log was reached: revisions that were never used are covered too.
   if (bytes < CHANGES_SCAN_BYTES) through = applied;
   return { commits, through };
-}
-
-/** The key of a record. */
-export function keyOf({ header, bytes, at }: ScannedRecord): string {
-  const key = decodeUtf8(recordKey(bytes, at, header));
-  if (key === undefined) throw damage(`segment ${header.segment}`, header.offset, "a bad key");
-  return key;
-}
-
-/** The entry that a put's record holds, its value copied. */
-export function entryOf(key: string, { header, bytes, at }: ScannedRecord): Omit<PutEvent, "type"> {
-  return {
-    key,
-    value: recordValue(bytes, at, header).slice(),
-    contentType: recordContentType(bytes, at, header),
-    revision: header.revision,
-    createRevision: header.createRevision,
-    version: header.version,
-    ...(header.deadline === 0 ? undefined : { expiresAt: header.deadline }),
-  };
 }
 
 // --- internal ---

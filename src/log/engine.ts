@@ -159,7 +159,7 @@ export class LogStore implements Store {
     const newest = this.#index.get(key);
     if (revision === undefined && this.#isOverdue(newest)) return this.#getOverdue(key);
     // With its value, which nothing but a wish for keys alone leaves out.
-    const entry = this.#reader.entry(key, newest, at, false) as Entry | undefined;
+    const entry = this.#reader.entry(key, newest, at) as Entry | undefined;
     return entry === undefined ? { revision: at } : { revision: at, entry };
   }
 

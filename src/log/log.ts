@@ -6,6 +6,7 @@
 
 import { assert } from "../errors.ts";
 import { encodeUtf8 } from "../text.ts";
+import { CommitPlaces, type Places } from "./commit-places.ts";
 import { createWhole, writeFully, type Disk } from "./disk.ts";
 import type { DurableFile } from "./durable.ts";
 import {
@@ -14,12 +15,14 @@ import {
   encodeSegmentHeader,
   FLAG_BATCH_START,
   FLAG_COMMIT_END,
+  isChange,
   KIND,
   recordKey,
   SEGMENT_HEADER_BYTES,
   type RecordContent,
 } from "./format.ts";
 import { offsetOf, position, segmentOf } from "./key-index.ts";
+import { keyOf } from "./records.ts";
 import { markOf, type Recovered } from "./recovery.ts";
 import { openSegment, segmentName, type ScannedRecord, type Segment } from "./segment.ts";
 
@@ -70,6 +73,7 @@ export class Log {
   #time: number;
   /** The oldest readable revision. */
   #compacted: number;
+  readonly #places = new CommitPlaces();
 
   constructor({ disk, recovered, segmentBytesMax, clock }: LogOptions) {
     this.#disk = disk;
@@ -122,16 +126,34 @@ export class Log {
   /** As `find`; `undefined` when the commit did not change the key, or there is no such commit. */
   search(revision: number, key: string): ScannedRecord | undefined {
     const segment = this.#segments[this.#segmentAt(revision)]!;
+    const places = this.#places.get(revision);
+    if (places !== undefined) return recordAt(segment, places.get(key));
     const wanted = encodeUtf8(key);
     let found: ScannedRecord | undefined;
+    let others = 0;
     segment.scanSound(segment.seek(revision), (record) => {
       const { header, bytes, at } = record;
-      const matches =
-        header.revision === revision && sameBytes(recordKey(bytes, at, header), wanted);
-      if (matches) found = record;
-      return !matches && header.revision <= revision;
+      if (header.revision !== revision || !isChange(header.kind))
+        return header.revision <= revision;
+      if (sameBytes(recordKey(bytes, at, header), wanted)) found = record;
+      else others++;
+      return found === undefined && others < LARGE_COMMIT_EVENTS;
     });
-    return found;
+    if (others < LARGE_COMMIT_EVENTS) return found;
+    return recordAt(segment, this.#placesIn(segment, revision).get(key));
+  }
+
+  #placesIn(segment: Segment, revision: number): Places {
+    const places = new Map<string, number>();
+    segment.scanSound(segment.seek(revision), (record) => {
+      const { header } = record;
+      if (header.revision === revision && isChange(header.kind)) {
+        places.set(keyOf(record), header.offset);
+      }
+      return header.revision <= revision;
+    });
+    this.#places.add(revision, places);
+    return places;
   }
 
   /**
@@ -246,6 +268,9 @@ export class Log {
 
 // --- internal ---
 
+/** Events of one commit above which the places of all of them are noted. */
+const LARGE_COMMIT_EVENTS = 64;
+
 interface PendingRecord {
   readonly content: RecordContent;
   /** The first record of a commit; the last one of it, or a record that belongs to none. */
@@ -319,6 +344,16 @@ function encodeBatch(
     at += size;
   }
   return { bytes: into, placed, commits, chain };
+}
+
+function recordAt(segment: Segment, offset: number | undefined): ScannedRecord | undefined {
+  if (offset === undefined) return undefined;
+  let found: ScannedRecord | undefined;
+  segment.scanSound(offset, (record) => {
+    found = record;
+    return false;
+  });
+  return found;
 }
 
 /** The disk, a quota or a limit on the size of files has no room. */

@@ -39,7 +39,7 @@ export class RangedRead {
     const { index, reader, revision, now } = this.#options;
     const whole = this.#listing.gather(
       (key, keys) => {
-        const entry = reader.entry(key, index.get(key), revision, keys);
+        const entry = reader.entry(key, index.get(key), revision, { keys, scan: true });
         if (entry?.expiresAt !== undefined && entry.expiresAt <= now) this.#overdue = true;
         return entry;
       },

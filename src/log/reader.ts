@@ -15,13 +15,20 @@ import type {
   PastEvent,
 } from "../kv.ts";
 import { PAGE_ENTRIES_DEFAULT, type Limits } from "../limits.ts";
-import { entryOf, keyOf } from "./changes.ts";
 import { KIND, recordValue } from "./format.ts";
 import type { KeyIndex, Newest } from "./key-index.ts";
 import type { Log } from "./log.ts";
+import { entryOf, keyOf } from "./records.ts";
 import type { ScannedRecord } from "./segment.ts";
 import { Slice } from "./slice.ts";
 import type { ValueCache } from "./value-cache.ts";
+
+export interface EntryOptions {
+  /** Leave the value out. */
+  readonly keys?: boolean;
+  /** One of many that are read: its value is not kept in memory, where it would displace others. */
+  readonly scan?: boolean;
+}
 
 export class Reader {
   readonly #log: Log;
@@ -37,14 +44,14 @@ export class Reader {
   }
 
   /**
-   * A key's entry at a revision that can be read; without the value when only `keys` are wanted.
+   * A key's entry at a revision that can be read.
    * @throws `internal` when a record is damaged.
    */
   entry(
     key: string,
     newest: Newest | undefined,
     revision: number,
-    keys: boolean,
+    { keys = false, scan = false }: EntryOptions = {},
   ): ListedEntry | undefined {
     if (newest === undefined) return undefined;
     if (newest.revision > revision) return this.#pastEntry(key, newest, revision, keys);
@@ -57,20 +64,23 @@ export class Reader {
       createRevision,
       version,
     };
-    if (!keys) entry.value = this.value(key, newest);
+    if (!keys) entry.value = this.value(key, newest, !scan);
     if (deadline !== 0) entry.expiresAt = deadline;
     return entry;
   }
 
-  /** The value of a key's newest record. @throws `internal` when it is damaged. */
-  value(key: string, { position, bytes }: Newest): Uint8Array {
+  /**
+   * The value of a key's newest record; kept in memory unless `keep` is false.
+   * @throws `internal` when it is damaged.
+   */
+  value(key: string, { position, bytes }: Newest, keep = true): Uint8Array {
     const cached = this.#cache.get(position);
     if (cached !== undefined) return cached;
     const record = this.#log.read(position, bytes);
     assert(keyOf(record) === key, "the index points at a record of its key");
     // A copy: a part of the record would keep all of it alive, its key of up to 1 KiB too.
     const value = recordValue(record.bytes, record.at, record.header).slice();
-    this.#cache.add(position, value);
+    if (keep) this.#cache.add(position, value);
     return value;
   }
 
@@ -120,7 +130,7 @@ export class Reader {
       const withPrevious: Event[] = [];
       for (const event of events) {
         const newest = this.#index.get(event.key);
-        const prev = this.entry(event.key, newest, revision - 1, false) as Entry | undefined;
+        const prev = this.entry(event.key, newest, revision - 1) as Entry | undefined;
         withPrevious.push(prev === undefined ? event : { ...event, prev });
         await slice.pause();
       }

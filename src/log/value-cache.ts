@@ -7,7 +7,7 @@
 /**
  * What one value counts beyond its bytes: its place in map and ring, and the array's own memory.
  */
-const OVERHEAD_BYTES = 200;
+const OVERHEAD_BYTES = 400;
 
 export class ValueCache {
   readonly #bytesMax: number;
