@@ -43,6 +43,12 @@ export interface DeleteEvent {
 
 export type Event = PutEvent | DeleteEvent;
 
+/** An event whose values may have been left out. */
+export type ListedEvent = { readonly prev?: ListedEntry } & (
+  | ({ readonly type: "put" } & ListedEntry)
+  | { readonly type: "delete" | "expire"; readonly key: string; readonly revision: number }
+);
+
 /** All events of one revision, in the order of each key's last operation. */
 export interface Commit {
   readonly revision: number;

@@ -9,7 +9,7 @@
 import { fromBase64, toBase64 } from "./base64.ts";
 import { KvError, isErrorCode, type ErrorDetails } from "./errors.ts";
 import { checkRange, checkRanges, isEverything, type Range, type Ranges } from "./keys.ts";
-import type { Commit, Entry, Event, HistoryResult, ListedEntry, Page } from "./kv.ts";
+import type { Commit, Entry, Event, HistoryResult, ListedEntry, ListedEvent, Page } from "./kv.ts";
 import type { Limits } from "./limits.ts";
 import { decodeUtf8, encodeUtf8 } from "./text.ts";
 
@@ -156,7 +156,7 @@ export function entryFromJson(json: JsonEntry): ListedEntry {
   };
 }
 
-export function eventToJson(event: Event): JsonEvent {
+export function eventToJson(event: ListedEvent): JsonEvent {
   const prev = event.prev === undefined ? undefined : { prev: entryToJson(event.prev) };
   if (event.type === "put") return { type: "put", ...entryToJson(event), ...prev };
   return { type: event.type, key: event.key, revision: event.revision, ...prev };
@@ -167,6 +167,14 @@ export function eventKeysToJson({ prev, ...event }: Event): JsonEvent {
   const before = prev === undefined ? undefined : { prev: entryToJson(withoutValue(prev)) };
   if (event.type !== "put") return { ...event, ...before };
   return { type: "put", ...entryToJson(withoutValue(event)), ...before };
+}
+
+/** As `eventFromJson`; values that were left out stay absent. */
+export function listedEventFromJson(json: JsonEvent): ListedEvent {
+  const prev = json.prev === undefined ? undefined : { prev: entryFromJson(json.prev) };
+  if (json.type !== "put")
+    return { type: json.type, key: json.key, revision: json.revision, ...prev };
+  return { type: "put", ...entryFromJson(json), ...prev };
 }
 
 /** An event whose values were left out has empty ones. */

@@ -142,7 +142,8 @@ class KeyWait {
     );
     for await (const { revision, events } of changes) {
       const event = events.at(-1)!;
-      const entry = event.type === "put" && revision > absentAt ? event : undefined;
+      const isThere = event.type === "put" && revision > absentAt;
+      const entry = isThere ? { ...event, value: event.bytes } : undefined;
       if (this.#wanted.changedAfter !== undefined) {
         return entry === undefined ? { why: "deleted" } : met(entry);
       }

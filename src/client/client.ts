@@ -1,47 +1,35 @@
 /**
- * `KvClient`: the SDK over one server. Reads and writes go over `fetch`, watches over one
- * WebSocket. Nothing is sent twice by itself: a write whose answer was lost is the caller's to
- * look into.
+ * `KvClient`: the SDK over one server. Reads and writes go over `fetch`, watches over one WebSocket
+ * or over HTTP streams. No write is sent twice unless its condition keeps it from taking effect
+ * twice.
  */
 
-import type { JsonStatus } from "../json.ts";
-import type { Range } from "../kv.ts";
-import { PAGE_ENTRIES_DEFAULT } from "../limits.ts";
-import { definedOnly } from "./defined-only.ts";
-import { readable, type KvEntry, type KvListedEntry } from "./entries.ts";
+import type { Range, Ranges } from "../kv.ts";
+import { filterOf } from "./filter.ts";
 import { HttpTransport, type RequestOptions } from "./http-transport.ts";
-import { KvWatch } from "./kv-watch.ts";
-import { listPage } from "./listing.ts";
-import { getEntry, getHistory, getStatus, postCompact, postTxn } from "./operations.ts";
+import { KvWatch, type KvChange, type KvFrame } from "./kv-watch.ts";
+import { postCompact, postTxn } from "./operations.ts";
 import type {
   ConnectOptions,
   KvClear,
   KvClearOptions,
   KvCompact,
-  KvCountOptions,
   KvDelete,
   KvDeleteOptions,
   KvDeleteRange,
   KvDeleteRangeOptions,
-  KvGetOptions,
-  KvHistoryOptions,
   KvIncr,
   KvIncrOptions,
-  KvListOptions,
-  KvPage,
-  KvPageOptions,
-  KvPastEvent,
   KvPut,
   KvPutOptions,
   KvTouchOptions,
-  KvWaitOptions,
   KvWatchOptions,
 } from "./options.ts";
+import { KvReader } from "./reader.ts";
 import { deleteKeys, writeOne } from "./single-write.ts";
 import { toDeleteRange, toTxn, toTxnResult, type KvTxn, type KvTxnResult } from "./txn.ts";
 import { DEFAULT_URL, parseServerUrl } from "./url.ts";
 import { toIncr, toPut, toTouch, type KvDuration, type KvValue } from "./values.ts";
-import { waitForKey } from "./wait.ts";
 import { Watches } from "./watches.ts";
 
 /**
@@ -50,42 +38,22 @@ import { Watches } from "./watches.ts";
  * for what it refuses; a write also with `outcome_unknown` when it may have been applied or not.
  * After an abort the rejection is the signal's reason, and a write may have been applied as well.
  */
-export class KvClient {
+export class KvClient extends KvReader {
   readonly #transport: HttpTransport;
   readonly #watches: Watches;
   /** Lets go of the signal, which may live longer. */
   readonly #release: () => void;
 
   constructor(url: string, options: ConnectOptions = {}) {
-    const { timeoutMs, signal } = options;
-    this.#transport = new HttpTransport(parseServerUrl(url), options);
-    this.#watches = new Watches(this.#transport.url, {
-      ...(timeoutMs === undefined ? undefined : { timeoutMs }),
-      probe: () => getStatus(this.#transport),
-    });
+    const transport = new HttpTransport(parseServerUrl(url), options);
+    super(transport);
+    const { timeoutMs, transport: watching, signal } = options;
+    this.#transport = transport;
+    this.#watches = new Watches(transport, { timeoutMs, transport: watching });
     const end = (): void => this.#watches.close();
     if (signal?.aborted === true) end();
     signal?.addEventListener("abort", end);
     this.#release = () => signal?.removeEventListener("abort", end);
-  }
-
-  /** The server's address: `http://127.0.0.1:5000`. */
-  get url(): string {
-    return this.#transport.url.http;
-  }
-
-  /**
-   * The entry of a key; `undefined` when it is absent.
-   * @throws `compacted` when `revision` is older than what the server kept.
-   *
-   * @example
-   * const text = (await kv.get("greeting"))?.text();
-   */
-  get(key: string, options: KvGetOptions = {}): Promise<KvEntry | undefined> {
-    return this.#transport.run(async () => {
-      const { entry } = await getEntry(this.#transport, key, definedOnly(options));
-      return entry === undefined ? undefined : readable(entry);
-    });
   }
 
   /**
@@ -193,91 +161,6 @@ export class KvClient {
   }
 
   /**
-   * Every entry of a range in key order, or with `reverse` from the last to the first: all keys,
-   * those with a `prefix`, or from `start` up to but not including `end`. Read in pages as the loop
-   * goes on, all of them at the revision of the first.
-   * @throws `compacted` when the loop takes so long that its revision is gone; start over then.
-   *
-   * @example
-   * for await (const { key, revision } of kv.list({ prefix: "users/" }, { keys: true })) {
-   *   console.log(key, revision);
-   * }
-   */
-  async *list(range: Range = {}, options: KvListOptions = {}): AsyncGenerator<KvListedEntry, void> {
-    let { limit: left = Infinity, revision } = options;
-    let after: string | undefined;
-    while (left > 0) {
-      const limit = Math.min(left, PAGE_ENTRIES_DEFAULT);
-      const page = await this.page(range, { ...options, limit, revision, after });
-      for (const entry of page.entries) yield entry;
-      if (!page.more) return;
-      left -= page.entries.length;
-      after = page.next;
-      revision = page.revision;
-    }
-  }
-
-  /**
-   * One page of a range. The next one is asked for with `after` = `next`, at `revision`. With a
-   * `delimiter` the keys that have it behind the prefix are put together as `folders`.
-   * @throws `compacted` when `revision` is older than what the server kept.
-   *
-   * @example
-   * const users = { prefix: "users/" };
-   * const { entries, revision, next } = await kv.page(users, { limit: 10 });
-   * const second = await kv.page(users, { limit: 10, revision, after: next });
-   * const { folders } = await kv.page({}, { delimiter: "/" });
-   */
-  page(range: Range = {}, options: KvPageOptions = {}): Promise<KvPage> {
-    return this.#transport.run(async () => {
-      const { count: _, ...page } = await listPage(this.#transport, range, {
-        ...definedOnly(options),
-        count: false,
-      });
-      return { ...page, entries: page.entries.map(readable) };
-    });
-  }
-
-  /**
-   * How many keys a range has.
-   * @throws `compacted` when `revision` is older than what the server kept.
-   *
-   * @example
-   * const users = await kv.count({ prefix: "users/" });
-   */
-  count(range: Range = {}, options: KvCountOptions = {}): Promise<number> {
-    return this.#transport.run(async () => {
-      const asked = { ...definedOnly(options), count: true };
-      return (await listPage(this.#transport, range, asked)).count!;
-    });
-  }
-
-  /**
-   * The changes of a key, the newest first: puts with what they put, deletions and expiries. They
-   * reach back to the entry that the key had at the oldest revision that the server kept. Read in
-   * pages as the loop goes on.
-   * @throws `compacted` when that revision has gone past `before`, or past where the loop is.
-   *
-   * @example
-   * for await (const past of kv.history("config", { limit: 10 })) {
-   *   if (past.type === "put") console.log(past.revision, past.text());
-   *   else console.log(past.revision, "is gone");
-   * }
-   */
-  async *history(key: string, options: KvHistoryOptions = {}): AsyncGenerator<KvPastEvent, void> {
-    let { limit: left = Infinity, before } = options;
-    while (left > 0) {
-      const limit = Math.min(left, PAGE_ENTRIES_DEFAULT);
-      const asked = { ...definedOnly({ ...options, before }), limit };
-      const page = await this.#transport.run(() => getHistory(this.#transport, key, asked));
-      for (const past of page.entries) yield past.type === "put" ? readable(past) : past;
-      if (!page.more) return;
-      left -= page.entries.length;
-      before = page.entries.at(-1)!.revision;
-    }
-  }
-
-  /**
    * Forgets history: `revision` becomes the oldest one that can be read, and changes at or below it
    * cannot be watched any more. Entries that are there stay.
    * @throws `compacted` when the oldest one is above it already, `invalid_argument` when the store
@@ -310,28 +193,14 @@ export class KvClient {
   }
 
   /**
-   * Waits for one key: until it is there; with `after`, until it has changed above that revision;
-   * with `until`, until that holds. Answers the entry, `undefined` where it was deleted. It holds a
-   * request open meanwhile; to follow many keys, `watch` them.
-   * @throws `precondition_failed`, named `TimeoutError`, when `timeoutMs` is over. With `after`:
-   * `compacted` when the key is absent and it is forgotten whether it was deleted since,
-   * `invalid_argument` when the store has not come to that revision. Waiting anew is always safe.
+   * The changes of keys as an endless loop: of a key, a prefix, a range from `start` to `end`, or
+   * several keys and prefixes together; of all keys when left out. A change is what one write or
+   * one transaction did, whole. See `KvWatch`.
    *
-   * @example
-   * const result = await kv.wait("job/1/result", { timeoutMs: 60_000 });
-   * const changed = await kv.wait("config", { after: config.revision });
-   * await kv.wait("job/1", { until: (job) => job?.text() === "done" });
-   * await kv.wait("lock", { until: (lock) => lock === undefined });
-   */
-  wait(key: string, options: KvWaitOptions = {}): Promise<KvEntry | undefined> {
-    return this.#transport.run(() => waitForKey(this.#transport, key, options));
-  }
-
-  /**
-   * The changes of a range, one commit after another, as an endless loop; see `KvWatch`. A commit
-   * has all its events of the range: what a transaction did together arrives together.
+   * With `initial` what is there comes first: `state` frames and a `sync`; and where the history is
+   * gone that would be needed to go on, a `reset` and the state again, in the place of an error.
    * @throws at the call `invalid_argument` for a bad range or `from`; in the loop `compacted` when
-   * that history is gone, `unsupported` where there is no `WebSocket` (Node.js before 22).
+   * that history is gone, without `initial`.
    *
    * @example
    * for await (const { revision, events } of kv.watch({ prefix: "users/" })) {
@@ -340,19 +209,29 @@ export class KvClient {
    *     else console.log(revision, event.key, "is gone");
    *   }
    * }
-   */
-  watch(range: Range = {}, options: KvWatchOptions = {}): KvWatch {
-    return new KvWatch(this.#watches.watch({ ...options, range }), options.signal);
-  }
-
-  /**
-   * The state of the store and the limits of the server.
    *
    * @example
-   * const { revision, keys } = await kv.status();
+   * const users = new Map<string, string>();
+   * for await (const frame of kv.watch({ prefix: "users/" }, { initial: true })) {
+   *   if (frame.type === "reset") users.clear();
+   *   if (frame.type === "state") {
+   *     for (const user of frame.entries) users.set(user.key, user.text());
+   *   }
+   *   if (frame.type !== "change") continue;
+   *   for (const event of frame.events) {
+   *     if (event.type === "put") users.set(event.key, event.text());
+   *     else users.delete(event.key);
+   *   }
+   * }
    */
-  status(options: RequestOptions = {}): Promise<JsonStatus> {
-    return this.#transport.run(() => getStatus(this.#transport, options));
+  watch(
+    ranges?: Ranges,
+    options?: KvWatchOptions & { readonly initial?: false | undefined },
+  ): KvWatch<KvChange>;
+  watch(ranges: Ranges, options: KvWatchOptions): KvWatch<KvFrame>;
+  watch(ranges: Ranges = {}, options: KvWatchOptions = {}): KvWatch<KvFrame> {
+    const filter = filterOf(ranges, options);
+    return new KvWatch(this.#watches.watch({ ...options, filter }), options.signal);
   }
 
   /**

@@ -1,7 +1,7 @@
 /** Entries and events as the SDK hands them out: with their value as bytes, text or JSON. */
 
 import { KvError } from "../errors.ts";
-import type { Commit, DeleteEvent, Entry, Event, ListedEntry } from "../kv.ts";
+import type { Entry, ListedEntry, ListedEvent } from "../kv.ts";
 import { decodeUtf8, quote } from "../text.ts";
 
 /** The ways to read a value. All throw `invalid_argument` where only keys were asked for. */
@@ -29,31 +29,35 @@ export type KvEntry = Entry & Readable;
 /** An entry of a list or a transaction: its `value` is absent when only keys were asked for. */
 export type KvListedEntry = ListedEntry & Readable;
 
-/** A key was created or changed. */
-export type KvPutEvent = KvEntry & { readonly type: "put" };
+/** A key was created or changed; its `value` is absent when only keys were asked for. */
+export type KvPutEvent = KvListedEntry & {
+  readonly type: "put";
+  /** With `prev`: what was there before; absent where the key was. */
+  readonly prev?: KvListedEntry;
+};
+
+/** A key was removed: by a request, or because its time had run out. */
+export interface KvDeleteEvent {
+  readonly type: "delete" | "expire";
+  readonly key: string;
+  readonly revision: number;
+  /** With `prev`: what was there before. */
+  readonly prev?: KvListedEntry;
+}
 
 /** What happened to one key: tell them apart by `type`. */
-export type KvEvent = KvPutEvent | DeleteEvent;
-
-/** All events of one revision: what one write or one transaction did. */
-export interface KvCommit {
-  readonly revision: number;
-  readonly events: readonly KvEvent[];
-}
+export type KvEvent = KvPutEvent | KvDeleteEvent;
 
 export function readable<T extends ListedEntry>(entry: T): T & Readable {
   return Object.setPrototypeOf({ ...entry }, methods) as T & Readable;
 }
 
-export function readableCommit(commit: Commit): KvCommit {
-  return { revision: commit.revision, events: commit.events.map(readableEvent) };
+export function readableEvent({ prev: before, ...event }: ListedEvent): KvEvent {
+  const prev = before === undefined ? undefined : { prev: readable(before) };
+  return event.type === "put" ? readable({ ...event, ...prev }) : { ...event, ...prev };
 }
 
 // --- internal ---
-
-function readableEvent(event: Event): KvEvent {
-  return event.type === "put" ? readable(event) : event;
-}
 
 /** On the prototype, so that an entry prints, spreads and compares as its fields alone. */
 const methods = {

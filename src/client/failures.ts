@@ -4,7 +4,7 @@
  * `unavailable`, one that may have been is `outcome_unknown`. In doubt it may have been.
  */
 
-import { KvError } from "../errors.ts";
+import { KvError, type ErrorCode } from "../errors.ts";
 import { quote } from "../text.ts";
 
 /** What a failure is told about. */
@@ -85,12 +85,26 @@ export function unreadable(url: string, what = "an answer that is none of kv's")
   return notKv({ url, write: false }, what);
 }
 
+/** Would another attempt meet the same refusal? */
+export function isLasting({ code }: KvError): boolean {
+  return LASTING.has(code);
+}
+
 /** The client was closed. */
 export function closed(): KvError {
   return new KvError("unavailable", "the client is closed");
 }
 
 // --- internal ---
+
+const LASTING: ReadonlySet<ErrorCode> = new Set([
+  "compacted",
+  "invalid_argument",
+  "too_large",
+  "unauthenticated",
+  "permission_denied",
+  "unsupported",
+]);
 
 function notKv(attempt: Attempt, what: string, cause?: unknown): KvError {
   const message = `the server at ${attempt.url} does not answer like kv (${what})`;

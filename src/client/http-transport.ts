@@ -7,6 +7,7 @@
 import { KvError } from "../errors.ts";
 import { errorFromJson } from "../json.ts";
 import { CLIENT_TIMEOUT_MS } from "../limits.ts";
+import { NDJSON_TYPE } from "../protocol.ts";
 import { decodeUtf8 } from "../text.ts";
 import {
   answeredByOther,
@@ -37,6 +38,14 @@ export interface HttpRequest extends RequestOptions {
    * is an answer too (nothing has happened), and `close` ends the request.
    */
   readonly waitMs?: number;
+}
+
+/** An answer that goes on until its reader cancels it or the server ends it. */
+export interface HttpStream {
+  /** The next bytes; `undefined` at the end. @throws `unavailable` when the connection breaks. */
+  read(): Promise<Uint8Array | undefined>;
+  /** Lets go of the connection; a read that waits for it rejects. */
+  cancel(): void;
 }
 
 /** An answer with a status below 300; 304 where it was waited for. */
@@ -119,6 +128,39 @@ export class HttpTransport {
     throw this.notKv(request, answer);
   }
 
+  /**
+   * Begins a stream of JSON lines; `timeoutMs` is for its beginning alone.
+   * @throws as `request`; a stream cannot be begun is `unavailable`.
+   */
+  async stream(path: string, options: RequestOptions): Promise<HttpStream> {
+    const attempt = { url: this.url.http, write: false };
+    const sources = [this.#signal, options.signal];
+    for (const source of sources) source?.throwIfAborted();
+    const { timeoutMs = this.#timeoutMs } = options;
+    const stop = new Stop(timeoutMs, sources);
+    try {
+      const headers = { Accept: NDJSON_TYPE };
+      const response = await this.#send(
+        { method: "GET", path, headers, endless: true },
+        stop.signal,
+      );
+      const isStream = response.headers.get("Content-Type")?.startsWith(NDJSON_TYPE) ?? false;
+      if (response.status !== 200 || !isStream || response.body === null) {
+        const answer = await readWhole(response);
+        throwIfError(attempt, answer);
+        throw this.notKv({ method: "GET", path }, answer);
+      }
+      stop.endTimeout();
+      return streamOf(response.body, stop, attempt);
+    } catch (error) {
+      stop.forget();
+      if (error instanceof KvError) throw error;
+      if (stop.timedOut) throw timedOut(attempt, timeoutMs);
+      for (const source of sources) source?.throwIfAborted();
+      throw connectionFailed(attempt, error);
+    }
+  }
+
   /** The error for an answer that is none of kv's. */
   notKv(request: HttpRequest, answer: HttpAnswer): KvError {
     const attempt = { url: this.url.http, write: request.method !== "GET" };
@@ -136,23 +178,28 @@ export class HttpTransport {
   }
 
   async #fetch(request: HttpRequest, signal: AbortSignal): Promise<HttpAnswer> {
-    const response = await fetch(`${this.url.http}${request.path}`, {
+    return readWhole(await this.#send(request, signal));
+  }
+
+  #send(request: HttpRequest & { endless?: boolean }, signal: AbortSignal): Promise<Response> {
+    const { waitMs = 0, endless = false } = request;
+    return fetch(`${this.url.http}${request.path}`, {
       method: request.method,
       headers: request.headers ?? {},
       ...(request.body === undefined ? undefined : { body: request.body }),
       signal,
       redirect: "manual",
       // A browser's cache would share one answer among all who wait for the same.
-      ...((request.waitMs ?? 0) > 0 ? { cache: "no-store" } : undefined),
+      ...(waitMs > 0 || endless ? { cache: "no-store" } : undefined),
       // Bun sends a PUT again by itself when a reused connection breaks before the answer, which
       // could apply it twice. A connection of its own keeps it from that; it never does so to a
       // POST.
       ...(request.method === "PUT" ? { keepalive: false } : undefined),
+      // Bun would cut what is silent for five minutes.
+      ...(endless ? { timeout: false } : undefined),
       // Bun would send even this machine's own addresses through HTTP_PROXY.
       ...(this.url.loopback ? { proxy: false } : undefined),
     } as RequestInit);
-    const bytes = new Uint8Array(await response.arrayBuffer());
-    return { status: response.status, headers: response.headers, bytes };
   }
 }
 
@@ -181,10 +228,43 @@ class Stop {
     return this.#controller.signal;
   }
 
+  abort(): void {
+    this.#abort();
+  }
+
+  endTimeout(): void {
+    clearTimeout(this.#timer);
+  }
+
   forget(): void {
     clearTimeout(this.#timer);
     for (const source of this.#sources) source?.removeEventListener("abort", this.#abort);
   }
+}
+
+async function readWhole(response: Response): Promise<HttpAnswer> {
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  return { status: response.status, headers: response.headers, bytes };
+}
+
+function streamOf(body: ReadableStream<Uint8Array>, stop: Stop, attempt: Attempt): HttpStream {
+  const reader = body.getReader();
+  return {
+    async read() {
+      try {
+        const { done, value } = await reader.read();
+        if (done) stop.forget();
+        return done ? undefined : value;
+      } catch (error) {
+        stop.forget();
+        throw connectionFailed(attempt, error);
+      }
+    },
+    cancel() {
+      stop.forget();
+      stop.abort();
+    },
+  };
 }
 
 function throwIfError(attempt: Attempt, answer: HttpAnswer): void {

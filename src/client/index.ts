@@ -1,13 +1,29 @@
 /**
- * The SDK of kv: `connect()` and what it hands out. Needs nothing but `fetch`, and `WebSocket` for
- * watches, so it runs in browsers, Bun, Deno and Node.
+ * The SDK of kv: `connect()` and what it hands out. Needs nothing but `fetch`, and for watches
+ * `WebSocket` where there is one, so it runs in browsers, Bun, Deno and Node.js.
  */
 
 export { connect, KvClient } from "./client.ts";
 export type * from "./options.ts";
-export type { KvCommit, KvEntry, KvEvent, KvListedEntry, KvPutEvent, Readable } from "./entries.ts";
-export { KvWatch } from "./kv-watch.ts";
-export type { WatchStart } from "./watcher.ts";
+export { KvReader } from "./reader.ts";
+export type {
+  KvDeleteEvent,
+  KvEntry,
+  KvEvent,
+  KvListedEntry,
+  KvPutEvent,
+  Readable,
+} from "./entries.ts";
+export {
+  KvWatch,
+  type KvChange,
+  type KvFrame,
+  type KvReset,
+  type KvState,
+  type KvSync,
+} from "./kv-watch.ts";
+export type { WatchStart } from "./parts.ts";
+export type { WatchTransport } from "./watches.ts";
 export type { RequestOptions } from "./http-transport.ts";
 export type {
   KvCheck,
@@ -31,4 +47,4 @@ export { DEFAULT_PORT, DEFAULT_URL } from "./url.ts";
 export { KvError, type ErrorCode, type ErrorDetails } from "../errors.ts";
 export type { JsonStatus } from "../json.ts";
 export type { Conditions } from "../conditions.ts";
-export type { DeleteEvent, Range } from "../kv.ts";
+export type { DeleteEvent, Range, Ranges } from "../kv.ts";

@@ -1,36 +1,37 @@
 /**
  * A connection that comes back: the streams on it are asked for anew, each from where it was, after
- * a wait that grows. One link has one stream of a range, as the server allows; `watches.ts` has
+ * a wait that grows. One link has one stream of a filter, as the server allows; `watches.ts` has
  * further links.
  */
 
 import { KvError, type ErrorCode } from "../errors.ts";
-import type { SocketAnswer, SocketFrame } from "../messages.ts";
-import { errorFromJson } from "../json.ts";
-import { CLIENT_CONNECTION_WATCHES_MAX } from "../limits.ts";
-import { Channel, type ChannelOptions } from "./channel.ts";
-import { unreadable } from "./failures.ts";
-import { nameOfRange, Stream } from "./stream.ts";
+import { backoffMs, type BackoffOptions } from "./backoff.ts";
+import type { Channel, ChannelEvents, ChannelFrame, MadeWatch } from "./channel.ts";
+import { isLasting } from "./failures.ts";
+import { watchToJson } from "./filter.ts";
+import { Stream } from "./stream.ts";
 import type { Watcher } from "./watcher.ts";
 
-export interface LinkOptions extends ChannelOptions {
-  /**
-   * Milliseconds before the first new attempt, and at most before later ones; less by up to half.
-   */
-  readonly backoffMsMin: number;
-  readonly backoffMsMax: number;
-  /** From 0 up to, but not including, 1. */
-  readonly random: () => number;
+export interface LinkOptions extends BackoffOptions {
+  /** Opens a connection, which takes `patience` times as long as usual for one that is gone. */
+  readonly open: (events: ChannelEvents, patience: number) => Channel;
+  /** Streams on one connection. */
+  readonly streamsMax: number;
   /** Finds out why the endpoint cannot be had: a better error than `error`, or `error` itself. */
   readonly diagnose: (error: KvError) => Promise<KvError>;
 }
 
 export interface LinkOwner {
-  /** Finds a link for a watcher that this one cannot serve. */
-  place(watcher: Watcher, except: Link): void;
+  /** Finds a place for a watcher that this link cannot serve. */
+  place(watcher: Watcher, except?: Link): void;
+  /** A stream has come further: another link may have the same one, at the same place. */
+  moved(stream: Stream, link: Link): void;
   /** Nobody needs the link any more; it is closed. */
   retired(link: Link): void;
 }
+
+/** The most by which a silence may be longer than usual. */
+const PATIENCE_MAX = 16;
 
 export class Link {
   readonly #options: LinkOptions;
@@ -47,6 +48,8 @@ export class Link {
   /** Attempts since a watch was last made. */
   #attempts = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
+  /** A frame that takes long to come is silence too: a connection lost by that gets more time. */
+  #patience = 1;
   #isRetired = false;
 
   constructor(options: LinkOptions, owner: LinkOwner) {
@@ -56,24 +59,28 @@ export class Link {
 
   /** Takes a watcher on; false when this link cannot serve it. */
   add(watcher: Watcher): boolean {
-    const name = nameOfRange(watcher.range);
-    const stream = this.#streams.get(name) ?? new Stream(watcher.range);
-    if (!this.#streams.has(name) && this.#streams.size >= CLIENT_CONNECTION_WATCHES_MAX)
-      return false;
+    const { filter } = watcher;
+    const known = this.#streams.get(filter.name);
+    if (known === undefined && this.#streams.size >= this.#options.streamsMax) return false;
+    const stream = known ?? new Stream(filter);
     const offer = stream.offer(watcher);
     if (offer === "no") return false;
-    this.#streams.set(name, stream);
+    this.#streams.set(filter.name, stream);
     if (offer === "join") this.#join(stream, watcher);
-    if (offer !== "taken" || stream.isLive || stream.isAsked) return true;
-    if (this.#isOpen) this.#ask(stream);
+    if (offer !== "taken" || stream.isMade || stream.isAsked) return true;
+    if (this.#isOpen) this.#askSoon(stream);
     else this.#connect();
     return true;
   }
 
+  /** Takes a watcher over that another link has brought as far as this one, or further. */
+  adopt(watcher: Watcher): boolean {
+    return this.#streams.get(watcher.filter.name)?.adopt(watcher) ?? false;
+  }
+
   remove(watcher: Watcher): void {
     this.#paused.delete(watcher);
-    const name = nameOfRange(watcher.range);
-    const stream = this.#streams.get(name);
+    const stream = this.#streams.get(watcher.filter.name);
     if (stream?.remove(watcher) === true && stream.isEmpty) this.#drop(stream);
     this.#retireIfIdle();
   }
@@ -90,11 +97,12 @@ export class Link {
     if (this.#channel !== undefined || this.#isFailing) return;
     clearTimeout(this.#retry);
     try {
-      this.#channel = new Channel(this.#options, {
+      const events: ChannelEvents = {
         opened: () => this.#opened(),
-        frame: (frame, chars) => this.#frame(frame, chars),
-        closed: (error) => void this.#closed(error),
-      });
+        frame: (watch, frame, chars) => this.#frame(watch, frame, chars),
+        closed: (error, isSilent = false) => void this.#closed(error, isSilent),
+      };
+      this.#channel = this.#options.open(events, this.#patience);
     } catch (error) {
       const members = this.#members();
       this.#streams.clear();
@@ -108,8 +116,9 @@ export class Link {
     for (const stream of this.#streams.values()) this.#ask(stream);
   }
 
-  async #closed(reason: KvError): Promise<void> {
+  async #closed(reason: KvError, isSilent: boolean): Promise<void> {
     this.#channel = undefined;
+    if (isSilent) this.#patience = Math.min(this.#patience * 2, PATIENCE_MAX);
     this.#numbers.clear();
     let error = reason;
     if (!this.#isOpen && this.#members().some((watcher) => !watcher.isStarted)) {
@@ -120,12 +129,12 @@ export class Link {
     this.#isOpen = false;
     const homeless: Watcher[] = [];
     for (const stream of this.#streams.values()) {
-      homeless.push(...stream.reset());
+      homeless.push(...stream.unmake());
       // It was kept for its answer only, which does not come any more.
-      if (stream.isEmpty) this.#streams.delete(nameOfRange(stream.range));
+      if (stream.isEmpty) this.#streams.delete(stream.filter.name);
     }
     for (const watcher of [...this.#members(), ...homeless]) watcher.lost(error);
-    for (const watcher of homeless) if (!watcher.isEnded) this.#owner.place(watcher, this);
+    for (const watcher of homeless) this.#owner.place(watcher, this);
     this.#retireIfIdle();
     if (!this.#isRetired) this.#retryLater();
   }
@@ -133,48 +142,47 @@ export class Link {
   #retryLater(): void {
     clearTimeout(this.#retry);
     if (this.#streams.size === 0) return;
-    const { backoffMsMin, backoffMsMax, random } = this.#options;
-    const wait = Math.min(backoffMsMin * 2 ** this.#attempts++, backoffMsMax);
-    // Clients that lost the same server must not all come back at the same moment.
-    this.#retry = setTimeout(() => this.#connect(), wait * (0.5 + random() / 2));
+    const wait = backoffMs(this.#attempts++, this.#options);
+    this.#retry = setTimeout(() => this.#connect(), wait);
   }
 
   // Streams
 
-  #ask(stream: Stream): void {
-    const from = stream.ask();
-    const request = {
-      op: "watch",
-      ...stream.range,
-      ...(from === undefined ? undefined : { from }),
-    } as const;
-    this.#channel!.request(request, (answer) => this.#answered(stream, answer));
+  /** In this turn others may come that can share it. */
+  #askSoon(stream: Stream): void {
+    const channel = this.#channel;
+    queueMicrotask(() => {
+      const isAsked = stream.isMade || stream.isAsked;
+      const isThere = this.#streams.get(stream.filter.name) === stream && this.#isOpen;
+      if (isThere && !isAsked && channel === this.#channel) this.#ask(stream);
+    });
   }
 
-  #answered(stream: Stream, answer: SocketAnswer): void {
-    if (answer.type === "created") {
-      const { watch, revision, store } = answer as Extract<SocketAnswer, { type: "created" }>;
-      this.#attempts = 0;
-      this.#numbers.set(watch, stream);
-      for (const watcher of stream.created(watch, { revision, store })) this.#join(stream, watcher);
-      if (stream.isEmpty) this.#drop(stream);
-      this.#retireIfIdle();
-      return;
-    }
-    const error = errorFromJson(answer);
-    if (error === undefined) this.#channel?.close(unreadable(this.#options.url));
-    else this.#refused(stream, error);
+  #ask(stream: Stream): void {
+    const request = watchToJson(stream.filter, stream.ask());
+    this.#channel!.watch(request, (answer) => {
+      if (answer instanceof KvError) this.#refused(stream, answer);
+      else this.#created(stream, answer);
+    });
+  }
+
+  #created(stream: Stream, { watch, ...start }: MadeWatch): void {
+    this.#attempts = 0;
+    this.#numbers.set(watch, stream);
+    const { joining, left } = stream.created(watch, start);
+    for (const watcher of joining) this.#join(stream, watcher);
+    this.#settle(stream, left);
   }
 
   #refused(stream: Stream, error: KvError): void {
-    const isTemporary = !LASTING.has(error.code) && error.code !== "conflict";
-    if (isTemporary) {
+    const isConflict = error.code === "conflict";
+    if (!isConflict && !isLasting(error)) {
       this.#channel?.close(error);
       return;
     }
-    this.#streams.delete(nameOfRange(stream.range));
-    const moving = stream.reset();
-    if (error.code === "conflict") moving.push(...stream.members);
+    this.#streams.delete(stream.filter.name);
+    const moving = stream.unmake();
+    if (isConflict) moving.push(...stream.members);
     else for (const watcher of stream.members) watcher.refused(error);
     for (const watcher of moving) this.#owner.place(watcher, this);
     this.#retireIfIdle();
@@ -186,32 +194,31 @@ export class Link {
    */
   #join(stream: Stream, watcher: Watcher): void {
     stream.beginJoin(watcher);
-    this.#channel!.request({ op: "list", limit: 1, keys: true }, (answer) => {
-      const { revision } = answer as { revision?: unknown };
-      if (typeof revision !== "number") {
-        this.#channel?.close(errorFromJson(answer) ?? unreadable(this.#options.url));
-        return;
-      }
-      if (stream.endJoin(watcher, revision)) this.#settle(stream, [watcher]);
+    this.#channel!.askRevision((answer) => {
+      if (answer instanceof KvError) this.#channel?.close(answer);
+      else if (stream.endJoin(watcher, answer)) this.#settle(stream, [watcher]);
     });
   }
 
-  #frame(frame: SocketFrame, chars: number): void {
-    const stream = this.#numbers.get(frame.watch);
+  #frame(watch: number, frame: ChannelFrame, chars: number): void {
+    this.#patience = 1;
+    const stream = this.#numbers.get(watch);
     // What was on its way when the watch was given up.
     if (stream === undefined) return;
-    if (frame.type === "change") this.#settle(stream, stream.change(frame, chars));
-    else if (frame.type === "progress") stream.progress(frame.revision);
-    else if (frame.type === "end") this.#ended(stream, frame.reason);
+    if (frame.type === "end") return this.#ended(stream, frame.reason);
+    this.#settle(stream, stream.receive(frame, chars));
+    if (!stream.isEmpty) this.#owner.moved(stream, this);
   }
 
   /** Finds the place of watchers that may have left their stream. */
   #settle(stream: Stream, watchers: readonly Watcher[]): void {
+    // First of all, so that who needs it from another place can have it on this connection.
+    if (stream.isEmpty) this.#drop(stream);
+    const except = stream.isEmpty ? undefined : this;
     for (const watcher of watchers) {
       if (watcher.isPaused) this.#paused.add(watcher);
-      else if (!stream.members.has(watcher) && !watcher.isEnded) this.#owner.place(watcher, this);
+      else if (!stream.members.has(watcher)) this.#owner.place(watcher, except);
     }
-    if (stream.isEmpty) this.#drop(stream);
     this.#retireIfIdle();
   }
 
@@ -229,8 +236,8 @@ export class Link {
       this.#channel?.close(watchEnded("unavailable", reason));
       return;
     }
-    const homeless = stream.reset();
-    if (stream.isEmpty) this.#streams.delete(nameOfRange(stream.range));
+    const homeless = stream.unmake();
+    if (stream.isEmpty) this.#streams.delete(stream.filter.name);
     else this.#ask(stream);
     for (const watcher of homeless) this.#owner.place(watcher, this);
     this.#retireIfIdle();
@@ -239,11 +246,11 @@ export class Link {
   /** Nobody wants the stream. One that is asked for is dropped when it is answered. */
   #drop(stream: Stream): void {
     if (stream.isAsked) return;
-    this.#streams.delete(nameOfRange(stream.range));
+    if (this.#streams.get(stream.filter.name) === stream) this.#streams.delete(stream.filter.name);
     if (stream.watch === undefined) return;
     this.#numbers.delete(stream.watch);
-    this.#channel!.request({ op: "unwatch", watch: stream.watch }, () => {});
-    stream.reset();
+    this.#channel!.unwatch(stream.watch);
+    stream.unmake();
   }
 
   #members(): Watcher[] {
@@ -264,16 +271,6 @@ export class Link {
 }
 
 // --- internal ---
-
-/** Refusals that another attempt would meet again. */
-const LASTING: ReadonlySet<ErrorCode> = new Set([
-  "compacted",
-  "invalid_argument",
-  "too_large",
-  "unauthenticated",
-  "permission_denied",
-  "unsupported",
-]);
 
 function watchEnded(code: ErrorCode, reason: string): KvError {
   return new KvError(code, `the server ended the watch (${reason})`);

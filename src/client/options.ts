@@ -6,6 +6,7 @@ import type { DeleteEvent, Page } from "../kv.ts";
 import type { KvEntry, KvListedEntry } from "./entries.ts";
 import type { RequestOptions } from "./http-transport.ts";
 import type { KvDuration } from "./values.ts";
+import type { WatchTransport } from "./watches.ts";
 
 export interface ConnectOptions {
   /**
@@ -13,6 +14,12 @@ export interface ConnectOptions {
    * bound.
    */
   readonly timeoutMs?: number | undefined;
+  /**
+   * How watches reach the server: `"websocket"`, which all of them share, or `"http"`, a request
+   * each, for networks that let no WebSocket pass. WebSocket when left out, where the platform has
+   * it (Node.js from version 22 on).
+   */
+  readonly transport?: WatchTransport | undefined;
   /** Closes the client at once when it aborts: requests reject with its reason, watches end. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -122,6 +129,20 @@ export interface KvWaitOptions {
 export interface KvWatchOptions {
   /** The first revision wanted: history first, then what comes. From now on when left out. */
   readonly from?: number | undefined;
+  /**
+   * First what is there, as `state` frames and one `sync`, then what comes. With `from` it is
+   * history that comes first, and the state only if that history is gone, behind a `reset`.
+   */
+  readonly initial?: boolean | undefined;
+  /** Each event with what was there before. */
+  readonly prev?: boolean | undefined;
+  /** Leave the values out. */
+  readonly keys?: boolean | undefined;
+  /**
+   * A loop that is behind gets only the newest event of each key, all at once, and how many were
+   * `skipped`: so a slow one never falls further behind. Every change when left out.
+   */
+  readonly latest?: boolean | undefined;
   /** Ends the watch without an error. */
   readonly signal?: AbortSignal | undefined;
   /** Keep trying when not even the first connection can be had; false when left out. */

@@ -7,6 +7,7 @@ import type {
   ChangesOptions,
   CommitResult,
   CompactResult,
+  Event,
   GetResult,
   HistoryOptions,
   HistoryResult,
@@ -21,12 +22,19 @@ import type {
 } from "../kv.ts";
 import { checkTxn } from "../rules.ts";
 import { closed } from "./failures.ts";
+import { filterOf } from "./filter.ts";
 import { HttpTransport, type TransportOptions } from "./http-transport.ts";
 import { commitLargePut } from "./large-put.ts";
 import { listPage } from "./listing.ts";
 import { getEntry, getHistory, getStatus, postCompact, postTxn } from "./operations.ts";
 import { parseServerUrl } from "./url.ts";
-import { Watches } from "./watches.ts";
+import type { Chunk } from "./watcher.ts";
+import { Watches, type WatchTransport } from "./watches.ts";
+
+export interface RemoteStoreOptions extends TransportOptions {
+  /** How `changes` come; over WebSocket when left out, where the platform has it. */
+  readonly transport?: WatchTransport | undefined;
+}
 
 /**
  * The store behind the server at `url`. `changes` goes on by itself when a connection is lost; what
@@ -37,7 +45,10 @@ import { Watches } from "./watches.ts";
  * const store = await openRemoteStore("http://127.0.0.1:5000");
  * const { entry } = await store.get("greeting");
  */
-export async function openRemoteStore(url: string, options: TransportOptions = {}): Promise<Store> {
+export async function openRemoteStore(
+  url: string,
+  options: RemoteStoreOptions = {},
+): Promise<Store> {
   const transport = new HttpTransport(parseServerUrl(url), options);
   const { limits, capabilities } = await getStatus(transport);
   return new RemoteStore(transport, limits, capabilities, options);
@@ -57,15 +68,12 @@ class RemoteStore implements Store {
     transport: HttpTransport,
     limits: Limits,
     capabilities: Capabilities,
-    { timeoutMs, signal }: TransportOptions,
+    { timeoutMs, signal, transport: watching }: RemoteStoreOptions,
   ) {
     this.limits = limits;
     this.capabilities = capabilities;
     this.#transport = transport;
-    this.#watches = new Watches(transport.url, {
-      ...(timeoutMs === undefined ? undefined : { timeoutMs }),
-      probe: () => getStatus(transport),
-    });
+    this.#watches = new Watches(transport, { timeoutMs, transport: watching });
     const end = (): void => this.#watches.close(signal?.reason);
     signal?.addEventListener("abort", end);
     this.#release = () => signal?.removeEventListener("abort", end);
@@ -97,18 +105,18 @@ class RemoteStore implements Store {
 
   async *changes(
     from: number,
-    { range = {}, signal }: ChangesOptions = {},
+    { range = {}, prev, signal }: ChangesOptions = {},
   ): AsyncGenerator<Changes, void> {
     if (signal?.aborted === true) return;
     if (from < 1) await this.#refuseForgotten(from);
-    const watcher = this.#watches.watch({ range, from });
+    const watcher = this.#watches.watch({ filter: filterOf(range, { prev }), from });
     const stop = (): void => watcher.stop();
     signal?.addEventListener("abort", stop);
     try {
       for (;;) {
         const chunk = await watcher.pull();
         if (chunk === undefined) return;
-        yield chunk;
+        yield toChanges(chunk);
       }
     } finally {
       signal?.removeEventListener("abort", stop);
@@ -137,4 +145,12 @@ class RemoteStore implements Store {
     const message = `${what}; the oldest that can be watched from is ${oldest}`;
     throw new KvError("compacted", message, { oldest });
   }
+}
+
+/** Without `initial` and `keys` there are changes only, and their events have values. */
+function toChanges({ parts, through }: Chunk): Changes {
+  const commits = parts.flatMap((part) =>
+    part.type === "change" ? { revision: part.revision, events: part.events as Event[] } : [],
+  );
+  return { commits, through: through! };
 }

@@ -1,43 +1,53 @@
 /**
- * One watch on the server and the watchers that it feeds: frames become commits, each delivered
- * once and in order, to all of them. It sends nothing; `link.ts` asks for it and ends it.
+ * One watch on the server and the watchers that it feeds: frames become parts, each delivered once
+ * and in order, to all of them. It sends nothing; `link.ts` asks for it and ends it.
  */
 
-import { eventFromJson } from "../json.ts";
-import type { Commit, Event, Range } from "../kv.ts";
+import { entryFromJson, eventFromJson, listedEventFromJson } from "../json.ts";
+import type { ListedEvent } from "../kv.ts";
 import { CLIENT_JOINING_BYTES_MAX } from "../limits.ts";
-import type { SocketFrame } from "../messages.ts";
-import type { Watcher, WatchStart } from "./watcher.ts";
-
-export type ChangeFrame = Extract<SocketFrame, { type: "change" }>;
+import type { WatchFrame } from "../messages.ts";
+import type { Beginning, Filter } from "./filter.ts";
+import type { Change, WatchStart } from "./parts.ts";
+import type { Watcher } from "./watcher.ts";
 
 /** What came for a watcher before it was known above which revision it begins. */
 interface Joining {
-  readonly commits: { readonly commit: Commit; readonly bytes: number }[];
+  readonly changes: { readonly change: Change; readonly bytes: number }[];
+  bytes: number;
+}
+
+/** A commit of which more is to come. */
+interface Unfinished {
+  readonly revision: number;
+  readonly events: ListedEvent[];
+  skipped: number;
   bytes: number;
 }
 
 export class Stream {
-  readonly range: Range;
+  readonly filter: Filter;
   readonly members = new Set<Watcher>();
   readonly #joining = new Map<Watcher, Joining>();
   /** Those who will join once the stream is live. */
   readonly #later = new Set<Watcher>();
-  /** The number that its frames carry, while it is live. */
+  /** The number that its frames carry, from when it was made until it ends. */
   watch: number | undefined;
   /** It was asked for, from here on, and not answered yet. */
-  #asked: { readonly from: number | undefined } | undefined;
+  #asked: Beginning | undefined;
+  /** It brings the state, and no changes before that is whole. */
+  #isStating = false;
   /** Everything up to this revision has been delivered, while it is live. */
   #position = 0;
   #store = "";
   /** The first frames of a commit that came in several. */
-  #partial: { readonly revision: number; readonly events: Event[]; bytes: number } | undefined;
+  #partial: Unfinished | undefined;
 
-  constructor(range: Range) {
-    this.range = range;
+  constructor(filter: Filter) {
+    this.filter = filter;
   }
 
-  get isLive(): boolean {
+  get isMade(): boolean {
     return this.watch !== undefined;
   }
 
@@ -49,20 +59,14 @@ export class Stream {
     return this.members.size + this.#joining.size + this.#later.size === 0;
   }
 
-  /** The first revision that its watchers need; `undefined` = from now on. */
-  get from(): number | undefined {
-    let from = Infinity;
-    for (const { next } of this.members) {
-      if (next === undefined) return undefined;
-      from = Math.min(from, next);
+  /** The watch is being asked for; answers where it is to begin. */
+  ask(): Beginning {
+    if (this.members.size === 0) {
+      for (const watcher of this.#later) this.members.add(watcher);
+      this.#later.clear();
     }
-    return from;
-  }
-
-  /** The watch is being asked for; answers from which revision. */
-  ask(): number | undefined {
-    this.#asked = { from: this.from };
-    return this.#asked.from;
+    this.#asked = beginningOf(this.members);
+    return this.#asked;
   }
 
   /**
@@ -70,26 +74,37 @@ export class Stream {
    * `join`, but what now is must be asked, at once or `later`, when the stream is live.
    */
   offer(watcher: Watcher): "taken" | "join" | "later" | "no" {
-    const { next } = watcher;
-    if (next === undefined && this.isLive) return "join";
-    if (next === undefined && this.isAsked) {
-      this.#later.add(watcher);
-      return "later";
-    }
-    if (this.isLive && next !== this.#position + 1) return "no";
+    const { need } = watcher;
+    if (this.isMade) return this.#offerMade(watcher);
     // What was asked for stands, though those it was asked for may have left.
-    if (this.#asked !== undefined && next !== this.#asked.from) return "no";
-    if (!this.isLive && !this.isEmpty && next !== this.from) return "no";
-    this.members.add(watcher);
-    if (this.isLive) watcher.begin({ revision: this.#position, store: this.#store });
-    return "taken";
+    if ((this.isEmpty && !this.isAsked) || this.#isSameBeginning(watcher)) {
+      this.members.add(watcher);
+      return "taken";
+    }
+    // It would wait until the state of others is whole, which may be long.
+    if (need.type !== "now" || this.#beginning.initial === true) return "no";
+    this.#later.add(watcher);
+    return "later";
   }
 
   /**
-   * From now on all commits are kept for a watcher that wants those above a revision not known yet.
+   * Takes a watcher over from another stream of the filter, which has delivered as much as this one
+   * or more; what it has already it leaves out by itself.
+   */
+  adopt(watcher: Watcher): boolean {
+    const { need, store } = watcher;
+    if (!this.isMade || this.#isStating || need.type !== "from" || store !== this.#store)
+      return false;
+    if (need.revision <= this.#position) return false;
+    this.members.add(watcher);
+    return true;
+  }
+
+  /**
+   * From now on all changes are kept for a watcher that wants those above a revision not known yet.
    */
   beginJoin(watcher: Watcher): void {
-    this.#joining.set(watcher, { commits: [], bytes: 0 });
+    this.#joining.set(watcher, { changes: [], bytes: 0 });
   }
 
   /** The revision is known. False when the watcher is not joining any more. */
@@ -100,8 +115,8 @@ export class Stream {
     this.members.add(watcher);
     watcher.begin({ revision, store: this.#store });
     // What is not above its revision it leaves out by itself.
-    for (const { commit, bytes } of joining.commits) {
-      if (!this.#give(watcher, commit, bytes)) return true;
+    for (const { change, bytes } of joining.changes) {
+      if (!this.#give(watcher, change, bytes)) return true;
     }
     watcher.advance(this.#position);
     return true;
@@ -112,87 +127,173 @@ export class Stream {
     return this.members.delete(watcher) || wasJoining;
   }
 
-  /** The server has made the watch. Answers those who can join now. */
-  created(watch: number, start: WatchStart): Watcher[] {
+  /** The server has made the watch. Answers those who can join now, and those who have left. */
+  created(watch: number, { revision, store }: WatchStart): { joining: Watcher[]; left: Watcher[] } {
+    const { from, initial = false } = this.#asked!;
     this.#asked = undefined;
     this.watch = watch;
-    this.#position = start.revision;
-    this.#store = start.store;
-    for (const watcher of this.members) watcher.begin(start);
+    this.#isStating = from === undefined && initial;
+    this.#position = from === undefined ? revision : from - 1;
+    this.#store = store;
+    const left = [...this.members].filter((watcher) => {
+      return !watcher.begin({ revision: this.#position, store }) && this.members.delete(watcher);
+    });
     const later = [...this.#later];
     this.#later.clear();
-    return later;
+    return this.#isStating ? { joining: [], left: [...left, ...later] } : { joining: later, left };
   }
 
   /**
-   * The watch is no more. Answers those who were about to join; they are no part of it any more.
+   * The watch is no more. Answers those who cannot wait for it to be asked for again; they are no
+   * part of it any more.
    */
-  reset(): Watcher[] {
+  unmake(): Watcher[] {
     this.#asked = undefined;
     this.watch = undefined;
     this.#partial = undefined;
-    const joining = [...this.#joining.keys(), ...this.#later];
+    this.#isStating = false;
+    // In the middle of a state: it is not asked for again, but read on.
+    const left = [...this.members].filter(({ need }) => need.type === "rest");
+    for (const watcher of left) this.members.delete(watcher);
+    left.push(...this.#joining.keys(), ...this.#later);
     this.#joining.clear();
     this.#later.clear();
-    return joining;
+    return left;
   }
 
   /**
    * Hands on what a frame completes; answers the watchers that left: for want of room, or of
-   * patience.
+   * patience, or because this stream does not bring what they need any more.
    */
-  change(frame: ChangeFrame, bytes: number): Watcher[] {
-    if (frame.revision <= this.#position) return [];
-    const events = frame.events.map(eventFromJson);
+  receive(frame: WatchFrame, bytes: number): Watcher[] {
+    switch (frame.type) {
+      case "change":
+        return this.#change(frame, bytes);
+      case "progress":
+        this.#progress(frame.revision);
+        return [];
+      case "state": {
+        const entries = frame.entries.map(entryFromJson);
+        return this.#giveAll((watcher) => watcher.takeState(entries, bytes));
+      }
+      case "sync":
+        this.#isStating = false;
+        this.#position = frame.revision;
+        for (const watcher of this.members) watcher.sync();
+        return [];
+      case "reset":
+        return this.#reset(frame);
+      default:
+        return [];
+    }
+  }
+
+  #offerMade(watcher: Watcher): "taken" | "join" | "no" {
+    const { need } = watcher;
+    if (this.#isStating) return "no";
+    if (need.type === "now") return "join";
+    if (need.type !== "from" || need.revision !== this.#position + 1) return "no";
+    this.members.add(watcher);
+    if (watcher.begin({ revision: this.#position, store: this.#store })) return "taken";
+    this.members.delete(watcher);
+    return "no";
+  }
+
+  /** Where it was asked to begin, or is going to be. */
+  get #beginning(): Beginning {
+    return this.#asked ?? beginningOf(this.members);
+  }
+
+  #isSameBeginning(watcher: Watcher): boolean {
+    const { from, initial = false } = this.#beginning;
+    const own = beginningOf([watcher]);
+    if (from !== own.from || initial !== (own.initial ?? false)) return false;
+    // What now is, and the state that is there now, must not be older than the call.
+    return from !== undefined || !this.isAsked;
+  }
+
+  #change({ revision, events, more, skipped = 0 }: ChangeFrame, bytes: number): Watcher[] {
+    if (revision <= this.#position || this.#isStating) return [];
     // A commit that was broken off is sent anew, so what does not continue it begins another.
-    if (this.#partial?.revision !== frame.revision) {
-      this.#partial = { revision: frame.revision, events: [], bytes: 0 };
+    if (this.#partial?.revision !== revision) {
+      this.#partial = { revision, events: [], skipped: 0, bytes: 0 };
     }
     const partial = this.#partial;
     partial.bytes += bytes;
-    for (const event of events) partial.events.push(event);
-    if (frame.more === true) return [];
+    partial.skipped += skipped;
+    const read = this.filter.keys ? listedEventFromJson : eventFromJson;
+    for (const event of events) partial.events.push(read(event));
+    if (more === true) return [];
     this.#partial = undefined;
-    return this.#deliver({ revision: frame.revision, events: partial.events }, partial.bytes);
+    const change: Change = { type: "change", revision, events: partial.events };
+    const isWhole = partial.skipped === 0;
+    return this.#deliver(isWhole ? change : { ...change, skipped: partial.skipped }, partial.bytes);
   }
 
   /** Everything up to `revision` has been sent. */
-  progress(revision: number): void {
-    if (revision <= this.#position) return;
+  #progress(revision: number): void {
+    if (revision <= this.#position || this.#isStating) return;
     this.#position = revision;
     for (const watcher of this.members) watcher.advance(revision);
   }
 
-  #deliver(commit: Commit, bytes: number): Watcher[] {
-    this.#position = commit.revision;
-    const removed: Watcher[] = [];
-    for (const watcher of this.members) {
-      if (!this.#give(watcher, commit, bytes)) removed.push(watcher);
-    }
+  #reset(start: WatchStart): Watcher[] {
+    this.#isStating = true;
+    this.#partial = undefined;
+    this.#store = start.store;
+    const left = [...this.members].filter(({ initial }) => !initial);
+    for (const watcher of left) this.members.delete(watcher);
+    left.push(...this.#joining.keys());
+    this.#joining.clear();
+    for (const watcher of this.members) watcher.reset(start);
+    return left;
+  }
+
+  #deliver(change: Change, bytes: number): Watcher[] {
+    this.#position = change.revision;
+    const left = this.#giveAll((watcher) => watcher.take(change, bytes));
     for (const [watcher, joining] of this.#joining) {
-      joining.commits.push({ commit, bytes });
+      joining.changes.push({ change, bytes });
       joining.bytes += bytes;
       // It gets a stream of its own instead.
       if (joining.bytes <= CLIENT_JOINING_BYTES_MAX) continue;
       this.#joining.delete(watcher);
-      removed.push(watcher);
+      left.push(watcher);
     }
-    return removed;
+    return left;
   }
 
   /** A watcher without room leaves; it comes back when it has some. */
-  #give(watcher: Watcher, commit: Commit, bytes: number): boolean {
-    if (watcher.take(commit, bytes)) return true;
+  #giveAll(give: (watcher: Watcher) => boolean): Watcher[] {
+    const left: Watcher[] = [];
+    for (const watcher of this.members) {
+      if (give(watcher)) continue;
+      this.members.delete(watcher);
+      left.push(watcher);
+    }
+    return left;
+  }
+
+  #give(watcher: Watcher, change: Change, bytes: number): boolean {
+    if (watcher.take(change, bytes)) return true;
     this.members.delete(watcher);
     return false;
   }
 }
 
-/** Ranges that the server takes for the same have the same name. */
-export function nameOfRange(range: Range): string {
-  if (range.key !== undefined) return JSON.stringify(["key", range.key]);
-  if (range.prefix !== undefined && range.prefix !== "") {
-    return JSON.stringify(["prefix", range.prefix]);
+// --- internal ---
+
+type ChangeFrame = Extract<WatchFrame, { type: "change" }>;
+
+/** What serves all of these watchers, which need the same or something above it. */
+function beginningOf(watchers: Iterable<Watcher>): Beginning {
+  let from: number | undefined;
+  let initial = false;
+  for (const watcher of watchers) {
+    const { need } = watcher;
+    if (need.type === "state") return { initial: true };
+    if (need.type === "from") from = Math.min(from ?? Infinity, need.revision);
+    initial ||= watcher.initial;
   }
-  return JSON.stringify(["range", range.start ?? "", range.end ?? null]);
+  return { ...(from === undefined ? undefined : { from }), ...(initial && { initial }) };
 }

@@ -1,24 +1,20 @@
 /**
- * One consumer of changes: what it has not pulled yet, within a bound, and how far it has come. It
- * knows no connection; the streams of `link.ts` feed it, and it may change from one to another.
+ * One consumer of a watch: what it has not pulled yet, within a bound, and how far it has come. It
+ * knows no connection; streams (`stream.ts`) and the reader of states (`state-rest.ts`) feed it,
+ * and it may change from one to another.
  */
 
 import { KvError } from "../errors.ts";
-import type { Changes, Commit, Range } from "../kv.ts";
-import { CLIENT_WATCH_COMMITS_MAX } from "../limits.ts";
-
-/** Where a watch began. */
-export interface WatchStart {
-  /** Changes above this revision are delivered, and none at or below it. */
-  readonly revision: number;
-  /** The id of the store. */
-  readonly store: string;
-}
+import type { ListedEntry } from "../kv.ts";
+import type { Filter } from "./filter.ts";
+import { PartQueue, type Change, type WatchPart, type WatchStart } from "./parts.ts";
 
 export interface WatcherOptions {
-  readonly range: Range;
+  readonly filter: Filter;
   /** The first revision wanted; from now on when left out. */
   readonly from?: number | undefined;
+  /** First what is there; also where the history from `from` on is gone. */
+  readonly initial?: boolean | undefined;
   /** Keep trying when not even the first connection can be had. */
   readonly waitForServer?: boolean | undefined;
   /** The connection was lost; it is being tried again. Once for each loss. */
@@ -36,38 +32,60 @@ export interface WatcherFeed {
 }
 
 /**
- * waiting ──begin──▶ following ──queue full──▶ paused ──pulled empty──▶ following …
- * Each state may end. Between `lost` and the next `begin` it goes on with what it has.
+ * What a watcher has to be given next: `from` is the only one in which a server can be asked to go
+ * on. A state that breaks off is not asked for again but read on, at its revision, behind `after`.
+ */
+export type Need =
+  | { readonly type: "now" }
+  | { readonly type: "state" }
+  | { readonly type: "rest"; readonly revision: number; readonly after: string | undefined }
+  | { readonly type: "from"; readonly revision: number };
+
+export interface Chunk {
+  readonly parts: readonly WatchPart[];
+  /** Everything up to here has been given; unknown within a state. */
+  readonly through: number | undefined;
+}
+
+/**
+ * ```
+ *  now ───────────begin───────────────────────────▶ from ──reset──▶ rest
+ *  state ──begin──▶ rest ──sync─────────────────────▶ │
+ *    ▲               │ └─the rest is read, sync due──▶ │ begin: sync
+ *    └─ its revision is forgotten, or another store ◀──┘
+ * ```
+ * In each it may be paused for want of room, lose its connection, or end.
  */
 export class Watcher {
-  readonly range: Range;
+  readonly filter: Filter;
+  readonly initial: boolean;
   /** Settles when the watch has begun for the first time, or could not. */
   readonly started: Promise<WatchStart>;
   readonly #options: WatcherOptions;
   readonly #feed: WatcherFeed;
-  readonly #bytesMax: number;
+  readonly #queue: PartQueue;
   #resolveStart!: (start: WatchStart) => void;
   #rejectStart!: (error: unknown) => void;
-  /**
-   * It has been taken in up to, but not including, this revision; unknown until it begins from now.
-   */
-  #next: number | undefined;
+  #need: Need;
+  /** The state is read up to its end; whether the store is still the same is not known. */
+  #isSyncDue = false;
   /** What was pulled: up to and including this revision. */
   #pulled = 0;
   #store: string | undefined;
-  #commits: Commit[] = [];
-  #bytes = 0;
   #paused = false;
   #disconnected = false;
   #end: { readonly error: unknown } | undefined;
   #wake: (() => void) | undefined;
 
   constructor(options: WatcherOptions, feed: WatcherFeed, bytesMax: number) {
-    this.range = options.range;
+    const { filter, from, initial = false } = options;
+    this.filter = filter;
+    this.initial = initial;
     this.#options = options;
     this.#feed = feed;
-    this.#bytesMax = bytesMax;
-    this.#next = options.from;
+    this.#queue = new PartQueue(bytesMax, filter.latest);
+    if (from === undefined) this.#need = { type: initial ? "state" : "now" };
+    else this.#need = { type: "from", revision: from };
     // `Promise.withResolvers` came to Node.js with version 22.
     this.started = new Promise((resolve, reject) => {
       this.#resolveStart = resolve;
@@ -77,8 +95,13 @@ export class Watcher {
     this.started.catch(() => {});
   }
 
-  get next(): number | undefined {
-    return this.#next;
+  get need(): Need {
+    return this.#need;
+  }
+
+  /** The id of the store that it follows, once it has begun. */
+  get store(): string | undefined {
+    return this.#store;
   }
 
   /** Has it ever begun? Only then are losses of the connection survived without being asked to. */
@@ -101,7 +124,7 @@ export class Watcher {
    * What has come since the last pull; waits for it. `undefined` after the end. One pull at a time.
    * @throws what ended the watch, after everything before it was pulled.
    */
-  async pull(): Promise<Changes | undefined> {
+  async pull(): Promise<Chunk | undefined> {
     for (;;) {
       const chunk = this.#takeChunk();
       if (chunk !== undefined) return chunk;
@@ -120,7 +143,7 @@ export class Watcher {
 
   /** Ends it without an error and forgets what was not pulled. */
   stop(): void {
-    this.#commits = [];
+    this.#queue.takeAll();
     this.#pulled = Infinity;
     this.end();
     this.#end = { error: undefined };
@@ -128,44 +151,103 @@ export class Watcher {
 
   // For the feed
 
-  /** A stream that delivers everything above `revision` has been made for it. */
-  begin({ revision, store }: WatchStart): void {
-    if (this.#store === undefined) {
-      this.#store = store;
-      this.#next ??= revision + 1;
-      this.#pulled = this.#next - 1;
-      this.#resolveStart({ revision: this.#pulled, store });
-    } else if (this.#store !== store) {
+  /**
+   * What it needs has been asked for and is going to come. False when it is of no use: the store is
+   * another one, and the watcher has ended, or needs the whole state of that store.
+   */
+  begin({ revision, store }: WatchStart): boolean {
+    const isOther = this.#store !== undefined && this.#store !== store;
+    if (isOther && !this.initial) {
       this.end(anotherStore());
-      return;
+      return false;
     }
-    if (!this.#disconnected) return;
-    this.#disconnected = false;
-    // In a turn of their own, so that what they throw breaks nothing in here.
-    queueMicrotask(() => this.#options.onReconnect?.());
+    if (isOther && this.#need.type !== "state") {
+      this.startOver();
+      return false;
+    }
+    const wasStarted = this.isStarted;
+    this.#store = store;
+    if (this.#need.type === "now") this.#need = { type: "from", revision: revision + 1 };
+    if (this.#need.type === "state") {
+      if (wasStarted) this.#push({ type: "reset", revision, store });
+      this.#need = { type: "rest", revision, after: undefined };
+    } else if (this.#isSyncDue) this.sync();
+    if (!wasStarted) this.#start(revision);
+    if (this.#disconnected) {
+      this.#disconnected = false;
+      // In a turn of their own, so that what they throw breaks nothing in here.
+      queueMicrotask(() => this.#options.onReconnect?.());
+    }
+    return true;
+  }
+
+  /** The history that it needs is gone: the state as it is at a later revision follows. */
+  reset({ revision, store }: WatchStart): void {
+    this.#store = store;
+    this.#isSyncDue = false;
+    this.#need = { type: "rest", revision, after: undefined };
+    this.#push({ type: "reset", revision, store });
+  }
+
+  /** The state that it was given is forgotten: it needs all of a later one. */
+  startOver(): void {
+    this.#isSyncDue = false;
+    this.#need = { type: "state" };
+  }
+
+  /** Takes a part of the state in; false when it has no room: as `take`. */
+  takeState(entries: readonly ListedEntry[], bytes: number): boolean {
+    if (this.#need.type !== "rest" || entries.length === 0) return true;
+    if (this.pauseIfFull()) return false;
+    this.#need = { ...this.#need, after: entries.at(-1)!.key };
+    this.#push({ type: "state", entries }, bytes);
+    return true;
+  }
+
+  /** The state is whole; above its revision it is followed. */
+  sync(): void {
+    if (this.#need.type === "rest") {
+      this.#need = { type: "from", revision: this.#need.revision + 1 };
+    }
+    if (this.#need.type !== "from") return;
+    this.#isSyncDue = false;
+    this.#push({ type: "sync", revision: this.#need.revision - 1, store: this.#store! });
+  }
+
+  /** The state was read to its end, as far as its reader knows. */
+  endRest(): void {
+    if (this.#need.type !== "rest") return;
+    this.#need = { type: "from", revision: this.#need.revision + 1 };
+    this.#isSyncDue = true;
   }
 
   /**
-   * Takes a commit in, unless it had it. False when it has no room: it is paused then and must not
+   * Takes a change in, unless it had it. False when it has no room: it is paused then and must not
    * be given anything before it asks for `resume`.
    */
-  take(commit: Commit, bytes: number): boolean {
-    if (commit.revision < this.#next!) return true;
-    if (this.#commits.length >= CLIENT_WATCH_COMMITS_MAX || this.#bytes >= this.#bytesMax) {
-      this.#paused = true;
-      return false;
-    }
-    this.#commits.push(commit);
-    this.#bytes += bytes;
-    this.advance(commit.revision);
+  take(change: Change, bytes: number): boolean {
+    if (this.#need.type !== "from" || change.revision < this.#need.revision) return true;
+    if (this.pauseIfFull()) return false;
+    const { revision: next } = this.#need;
+    // What `latest` puts together may begin below what this watcher needs.
+    const isCut = change.events.some(({ revision }) => revision < next);
+    const events = isCut ? change.events.filter((event) => event.revision >= next) : change.events;
+    if (events.length > 0) this.#queue.push(isCut ? { ...change, events } : change, bytes);
+    this.advance(change.revision);
     return true;
   }
 
   /** Everything up to `revision` has been given to it. */
   advance(revision: number): void {
-    if (revision < this.#next!) return;
-    this.#next = revision + 1;
+    if (this.#need.type !== "from" || revision < this.#need.revision) return;
+    this.#need = { type: "from", revision: revision + 1 };
     this.#wakeUp();
+  }
+
+  /** Pauses it when it has no room; true when it is paused. */
+  pauseIfFull(): boolean {
+    this.#paused ||= this.#queue.isFull;
+    return this.#paused;
   }
 
   /** The connection is gone. */
@@ -193,14 +275,25 @@ export class Watcher {
     this.#wakeUp();
   }
 
-  #takeChunk(): Changes | undefined {
-    const through = (this.#next ?? 0) - 1;
-    if (through <= this.#pulled || !this.isStarted) return undefined;
-    const commits = this.#commits;
-    this.#commits = [];
-    this.#bytes = 0;
-    this.#pulled = through;
-    return { commits, through };
+  #start(revision: number): void {
+    const start = this.#need.type === "from" ? this.#need.revision - 1 : revision;
+    this.#pulled = start;
+    this.#resolveStart({ revision: start, store: this.#store! });
+  }
+
+  #push(part: WatchPart, bytes = 0): void {
+    this.#queue.push(part, bytes);
+    this.#wakeUp();
+  }
+
+  #takeChunk(): Chunk | undefined {
+    if (!this.isStarted) return undefined;
+    const through =
+      this.#need.type === "from" && !this.#isSyncDue ? this.#need.revision - 1 : undefined;
+    const parts = this.#queue.takeAll();
+    if (parts.length === 0 && (through ?? 0) <= this.#pulled) return undefined;
+    this.#pulled = through ?? this.#pulled;
+    return { parts, through };
   }
 
   #wakeUp(): void {

@@ -1,31 +1,22 @@
 /** Watches that outlive their connections: restarts, silence, another store, slow consumers. */
 
 import { expect, test } from "bun:test";
-import { connect, type KvCommit, type KvError } from "../../src/client/index.ts";
-import { parseServerUrl } from "../../src/client/url.ts";
-import { Watches, type WatchesOptions } from "../../src/client/watches.ts";
-import type { Commit, Store } from "../../src/kv.ts";
+import { connect, type KvChange, type KvError } from "../../src/client/index.ts";
+import { filterOf } from "../../src/client/filter.ts";
+import type { Change } from "../../src/client/parts.ts";
+import type { Store } from "../../src/kv.ts";
 import { startServer, type RunningServer } from "../../src/http/server.ts";
 import { openModel } from "../support/model-store.ts";
 import { changesBetween, put, write } from "../support/stores.ts";
 import { expectFailure } from "./expect-failure.ts";
 import { startCuttingProxy, startOddServer, unusedPort } from "./odd-server.ts";
+import { pullChanges, quickWatches } from "./quick-watches.ts";
 import { shownCommit } from "./shown-commit.ts";
 import { startScriptedServer } from "./scripted-server.ts";
 import { until } from "./until.ts";
 
 function serve(store: Store, port = 0): RunningServer {
   return startServer({ store, host: "127.0.0.1", port, progressMs: 10 });
-}
-
-/** Watches whose times suit a test. */
-function quickWatches(url: string, options: Partial<WatchesOptions> = {}): Watches {
-  return new Watches(parseServerUrl(url), {
-    backoffMsMin: 1,
-    backoffMsMax: 20,
-    probe: () => Promise.reject(new Error("no other way")),
-    ...options,
-  });
 }
 
 test("a watch goes on over restarts under writes: nothing lost, nothing twice", async () => {
@@ -49,7 +40,7 @@ test("a watch goes on over restarts under writes: nothing lost, nothing twice", 
       if (count % 10 === 0) await Bun.sleep(1);
     }
   })();
-  const seen: KvCommit[] = [];
+  const seen: KvChange[] = [];
   const reader = (async () => {
     for await (const commit of watch) seen.push(commit);
   })();
@@ -147,7 +138,7 @@ test("a server that falls silent is found out", async () => {
   const proxy = await startCuttingProxy(server.port);
   const watches = quickWatches(proxy.url, { heartbeatMs: 20 });
   const lost = Promise.withResolvers<KvError>();
-  const watcher = watches.watch({ range: {}, onDisconnect: lost.resolve });
+  const watcher = watches.watch({ filter: filterOf({}), onDisconnect: lost.resolve });
   await watcher.started;
   // Idle, but alive: the heartbeat is answered.
   await Bun.sleep(100);
@@ -165,7 +156,11 @@ test("a connection that does not open in time is given up", async () => {
     timeoutMs: 20,
     diagnose: async (error) => error,
   });
-  await expectFailure(watches.watch({ range: {} }).pull(), "unavailable", "within 0.02 s");
+  await expectFailure(
+    watches.watch({ filter: filterOf({}) }).pull(),
+    "unavailable",
+    "within 0.02 s",
+  );
 });
 
 test("a server that has no WebSocket of kv is named as such", async () => {
@@ -179,7 +174,7 @@ test("a server that has no WebSocket of kv is named as such", async () => {
   await page.stop(true);
   await plain.stop(true);
   await using silent = startScriptedServer();
-  const unheard = quickWatches(silent.url, { heartbeatMs: 10 }).watch({ range: {} });
+  const unheard = quickWatches(silent.url, { heartbeatMs: 10 }).watch({ filter: filterOf({}) });
   await expectFailure(unheard.pull(), "unavailable", "is silent");
 });
 
@@ -214,7 +209,7 @@ test("messages that are none of kv's break the connection and are no changes", a
   const watches = quickWatches(`:${server.port}`);
   const log: string[] = [];
   const watcher = watches.watch({
-    range: {},
+    filter: filterOf({}),
     onDisconnect: ({ message }) => log.push(message),
   });
   await until(() => log.length > bad.length);
@@ -229,24 +224,24 @@ test("a consumer that does not pull holds a bounded part, and gets all when it d
   const server = serve(store);
   const bytesMax = 100_000;
   const watches = quickWatches(server.url, { bytesMax });
-  const watcher = watches.watch({ range: { prefix: "a/" } });
-  const other = watches.watch({ range: { prefix: "b/" } });
+  const watcher = watches.watch({ filter: filterOf({ prefix: "a/" }) });
+  const other = watches.watch({ filter: filterOf({ prefix: "b/" }) });
   const { revision: start } = await watcher.started;
   await other.started;
   const value = "x".repeat(5_000);
   for (let count = 0; count < 200; count++) await write(store, put(`a/${count}`, value));
   // It has given its watch back; the connection stays for the other one.
   await until(async () => (await connect(server.url).status()).watchers === 1);
-  const first = await watcher.pull();
-  expect(first!.commits.length).toBeLessThan((bytesMax / value.length) * 1.1);
-  const seen: Commit[] = [...first!.commits];
-  while (seen.length < 200) seen.push(...(await watcher.pull())!.commits);
+  const first = await pullChanges(watcher);
+  expect(first.length).toBeLessThan((bytesMax / value.length) * 1.1);
+  const seen = [...first];
+  while (seen.length < 200) seen.push(...(await pullChanges(watcher)));
   const expected = await changesBetween(store, start + 1, store.status().revision);
   expect(seen.map(shownCommit)).toEqual(expected.map(shownCommit));
   await write(store, put("b/1", "x"));
-  let commits: readonly Commit[] = [];
-  while (commits.length === 0) ({ commits } = (await other.pull())!);
-  expect(commits.map(({ revision }) => revision)).toEqual([store.status().revision]);
+  let changes: readonly Change[] = [];
+  while (changes.length === 0) changes = await pullChanges(other);
+  expect(changes.map(({ revision }) => revision)).toEqual([store.status().revision]);
   watches.close();
   await server.stop();
 });
@@ -255,18 +250,18 @@ test("a slow consumer does not hold up another one of the same range", async () 
   const store = openModel();
   const server = serve(store);
   const watches = quickWatches(server.url, { bytesMax: 10_000 });
-  const slow = watches.watch({ range: {} });
-  const quick = watches.watch({ range: {} });
+  const slow = watches.watch({ filter: filterOf({}) });
+  const quick = watches.watch({ filter: filterOf({}) });
   await slow.started;
   await quick.started;
-  const seen: Commit[] = [];
+  const seen: Change[] = [];
   for (let count = 0; count < 300; count++) {
     await write(store, put("k", "x".repeat(1_000)));
-    seen.push(...(await quick.pull())!.commits);
+    seen.push(...(await pullChanges(quick)));
   }
   expect(seen).toHaveLength(300);
-  const late: Commit[] = [];
-  while (late.length < 300) late.push(...(await slow.pull())!.commits);
+  const late: Change[] = [];
+  while (late.length < 300) late.push(...(await pullChanges(slow)));
   expect(late.map(shownCommit)).toEqual(seen.map(shownCommit));
   watches.close();
   await server.stop();

@@ -1,17 +1,18 @@
 /** Watchers, cuts, pauses and slow consumers at random: each watcher is held against the log. */
 
 import { expect, test } from "bun:test";
-import { parseServerUrl } from "../../src/client/url.ts";
-import type { WatchStart } from "../../src/client/watcher.ts";
-import { Watches } from "../../src/client/watches.ts";
+import { filterOf } from "../../src/client/filter.ts";
+import type { Change, WatchStart } from "../../src/client/parts.ts";
+import type { Watches } from "../../src/client/watches.ts";
 import { inRange } from "../../src/keys.ts";
-import type { Commit, Range, Store } from "../../src/kv.ts";
+import type { Range, Store } from "../../src/kv.ts";
 import { startServer } from "../../src/http/server.ts";
 import { openModel, type ModelStore } from "../support/model-store.ts";
 import { randomSeed, withSeed, type Random } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
 import { changesBetween, put, write } from "../support/stores.ts";
 import { startCuttingProxy } from "./odd-server.ts";
+import { quickWatches } from "./quick-watches.ts";
 import { shownCommit } from "./shown-commit.ts";
 import { until } from "./until.ts";
 
@@ -36,12 +37,7 @@ async function storm(random: Random): Promise<void> {
   const store = openModel({ step: random.pick([1, 3]), chunkCommitsMax: random.pick([1, 5, 100]) });
   const server = startServer({ store, host: "127.0.0.1", port: 0, progressMs: 10 });
   const proxy = await startCuttingProxy(server.port);
-  const watches = new Watches(parseServerUrl(proxy.url), {
-    backoffMsMin: 1,
-    backoffMsMax: 20,
-    bytesMax: random.pick([300, 3_000, 100_000]),
-    probe: () => Promise.reject(new Error("no other way")),
-  });
+  const watches = quickWatches(proxy.url, { bytesMax: random.pick([300, 3_000, 100_000]) });
   const followers: Follower[] = [];
   for (let step = 0; step < 150; step++) {
     const count = 1 + random.below(4);
@@ -67,7 +63,7 @@ async function storm(random: Random): Promise<void> {
 /** A watcher with a loop over it that dawdles. */
 class Follower {
   readonly range: Range;
-  readonly seen: Commit[] = [];
+  readonly seen: Change[] = [];
   readonly #watcher;
   readonly #loop: Promise<void>;
   /** Not older than what had been committed before the call. */
@@ -82,7 +78,11 @@ class Follower {
     const { revision } = store.status();
     this.#earliest = revision;
     this.#from = random.oneIn(2) ? 1 + random.below(revision) : undefined;
-    this.#watcher = watches.watch({ range: this.range, from: this.#from, waitForServer: true });
+    this.#watcher = watches.watch({
+      filter: filterOf(this.range),
+      from: this.#from,
+      waitForServer: true,
+    });
     const begun = ({ revision }: WatchStart): void => {
       this.#through = Math.max(this.#through, revision);
     };
@@ -122,11 +122,12 @@ class Follower {
     for (;;) {
       const chunk = await this.#watcher.pull();
       if (chunk === undefined) return;
-      for (const { events } of chunk.commits) {
-        for (const { key } of events) expect(inRange(this.range, key)).toBe(true);
+      for (const part of chunk.parts) {
+        if (part.type !== "change") throw new Error(`a ${part.type} that nobody asked for`);
+        for (const { key } of part.events) expect(inRange(this.range, key)).toBe(true);
+        this.seen.push(part);
       }
-      this.seen.push(...chunk.commits);
-      this.#through = chunk.through;
+      this.#through = chunk.through!;
       if (!this.#hurry) await Bun.sleep(dawdleMs);
     }
   }
