@@ -20,7 +20,7 @@ export const WATCH_PARAMETERS = {
 export const watchRoute: Route = defineRoute({
   method: "GET",
   path: PATHS.watch,
-  id: "watch",
+  id: "watchKeys",
   summary: "Follow the changes of keys",
   description:
     "All keys, those named by key and prefix together, or those from start up to but not " +

@@ -101,7 +101,8 @@ const REFUSED: readonly [target: string, message: RegExp | string][] = [
   ["/v1/kv/z?metta", 'GET /v1/kv/{key} has no parameter "metta"; did you mean "meta"?'],
   ["/v1/kv/z?meta=maybe", "must be true or false"],
   ["/v1/kv/z?revision=x", "must be a decimal integer"],
-  ["/v1/status?x=1", 'has no parameter "x"; there are none here'],
+  ["/v1/status?x=1", 'has no parameter "x"; known are watchers'],
+  ["/v1/openapi.json?x=1", 'has no parameter "x"; there are none here'],
   ["/livez?x", "has no parameter"],
   ["/?x", "has no parameter"],
 ];

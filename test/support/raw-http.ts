@@ -18,24 +18,20 @@ export interface RawAnswer {
 
 /** Sends a request and resolves with its answer, `undefined` when the connection ends without one. */
 export function sendRaw(port: number, ...parts: Sendable[]): Promise<RawAnswer | undefined> {
-  const { promise, resolve } = Promise.withResolvers<RawAnswer | undefined>();
   const bodiless = parts[0]?.toString().startsWith("HEAD ") === true;
-  let received = "";
-  const socket = connect(port, "127.0.0.1", () => {
-    void writeAll(socket, parts);
+  return send(port, parts, (received) => parseAnswer(received, bodiless));
+}
+
+/** The same of an answer without end: as much of it as holds `enough`. */
+export function sendUntil(
+  port: number,
+  request: string,
+  enough: (body: string) => boolean,
+): Promise<RawAnswer | undefined> {
+  return send(port, [request], (received) => {
+    const answer = parseAnswer(received, true);
+    return answer !== undefined && enough(answer.body) ? answer : undefined;
   });
-  socket.setEncoding("latin1");
-  socket.on("data", (text: string) => {
-    received += text;
-    const answer = parseAnswer(received, bodiless);
-    if (answer === undefined) return;
-    resolve(answer);
-    socket.destroy();
-  });
-  // A server that answers early may close while the rest of the request is still on its way.
-  socket.on("error", () => {});
-  socket.on("close", () => resolve(parseAnswer(received, true)));
-  return promise;
 }
 
 type Sendable = string | Uint8Array;
@@ -78,6 +74,30 @@ export function rawRequest(
 
 // --- internal ---
 
+function send(
+  port: number,
+  parts: readonly Sendable[],
+  parse: (received: string) => RawAnswer | undefined,
+): Promise<RawAnswer | undefined> {
+  const { promise, resolve } = Promise.withResolvers<RawAnswer | undefined>();
+  let received = "";
+  const socket = connect(port, "127.0.0.1", () => {
+    void writeAll(socket, parts);
+  });
+  socket.setEncoding("latin1");
+  socket.on("data", (text: string) => {
+    received += text;
+    const answer = parse(received);
+    if (answer === undefined) return;
+    resolve(answer);
+    socket.destroy();
+  });
+  // A server that answers early may close while the rest of the request is still on its way.
+  socket.on("error", () => {});
+  socket.on("close", () => resolve(parseAnswer(received, true)));
+  return promise;
+}
+
 async function writeAll(
   socket: ReturnType<typeof connect>,
   parts: readonly Sendable[],
@@ -108,23 +128,23 @@ function parseAnswer(text: string, bodiless: boolean): RawAnswer | undefined {
     headers.set(line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim());
   }
   const isChunked = headers.get("transfer-encoding") === "chunked";
-  const body = isChunked ? unchunked(rest) : rest;
+  const body = isChunked ? unchunked(rest) : { text: rest, isWhole: true };
   const length = Number(headers.get("content-length") ?? 0);
-  if (!bodiless && (body === undefined || body.length < length)) return undefined;
-  const bytes = Buffer.from(body ?? "", "latin1");
+  if (!bodiless && (!body.isWhole || body.text.length < length)) return undefined;
+  const bytes = Buffer.from(body.text, "latin1");
   return { status, statusLine, headers, bytes, body: bytes.toString("utf8") };
 }
 
-/** A body that came in chunks; `undefined` before the last one. */
-function unchunked(text: string): string | undefined {
-  let body = "";
+/** What of a body has come in whole chunks, and whether the last one has. */
+function unchunked(chunks: string): { text: string; isWhole: boolean } {
+  let text = "";
   for (let at = 0; ;) {
-    const [line = "", size = ""] = /^([0-9a-f]+)\r\n/i.exec(text.slice(at, at + 20)) ?? [];
+    const [line = "", size = ""] = /^([0-9a-f]+)\r\n/i.exec(chunks.slice(at, at + 20)) ?? [];
     const start = at + line.length;
     const end = start + Number.parseInt(size, 16);
-    if (line === "" || end + 2 > text.length) return undefined;
-    if (end === start) return body;
-    body += text.slice(start, end);
+    if (line === "" || end + 2 > chunks.length) return { text, isWhole: false };
+    if (end === start) return { text, isWhole: true };
+    text += chunks.slice(start, end);
     at = end + 2;
   }
 }
