@@ -4,6 +4,7 @@ import type {
   Answer,
   Asked,
   Check,
+  History,
   Operation,
   RecordedCommit,
   RecordedEvent,
@@ -11,6 +12,17 @@ import type {
   Shown,
   Step,
 } from "./history.ts";
+import { checkLinearizability } from "./linearizability.ts";
+import { checkRevisionOrder } from "./revision-order.ts";
+
+/** The rules that the checkers find broken. */
+export function verdict(history: History): { a: string[]; b: string[] } {
+  const [a, b] = [checkRevisionOrder(history), checkLinearizability(history)];
+  return { a: a.map(({ rule }) => rule), b: b.map(({ rule }) => rule) };
+}
+
+/** What the checker that ignores revisions says, as it has one rule. */
+export const B = ["not linearizable"];
 
 /** From when to when. */
 export type Times = readonly [call: number, end: number];
@@ -72,8 +84,9 @@ export function plainGet(times: Times, key: string, shown: Shown): Operation {
 }
 
 /** A write of which nobody knows whether it was done. */
-export function unknown(times: Times, step: Step): Operation {
-  return asked(times, { then: [step] }, { kind: "unknown" });
+export function unknown(times: Times, step: Step, until?: number): Operation {
+  const bound = until === undefined ? undefined : { until };
+  return asked(times, { then: [step] }, { kind: "unknown", ...bound });
 }
 
 export function commit(seen: number, revision: number, ...events: RecordedEvent[]): RecordedCommit {
@@ -89,3 +102,6 @@ export function putEvent(
 ): RecordedEvent {
   return { type: "put", key, value, version, createRevision, expiresAt };
 }
+
+/** Where 1 was written, and then 2. */
+export const twoPuts = [put([0, 1], "x", "1", left(1)), put([2, 3], "x", "2", left(2, 2, 1))];

@@ -18,11 +18,14 @@ export interface History {
 
 export interface Operation {
   readonly client: string;
-  /** Requests of one connection take effect in the order sent, also when they overlap. */
+  /**
+   * Writes of one connection keep their place among its requests, also when they overlap. Reads
+   * that overlap may overtake each other.
+   */
   readonly connection?: string;
   /** Before the request was sent. */
   readonly call: number;
-  /** After the answer had come. What has an unknown outcome may take effect at any later time. */
+  /** After the answer had come; what has an unknown outcome may take effect later. */
   readonly return: number;
   readonly asked: Asked;
   readonly answer: Answer;
@@ -71,8 +74,8 @@ export type Answer =
       /** The store's revision at the evaluation, where the answer says it. */
       readonly revision?: number;
     }
-  /** It took effect once, at some time after the call, or never. */
-  | { readonly kind: "unknown" }
+  /** It took effect once, at some time after the call and before `until`, or never. */
+  | { readonly kind: "unknown"; readonly until?: number }
   /** It certainly never took effect. */
   | { readonly kind: "notApplied" };
 

@@ -8,10 +8,11 @@ import type { Check } from "./history.ts";
 /** `undefined`: absent. */
 export type KeyState = { readonly value: string; readonly version: number } | undefined;
 
-export interface KeyCheck {
-  readonly check: Check;
-  readonly holds: boolean;
-}
+/** How a check came out. */
+export type KeyCheck =
+  | { readonly is: "absent" | "present" }
+  | { readonly is: "value"; readonly value: string; readonly holds: boolean }
+  | { readonly is: "version"; readonly versions: readonly number[]; readonly holds: boolean };
 
 /** A step as its key saw it; fields that are `undefined` were not shown. */
 export type KeyStep = { readonly pure: boolean } & (
@@ -37,16 +38,31 @@ export type KeyStep = { readonly pure: boolean } & (
   | { readonly op: "fails"; readonly by?: string }
 );
 
-/** Can a check have come out like this, whatever the revisions were? */
-export function possible({ check, holds }: KeyCheck, state: KeyState): boolean {
-  const condition = holds !== (check.not ?? false);
-  if ("value" in check) return (state?.value === check.value) === condition;
-  const listed = "revision" in check ? check.revision : check.version;
-  const wanted = typeof listed === "number" ? [listed] : listed;
-  if ("version" in check) return wanted.includes(state?.version ?? 0) === condition;
-  if (state === undefined) return wanted.includes(0) === condition;
+/** What the outcome of a check says whatever the revisions were, if anything. */
+export function withoutRevisions(check: Check, outcome: boolean): KeyCheck | undefined {
+  const holds = outcome !== (check.not ?? false);
+  if ("value" in check) return { is: "value", value: check.value, holds };
+  if ("version" in check) return { is: "version", versions: [check.version].flat(), holds };
+  const wanted = [check.revision].flat();
+  const absent = wanted.includes(0) === holds;
   // It is there, at some revision: only "absent" is known not to hold.
-  return wanted.some((revision) => revision > 0) || !condition;
+  const present = wanted.some((revision) => revision > 0) || !holds;
+  if (absent && present) return undefined;
+  return { is: absent ? "absent" : "present" };
+}
+
+/** Can a check have come out like this? */
+export function possible(check: KeyCheck, state: KeyState): boolean {
+  switch (check.is) {
+    case "absent":
+      return state === undefined;
+    case "present":
+      return state !== undefined;
+    case "value":
+      return (state?.value === check.value) === check.holds;
+    case "version":
+      return check.versions.includes(state?.version ?? 0) === check.holds;
+  }
 }
 
 /** Runs a list of steps; several steps of one list are one change of the key. */

@@ -6,19 +6,27 @@
 
 import { compareKeys, inRange } from "../../src/keys.ts";
 import { CLOCK_SLACK_MS } from "./history.ts";
-import type { Done, History, Operation, Result, Shown, Step } from "./history.ts";
-import { KeyRun, possible, type KeyCheck, type KeyState, type KeyStep } from "./key-model.ts";
+import type { Check, Done, History, Operation, Result, Shown, Step } from "./history.ts";
+import {
+  KeyRun,
+  possible,
+  withoutRevisions,
+  type KeyCheck,
+  type KeyState,
+  type KeyStep,
+} from "./key-model.ts";
 import { keysOf } from "./table.ts";
 
 /** One operation as one key saw it. */
 export interface KeyOperation {
   readonly call: number;
-  /** Infinite where the outcome is unknown: it may take effect at any time, or never. */
+  /** After this it cannot take effect any more. */
   readonly end: number;
+  /** The outcome is unknown: it took effect between call and end, or never. */
   readonly optional: boolean;
   /** It leaves the key as it found it, whenever it fits. */
   readonly pure: boolean;
-  /** Optional operations that are called the same do the same. */
+  /** Operations that change the key and have the same name are the same but for their times. */
   readonly name: string;
   /** What the key can be afterwards; nothing if the operation does not fit here. */
   apply(state: KeyState): readonly KeyState[];
@@ -68,18 +76,18 @@ function project(
   const { call, answer } = operation;
   const optional = answer.kind === "unknown";
   const refused = answer.kind === "refused";
-  const branches = branchesOf(operation, key, seen);
+  const known = branchesOf(operation, key, seen);
+  const branches = optional ? effects(known) : known;
   const pure = refused || branches.every(({ steps }) => steps.every((step) => step.pure));
-  const silent = branches.every(({ checks, steps }) => checks.length + steps.length === 0);
   // Nothing is known of what it did to the key, or it can have done nothing.
-  if (silent || (optional && pure)) return undefined;
+  if (branches.every(({ checks, steps }) => checks.length + steps.length === 0)) return undefined;
   const runs = branches.map(({ checks, steps }) => ({ checks, run: new KeyRun(steps) }));
   return {
     call,
-    end: optional ? Infinity : operation.return,
+    end: answer.kind === "unknown" ? (answer.until ?? Infinity) : operation.return,
     optional,
     pure,
-    name: optional ? JSON.stringify(branches) : "",
+    name: pure ? "" : `${optional} ${JSON.stringify(branches)}`,
     apply(state) {
       const fitting = runs.filter(({ checks }) => checks.every((one) => possible(one, state)));
       const after = fitting.flatMap(({ run }) => run.from(state));
@@ -100,13 +108,10 @@ function branchesOf(operation: Operation, key: string, seen: ReadonlySet<string>
     return [{ checks: outcomes(operation, answer, key), steps }];
   }
   const own = checks.filter((check) => check.key === key);
-  const then = { checks: own.map((check) => ({ check, holds: true })), list: asked.then };
+  const then = { checks: checksOf(own, true), list: asked.then };
   // Another key's check may have failed; a check alone must have.
   const failing = checks.length === 1 ? own : [];
-  const otherwise = {
-    checks: failing.map((check) => ({ check, holds: false })),
-    list: asked.else ?? [],
-  };
+  const otherwise = { checks: checksOf(failing, false), list: asked.else ?? [] };
   const all = checks.length === 0 ? [then] : [then, otherwise];
   if (answer.kind !== "refused") {
     return all.map(({ checks, list }) => ({ checks, steps: stepsFor(list, [], key, seen) }));
@@ -137,10 +142,37 @@ function outcomes({ asked }: Operation, { succeeded, failed }: Done, key: string
   const known = succeeded || failed !== undefined || checks.length === 1;
   if (!known) return [];
   return checks.flatMap((check, at) => {
-    if (check.key !== key) return [];
-    return [{ check, holds: succeeded || (failed !== undefined && !failed.includes(at)) }];
+    const holds = succeeded || (failed !== undefined && !failed.includes(at));
+    return check.key === key ? checksOf([check], holds) : [];
   });
 }
+
+function checksOf(checks: readonly Check[], holds: boolean): KeyCheck[] {
+  return checks.map((check) => withoutRevisions(check, holds)).filter((one) => one !== undefined);
+}
+
+/**
+ * What an operation of unknown outcome can have done to the key, in few words: where it changed
+ * nothing it might as well never have been, and what is said alike is searched once.
+ */
+function effects(branches: readonly Branch[]): Branch[] {
+  const found = new Map<string, Branch>();
+  for (const { checks, steps } of branches) {
+    const changing = steps.filter(({ pure }) => !pure);
+    const all = changing.map((step): KeyStep => {
+      // One that may spare the key, and does nothing else, has cleared it or done nothing.
+      const clears = step.op === "clear" || (step.op === "mayClear" && changing.length === 1);
+      return clears ? DELETE : step;
+    });
+    // Several puts are one change, which has the last one's value.
+    const puts = all.every(({ op }) => op === "put");
+    const branch = { checks, steps: puts ? all.slice(-1) : all };
+    if (branch.steps.length > 0) found.set(JSON.stringify(branch), branch);
+  }
+  return [...found.values()];
+}
+
+const DELETE: KeyStep = { op: "delete", pure: false, deleted: undefined };
 
 /** What a list of steps did to a key, with what the results tell. */
 function stepsFor(
@@ -235,7 +267,7 @@ function* expirations({ commits = [], epoch }: History): Generator<[string, KeyO
         end: seen,
         optional: false,
         pure: false,
-        name: "",
+        name: "expiry",
         apply: (state: KeyState) => run.from(state),
         describe: () => `the expiry of ${key}, seen at ${seen.toFixed(3)} ms`,
       };

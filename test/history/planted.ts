@@ -14,9 +14,10 @@ export function staleRead(history: History, random: Random): History | undefined
   const places = placesOf(history, "get", random).filter(({ result }) => result.entry?.value);
   for (const { operation, at, key } of places) {
     const answered = writesOf(history, key).filter(({ by }) => by.return < operation.call);
-    const [old] = answered.slice(-2);
-    // Integers may come again.
-    if (answered.length < 2 || /^-?\d/.test(old!.event.value)) continue;
+    const [old, newest] = answered.slice(-2);
+    // Integers may come again; and of writes that overlap another order might explain it.
+    if (newest === undefined || /^-?\d/.test(old!.event.value)) continue;
+    if (newest.by.call <= old!.by.return) continue;
     return withResult(history, operation, at, { entry: shown(old!) });
   }
   return undefined;

@@ -11,16 +11,19 @@ import type { Replay } from "./replay.ts";
 import { evaluate, keysIn, TENTATIVE } from "./sequential.ts";
 import { keysOfOperation, type Table } from "./table.ts";
 
-/** The highest revision that had been answered before each unknown write was sent. */
-export type Floors = ReadonlyMap<Operation, number>;
+/** Between which places time leaves room for a write of unknown outcome. */
+export interface Room {
+  readonly from: number;
+  readonly to: number;
+}
 
 export function checkRealTime(
   operations: readonly Operation[],
   { writes, table }: Replay,
-): { violations: Violation[]; floors: Floors } {
+): { violations: Violation[]; rooms: ReadonlyMap<Operation, Room> } {
   const violations: Violation[] = [];
   const floors = new Map<Operation, number>();
-  const connections = new Map<string, Placed>();
+  const connections = new Map<string, Sent>();
   const timeline = new Timeline(operations);
   for (const operation of timeline) {
     const { asked, answer, connection } = operation;
@@ -29,8 +32,10 @@ export function checkRealTime(
       continue;
     }
     if (answer.kind === "notApplied") continue;
-    const sent = connection === undefined ? undefined : connections.get(connection);
-    const before = higher(timeline.highest, asked.at === undefined ? sent : undefined);
+    const sent = asked.at === undefined ? connections.get(connection ?? "") : undefined;
+    // Reads of one connection may overtake each other, but no writes, nor writes them.
+    const ahead = canWrite(asked) ? sent?.any : sent?.write;
+    const before = higher(timeline.highest, ahead);
     const place = placeOf(operation, writes) ?? earliestFit(operation, table, before?.place ?? 0);
     if (place === undefined) {
       const message = `no state since ${before === undefined ? "the start" : describe(before.by)}`;
@@ -42,11 +47,19 @@ export function checkRealTime(
     timeline.place(placed);
     if (asked.at !== undefined) continue;
     if (before !== undefined && place < before.place) {
-      violations.push(outOfOrder(before, placed, before === sent));
+      violations.push(outOfOrder(before, placed, before === ahead));
     }
-    if (connection !== undefined) connections.set(connection, higher(sent, placed)!);
+    if (connection === undefined) continue;
+    const write = canWrite(asked) ? higher(sent?.write, placed) : sent?.write;
+    connections.set(connection, { any: higher(sent?.any, placed), write });
   }
-  return { violations, floors };
+  const rooms = new Map<Operation, Room>();
+  for (const [operation, from] of floors) {
+    const { answer } = operation;
+    const until = answer.kind === "unknown" ? (answer.until ?? Infinity) : Infinity;
+    rooms.set(operation, { from, to: timeline.lowestAfter(until) });
+  }
+  return { violations, rooms };
 }
 
 // --- internal ---
@@ -54,6 +67,12 @@ export function checkRealTime(
 interface Placed {
   readonly place: number;
   readonly by: Operation;
+}
+
+/** The highest places of what was sent on a connection so far. */
+interface Sent {
+  readonly any: Placed | undefined;
+  readonly write: Placed | undefined;
 }
 
 function higher(a: Placed | undefined, b: Placed | undefined): Placed | undefined {
@@ -105,6 +124,8 @@ class Timeline {
   readonly #calls: readonly Operation[];
   readonly #returns: readonly Operation[];
   readonly #places = new Map<Operation, Placed>();
+  /** The lowest place at or behind which all calls from each one on stand for certain. */
+  #lowest: number[] | undefined;
   /** The highest place of what was answered before the call of the present operation. */
   highest: Placed | undefined;
 
@@ -117,6 +138,19 @@ class Timeline {
     this.#places.set(placed.by, placed);
   }
 
+  /** Everything that was sent after a time stands at this place or behind it. */
+  lowestAfter(time: number): number {
+    this.#lowest ??= this.#suffixes();
+    let low = 0;
+    let high = this.#calls.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#calls[middle]!.call > time) high = middle;
+      else low = middle + 1;
+    }
+    return this.#lowest[low]!;
+  }
+
   *[Symbol.iterator](): Generator<Operation> {
     let answered = 0;
     for (const operation of this.#calls) {
@@ -127,5 +161,17 @@ class Timeline {
       }
       yield operation;
     }
+  }
+
+  #suffixes(): number[] {
+    const lowest = [Infinity];
+    for (const { asked, answer } of this.#calls.toReversed()) {
+      // An answer without a revision may stand higher than it has to; a read of an old one says
+      // nothing about when it was made.
+      const told = asked.at === undefined && "revision" in answer ? answer.revision : undefined;
+      const place = told === undefined ? Infinity : 2 * told + 1;
+      lowest.push(Math.min(place, lowest.at(-1)!));
+    }
+    return lowest.toReversed();
   }
 }

@@ -212,7 +212,8 @@ function groupsByRevision({ operations, commits = [] }: History): Map<number, Gr
 /** Does an answer say that its operation changed a key at this revision? */
 function claims(operation: Operation, revision: number): boolean {
   const { answer } = operation;
-  if (answer.kind !== "done") return false;
+  // 0 stands for what left no trace.
+  if (answer.kind !== "done" || revision === 0) return false;
   return stepsOf(operation).some(({ op }, at) => {
     const changes = op === "put" || op === "touch" || op === "incr";
     return changes && answer.results[at]?.revision === revision;

@@ -9,20 +9,20 @@
 
 import type { History, Operation, Violation } from "./history.ts";
 import { canWrite, describe, short } from "./history.ts";
-import { checkRealTime, type Floors } from "./real-time.ts";
+import { checkRealTime, type Room } from "./real-time.ts";
 import { Replay, type Orphan } from "./replay.ts";
 
 /** Empty when the history is one of a strictly serialisable store. */
 export function checkRevisionOrder(history: History): Violation[] {
   const { operations } = history;
   const replay = new Replay(history);
-  const { violations, floors } = checkRealTime(operations, replay);
+  const { violations, rooms } = checkRealTime(operations, replay);
   return [
     ...placeless(operations),
     ...commitOrder(history),
     ...replay.violations,
     ...violations,
-    ...attribute(replay.orphans, floors),
+    ...attribute(replay.orphans, rooms),
   ];
 }
 
@@ -50,11 +50,13 @@ function commitOrder({ commits = [] }: History): Violation[] {
  * Finds for each commit that nobody was answered an operation with unknown outcome of its own: a
  * matching by augmenting paths, since operations can be alike (two deletes of one key).
  */
-function attribute(orphans: readonly Orphan[], floors: Floors): Violation[] {
+function attribute(orphans: readonly Orphan[], rooms: ReadonlyMap<Operation, Room>): Violation[] {
   const taken = new Map<Operation, Orphan>();
   const assign = (orphan: Orphan, tried: Set<Operation>): boolean => {
+    const place = 2 * orphan.commit.revision;
     for (const operation of orphan.candidates) {
-      if (tried.has(operation) || 2 * orphan.commit.revision < floors.get(operation)!) continue;
+      const { from, to } = rooms.get(operation)!;
+      if (tried.has(operation) || place < from || place > to) continue;
       tried.add(operation);
       const holder = taken.get(operation);
       if (holder !== undefined && !assign(holder, tried)) continue;

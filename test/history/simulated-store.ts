@@ -126,7 +126,9 @@ class Simulation {
     let effect = call + random.next() * patience * late;
     if (unknown) {
       const end = call + random.next() * patience;
-      this.#record(index, { client, call, asked }, end, { kind: "unknown" });
+      // Now and then it is known that it cannot take effect any more.
+      const until = random.oneIn(2) ? { until: effect + random.next() } : undefined;
+      this.#record(index, { client, call, asked }, end, { kind: "unknown", ...until });
       client.next = end + random.next();
       if (random.oneIn(2)) return;
     } else {
