@@ -91,7 +91,7 @@ export const SOCKET_MESSAGE_BYTES_MAX = JSON_BODY_BYTES_MAX;
 /** Bytes of answers unsent on a connection above which no further request is read from it. */
 export const SOCKET_ANSWER_BYTES_MAX = 1 * MIB;
 /** Requests of one connection that are read and not answered yet. */
-export const SOCKET_REQUESTS_MAX = 1_024;
+export const SOCKET_REQUESTS_MAX = 1_024_000;
 /** Bytes of the requests of one connection that are read and not answered yet. */
 export const SOCKET_REQUEST_BYTES_MAX = 64 * MIB;
 /** Reads of one connection that run at the same time. */
@@ -150,6 +150,8 @@ export const KEY_WAITS_MAX = 50_000;
 export const CLIENT_TIMEOUT_MS = 10_000;
 /** Milliseconds of silence on a connection before the client asks whether the server is there. */
 export const CLIENT_HEARTBEAT_MS = 10_000;
+/** The same on a stream over HTTP: longer than the server is ever silent there. */
+export const CLIENT_STREAM_HEARTBEAT_MS = STREAM_HEARTBEAT_MS + 5_000;
 /** Milliseconds before the first attempt to connect again, and at most before later ones. */
 export const CLIENT_BACKOFF_MS_MIN = 100;
 export const CLIENT_BACKOFF_MS_MAX = 5_000;

@@ -2,9 +2,9 @@
  * One watch as an HTTP stream of JSON lines, for platforms without WebSocket and for networks that
  * do not let it pass. Nothing is open before the watch is asked for.
  *
- * The server is silent where nothing happens, and so is a connection whose other end is gone. When
- * nothing was heard for a while the server is asked for its revision: as long as the stream has got
- * as far, nothing is missing; else a frame is due soon, and a stream that brings none is dead.
+ * A connection whose other end is gone looks like one where nothing happens. When nothing was heard
+ * for longer than the server is ever silent, it is asked for its revision: as long as the stream has
+ * got as far, nothing is missing; else a frame is due, and a stream that brings none is dead.
  */
 
 import { KvError } from "../errors.ts";

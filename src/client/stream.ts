@@ -132,11 +132,14 @@ export class Stream {
     const { from, initial = false } = this.#asked!;
     this.#asked = undefined;
     this.watch = watch;
-    this.#isStating = from === undefined && initial;
-    this.#position = from === undefined ? revision : from - 1;
+    // A watch that does not begin where it was asked to has a `reset` as its next frame.
+    const isReset = from !== undefined && revision !== from - 1;
+    this.#isStating = isReset || (from === undefined && initial);
+    this.#position = revision;
     this.#store = store;
     const left = [...this.members].filter((watcher) => {
-      return !watcher.begin({ revision: this.#position, store }) && this.members.delete(watcher);
+      const isServed = isReset ? watcher.initial : watcher.begin({ revision, store });
+      return !isServed && this.members.delete(watcher);
     });
     const later = [...this.#later];
     this.#later.clear();
@@ -237,15 +240,15 @@ export class Stream {
     for (const watcher of this.members) watcher.advance(revision);
   }
 
-  #reset(start: WatchStart): Watcher[] {
+  #reset({ revision, store }: WatchStart): Watcher[] {
     this.#isStating = true;
     this.#partial = undefined;
-    this.#store = start.store;
+    this.#store = store;
     const left = [...this.members].filter(({ initial }) => !initial);
     for (const watcher of left) this.members.delete(watcher);
     left.push(...this.#joining.keys());
     this.#joining.clear();
-    for (const watcher of this.members) watcher.reset(start);
+    for (const watcher of this.members) watcher.reset({ revision, store });
     return left;
   }
 

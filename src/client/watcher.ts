@@ -165,28 +165,20 @@ export class Watcher {
       this.startOver();
       return false;
     }
-    const wasStarted = this.isStarted;
-    this.#store = store;
-    if (this.#need.type === "now") this.#need = { type: "from", revision: revision + 1 };
     if (this.#need.type === "state") {
-      if (wasStarted) this.#push({ type: "reset", revision, store });
-      this.#need = { type: "rest", revision, after: undefined };
-    } else if (this.#isSyncDue) this.sync();
-    if (!wasStarted) this.#start(revision);
-    if (this.#disconnected) {
-      this.#disconnected = false;
-      // In a turn of their own, so that what they throw breaks nothing in here.
-      queueMicrotask(() => this.#options.onReconnect?.());
+      this.#beginState({ revision, store }, this.isStarted);
+      return true;
     }
+    if (this.#need.type === "now") this.#need = { type: "from", revision: revision + 1 };
+    this.#begun({ revision: this.#need.revision - 1, store });
+    if (this.#isSyncDue) this.sync();
     return true;
   }
 
   /** The history that it needs is gone: the state as it is at a later revision follows. */
-  reset({ revision, store }: WatchStart): void {
-    this.#store = store;
+  reset(start: WatchStart): void {
     this.#isSyncDue = false;
-    this.#need = { type: "rest", revision, after: undefined };
-    this.#push({ type: "reset", revision, store });
+    this.#beginState(start, true);
   }
 
   /** The state that it was given is forgotten: it needs all of a later one. */
@@ -206,10 +198,8 @@ export class Watcher {
 
   /** The state is whole; above its revision it is followed. */
   sync(): void {
-    if (this.#need.type === "rest") {
-      this.#need = { type: "from", revision: this.#need.revision + 1 };
-    }
-    if (this.#need.type !== "from") return;
+    this.endRest();
+    if (!this.#isSyncDue || this.#need.type !== "from") return;
     this.#isSyncDue = false;
     this.#push({ type: "sync", revision: this.#need.revision - 1, store: this.#store! });
   }
@@ -275,10 +265,20 @@ export class Watcher {
     this.#wakeUp();
   }
 
-  #start(revision: number): void {
-    const start = this.#need.type === "from" ? this.#need.revision - 1 : revision;
-    this.#pulled = start;
-    this.#resolveStart({ revision: start, store: this.#store! });
+  #beginState(start: WatchStart, isReset: boolean): void {
+    this.#need = { type: "rest", revision: start.revision, after: undefined };
+    this.#begun(start);
+    if (isReset) this.#push({ type: "reset", ...start });
+  }
+
+  #begun(start: WatchStart): void {
+    if (!this.isStarted) this.#pulled = start.revision;
+    this.#store = start.store;
+    this.#resolveStart(start);
+    if (!this.#disconnected) return;
+    this.#disconnected = false;
+    // In a turn of their own, so that what they throw breaks nothing in here.
+    queueMicrotask(() => this.#options.onReconnect?.());
   }
 
   #push(part: WatchPart, bytes = 0): void {

@@ -10,6 +10,7 @@ import {
   CLIENT_BACKOFF_MS_MIN,
   CLIENT_CONNECTION_WATCHES_MAX,
   CLIENT_HEARTBEAT_MS,
+  CLIENT_STREAM_HEARTBEAT_MS,
   CLIENT_TIMEOUT_MS,
   CLIENT_WATCH_BYTES_MAX,
 } from "../limits.ts";
@@ -51,13 +52,14 @@ export class Watches {
   #closed = false;
 
   constructor(http: HttpTransport, options: WatchesOptions = {}) {
-    const { transport, timeoutMs, heartbeatMs = CLIENT_HEARTBEAT_MS, bytesMax, ...rest } = options;
+    const { transport, timeoutMs, heartbeatMs, bytesMax, ...rest } = options;
     this.#http = http;
     this.#timeoutMs = timeoutMs ?? CLIENT_TIMEOUT_MS;
     this.#bytesMax = bytesMax ?? CLIENT_WATCH_BYTES_MAX;
     const isHttp = (transport ?? platformTransport()) === "http";
+    const beatMs = heartbeatMs ?? (isHttp ? CLIENT_STREAM_HEARTBEAT_MS : CLIENT_HEARTBEAT_MS);
     const open = (events: ChannelEvents, patience: number): Channel => {
-      const times = { timeoutMs: this.#timeoutMs, heartbeatMs: heartbeatMs * patience };
+      const times = { timeoutMs: this.#timeoutMs, heartbeatMs: beatMs * patience };
       if (isHttp) return new HttpChannel(http, times, events);
       return new SocketChannel(`${http.url.socket}${PATHS.socket}`, times, events);
     };

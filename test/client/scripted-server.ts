@@ -22,14 +22,18 @@ export interface ScriptedServer extends AsyncDisposable {
   connection(index: number): Promise<ScriptedConnection>;
 }
 
-export function startScriptedServer(): ScriptedServer {
+/** Answers what is no WebSocket with `http`; without it, as something that is not kv. */
+export function startScriptedServer(
+  http: (url: URL) => Response | Promise<Response> = () => new Response("<html>"),
+): ScriptedServer {
   const connections: Connection[] = [];
   const server = Bun.serve<{ connection?: Connection }>({
     port: 0,
     hostname: "127.0.0.1",
     fetch(request, server) {
       const headers = { "Sec-WebSocket-Protocol": SUBPROTOCOL };
-      return server.upgrade(request, { data: {}, headers }) ? undefined : new Response("<html>");
+      if (server.upgrade(request, { data: {}, headers })) return undefined;
+      return http(new URL(request.url));
     },
     websocket: {
       open(socket) {
