@@ -91,7 +91,7 @@ export const SOCKET_MESSAGE_BYTES_MAX = JSON_BODY_BYTES_MAX;
 /** Bytes of answers unsent on a connection above which no further request is read from it. */
 export const SOCKET_ANSWER_BYTES_MAX = 1 * MIB;
 /** Requests of one connection that are read and not answered yet. */
-export const SOCKET_REQUESTS_MAX = 1_024_000;
+export const SOCKET_REQUESTS_MAX = 1_024;
 /** Bytes of the requests of one connection that are read and not answered yet. */
 export const SOCKET_REQUEST_BYTES_MAX = 64 * MIB;
 /** Reads of one connection that run at the same time. */
