@@ -7,7 +7,7 @@ import { expect, test } from "bun:test";
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { executable } from "../scripts/build.ts";
-import { connect, KvError, type KvClient, type KvPut } from "../src/client/index.ts";
+import { connect, KvError, type KvClient, type KvPut, type KvWatch } from "../src/client/index.ts";
 import { LIMITS } from "../src/limits.ts";
 import { startServerProcess, type ServerProcess } from "./support/server-process.ts";
 import { temporaryDirectory } from "./support/temporary.ts";
@@ -136,7 +136,7 @@ class Watcher implements Disposable {
   readonly keys = new Map<number, string>();
   readonly faults: string[] = [];
   readonly started: Promise<unknown>;
-  readonly #watch: ReturnType<KvClient["watch"]>;
+  readonly #watch: KvWatch;
   readonly #files: ReadonlyMap<string, Uint8Array>;
   readonly #following: Promise<void>;
   #last = 0;
@@ -168,7 +168,7 @@ class Watcher implements Disposable {
       for (const event of commit.events) {
         this.keys.set(commit.revision, event.key);
         const bytes = this.#files.get(event.key);
-        const same = event.type === "put" && bytes !== undefined && equal(event.value, bytes);
+        const same = event.type === "put" && bytes !== undefined && equal(event.bytes, bytes);
         if (!same) this.faults.push(`${event.type} of ${event.key} is not what was put`);
       }
       this.#moved.resolve();
