@@ -12,14 +12,25 @@ const POLLNVAL = 32;
 
 /** Rejects with `ClosedOutput` once the reader of stdout is gone; else it never settles. */
 export async function readerGone(): Promise<never> {
-  const isGone = isPipe() ? await loadPoll() : undefined;
-  // A file or a terminal has no reader that goes away, and without poll the next write tells.
-  if (isGone === undefined) return new Promise(() => {});
-  while (!isGone()) await Bun.sleep(LOOK_MS);
+  if ((await poll()) === undefined) return new Promise(() => {});
+  while (!(await isReaderGone())) await Bun.sleep(LOOK_MS);
   throw new ClosedOutput();
 }
 
+/** Is the reader of stdout gone? False also where nobody can tell. */
+export async function isReaderGone(): Promise<boolean> {
+  const isGone = await poll();
+  return isGone?.() === true;
+}
+
 // --- internal ---
+
+let loading: Promise<(() => boolean) | undefined> | undefined;
+
+/** A file or a terminal has no reader that goes away, and without poll the next write tells. */
+function poll(): Promise<(() => boolean) | undefined> {
+  return (loading ??= isPipe() ? loadPoll() : Promise.resolve(undefined));
+}
 
 function isPipe(): boolean {
   try {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { startServerProcess, type ServerProcess } from "../support/server-process.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
-import { kv, shell, type Ran } from "./rig.ts";
+import { kv, shell, start, type Ran } from "./rig.ts";
 
 const temporary = temporaryDirectory();
 let server: ServerProcess;
@@ -107,6 +107,55 @@ describe("status and health", () => {
     const answer = (await (await fetch(`${server.url}/v1/status`)).json()) as object;
     expect(Object.keys(JSON.parse(stdout))).toEqual(Object.keys(answer));
     expect(JSON.parse(stdout).store).toBe((answer as { store: string }).store);
+  });
+
+  test("status --watchers shows what each watches, and where it stands", async () => {
+    const watches = [
+      ["a", "b\u001b", "--prefix", "c/", "--prefix", "d/"],
+      ["--prefix", "b/", "--keys", "--prev"],
+      ["--start", "m", "--latest"],
+    ].map((argv) => start(["watch", ...argv], { url: server.url }));
+    const stream = await fetch(`${server.url}/v1/watch`);
+    const reading = stream.body!.getReader();
+    await reading.read();
+    let status: { revision: number; watchers: number; watching: object[] };
+    do status = JSON.parse((await run("status", "--watchers", "-o", "json")).stdout);
+    while (status.watchers < 4);
+    const { stdout } = await run("status", "--watchers");
+    const { stdout: whole } = await run("status");
+    await Promise.all(watches.map((child) => child.kill("SIGINT")));
+    await reading.cancel();
+    expect(whole).not.toContain("TRANSPORT");
+    const [lines, table] = stdout.split("\n\n");
+    expect(lines).toContain("watchers  4");
+    const [title, ...rows] = table!.trimEnd().split("\n");
+    expect(title).toMatch(
+      /^TRANSPORT {2}STATE {2}POSITION {2}LAG {3}UNSENT {2}OPTIONS {4}WATCHES$/,
+    );
+    const live = `live   ${String(status.revision).padStart(8)}    0  0 bytes`;
+    expect(rows.toSorted()).toEqual(
+      [
+        `ndjson     ${live}             every key`,
+        `ws         ${live}  latest     all from m on`,
+        `ws         ${live}  prev,keys  all that begin with b/`,
+        String.raw`ws         ${live}             a; "b\u001b"; all that begin with c/; and 1 other`,
+      ].toSorted(),
+    );
+    expect(status.watching).toHaveLength(4);
+    expect(status.watching).toContainEqual({
+      filter: { start: "m", latest: true },
+      transport: "ws",
+      state: "live",
+      position: expect.any(Number),
+      lag: 0,
+      unsentBytes: 0,
+    });
+  });
+
+  test("status --watchers has no table where nobody watches", async () => {
+    while (!(await run("status")).stdout.includes("watchers  0")) await Bun.sleep(5);
+    const { stdout } = await run("status", "--watchers");
+    expect(stdout).toEndWith("watchers  0\n");
   });
 
   test("health is silent and 0 when the server is ready", async () => {

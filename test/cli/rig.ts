@@ -5,6 +5,7 @@
 
 import { expect, setDefaultTimeout } from "bun:test";
 import { executable } from "../../scripts/build.ts";
+import { closeEnd, openUnreadPipe } from "./unread-pipe.ts";
 
 /** Milliseconds: each test starts processes, on a machine that may have other work. */
 setDefaultTimeout(30_000);
@@ -150,10 +151,12 @@ export interface Running {
   /** As `lines`, of stderr. */
   errorLines(count: number): Promise<string[]>;
   kill(signal: NodeJS.Signals): Promise<number>;
+  /** Begins to read its stdout, where it was started as `unread`. */
+  read(): void;
 }
 
 export interface StartOptions extends RunOptions {
-  /** Nobody reads its stdout. */
+  /** Nobody reads its stdout before `read` is called. */
   readonly unread?: boolean;
   /** The command that runs it: the executable and its arguments are added. */
   readonly through?: readonly string[];
@@ -161,19 +164,25 @@ export interface StartOptions extends RunOptions {
 
 /** Starts `kv` with these arguments. */
 export function start(argv: readonly string[], options: StartOptions = {}): Running {
+  const pipe = options.unread === true ? openUnreadPipe() : undefined;
   const child = Bun.spawn([...(options.through ?? []), executable, ...argv], {
     env: environmentOf(options),
     cwd: options.directory ?? process.cwd(),
     stdin: "ignore",
-    stdout: "pipe",
+    stdout: pipe?.end ?? "pipe",
     stderr: "pipe",
   });
+  closeEnd(pipe);
   const output = { stdout: "", stderr: "" };
   let code: number | undefined;
   let changed = Promise.withResolvers<void>();
+  const reading = Promise.withResolvers<void>();
   const collect = async (name: "stdout" | "stderr"): Promise<void> => {
-    if (name === "stdout" && options.unread === true) return;
-    for await (const text of child[name].pipeThrough(new TextDecoderStream())) {
+    if (name === "stdout" && pipe !== undefined)
+      await Promise.race([reading.promise, child.exited]);
+    const piped = child[name] as ReadableStream<Uint8Array<ArrayBuffer>>;
+    const bytes = name === "stdout" && pipe !== undefined ? pipe.read() : piped;
+    for await (const text of bytes.pipeThrough(new TextDecoderStream())) {
       output[name] += text;
       changed.resolve();
       changed = Promise.withResolvers();
@@ -208,6 +217,7 @@ export function start(argv: readonly string[], options: StartOptions = {}): Runn
       child.kill(signal);
       return exited;
     },
+    read: reading.resolve,
   };
 }
 
