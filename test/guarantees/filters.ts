@@ -1,6 +1,6 @@
 /** The keys of a run, and watches of them at random. */
 
-import { distinctRanges, inRanges, type Range } from "../../src/keys.ts";
+import type { Range } from "../../src/keys.ts";
 import type { Random } from "../support/random.ts";
 import type { WatchFilter } from "./record.ts";
 
@@ -33,11 +33,6 @@ export function randomFilter(random: Random): WatchFilter {
     keys: random.oneIn(4),
     latest: random.oneIn(4),
   };
-}
-
-/** Does anybody write what the filter watches? */
-export function isSilent({ ranges }: WatchFilter): boolean {
-  return !KEYS.some((key) => inRanges(distinctRanges(ranges), key));
 }
 
 // --- internal ---

@@ -1,6 +1,6 @@
 /** Errors in the changes of a watcher: each changes one thing at a random place of its record. */
 
-import { eventToJson, type JsonEvent } from "../../src/json.ts";
+import type { JsonEvent } from "../../src/json.ts";
 import { distinctRanges, inRanges } from "../../src/keys.ts";
 import type { Random } from "../support/random.ts";
 import { changesAt, changesOf, replaced, shuffled, type Place } from "./alter.ts";
@@ -147,7 +147,7 @@ function foreignChange(
   return insertedBehind(record, place, {
     type: "change",
     revision,
-    events: events.map(eventToJson),
+    events,
   });
 }
 
@@ -279,7 +279,7 @@ function olderThanLatest(
       const older = truth.commits
         .flatMap((commit) => commit.events)
         .findLast((event) => event.key === key && event.revision < revision);
-      return older === undefined ? events.toSpliced(at, 1) : events.with(at, eventToJson(older));
+      return older === undefined ? events.toSpliced(at, 1) : events.with(at, older);
     })
   );
 }

@@ -53,8 +53,8 @@ function lostProgress(record: WatcherRecord, truth: Truth, random: Random) {
     const arrivals = record.sessions[last]!.arrivals.slice(0, at);
     const before = arrivals.at(-1)!.frame;
     if (!isSettled(before)) continue;
-    const { through, moments } = truth;
-    if (before.revision >= moments.at(-1)!.revision) continue;
+    const { through, known } = truth;
+    if (before.revision >= known.moments.at(-1)!.revision) continue;
     if (truth.expected(record.filter, before.revision, through).length > 0) continue;
     return withSession(record, last, (old) => {
       return { ...served(old), arrivals, ended: old.ended + 60_000, pauses: [] };

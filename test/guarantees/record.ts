@@ -72,20 +72,40 @@ export function firstWanted({ from, lastEventId }: WatchBegin): number | undefin
   return lastEventId === undefined ? from : lastEventId + 1;
 }
 
-/**
- * Where a client goes on after a session that began there: above the last revision that the session
- * has told it of, by the rules for clients and without a look at anything else. `undefined` where
- * it has nothing to go on from.
- */
+/** Where a client goes on after a session; `undefined` where it has nothing to go on from. */
 export function positionAfter({ begin, arrivals }: RecordedSession): number | undefined {
-  const first = firstWanted(begin);
-  let position = first === undefined ? undefined : first - 1;
-  for (const { frame } of arrivals) {
-    if (frame.type === "reset") position = undefined;
-    else if (frame.type === "created") {
-      if (first === undefined && begin.initial !== true) position = frame.revision;
-    } else if (frame.type === "sync" || frame.type === "progress") position = frame.revision;
-    else if (frame.type === "change" && frame.more !== true) position = frame.revision;
-  }
+  let position = positionBefore(begin);
+  for (const { frame } of arrivals) position = nextPosition(position, frame, begin);
   return position;
+}
+
+/** Where a session stands before its first frame. */
+export function positionBefore(begin: WatchBegin): number | undefined {
+  const first = firstWanted(begin);
+  return first === undefined ? undefined : first - 1;
+}
+
+/**
+ * Where a client goes on that has got one more frame: behind the last revision that the session has
+ * told it of. By the rules for clients, and without a look at anything else.
+ */
+export function nextPosition(
+  position: number | undefined,
+  frame: WatchFrame,
+  begin: WatchBegin,
+): number | undefined {
+  switch (frame.type) {
+    case "reset":
+      return undefined;
+    case "created":
+      // With a state to come, or where it was asked to begin, it says nothing new.
+      return firstWanted(begin) === undefined && begin.initial !== true ? frame.revision : position;
+    case "change":
+      return frame.more === true ? position : frame.revision;
+    case "sync":
+    case "progress":
+      return frame.revision;
+    default:
+      return position;
+  }
 }

@@ -94,6 +94,11 @@ export class SessionCheck {
     const what = `${shown(frame)} in phase ${this.#phase}`;
     demand(this.#phase !== "over", "frames", () => `behind the end: ${what}`);
     const isFirst = this.#phase === "asked";
+    // An EventSource that is given a status never comes back, so it is told by a frame.
+    if (isFirst && frame.type === "end" && frame.reason === "shutdown") {
+      this.#phase = "over";
+      return;
+    }
     demand(isFirst === (frame.type === "created"), "frames", () => what);
     if (this.#phase === "begun" && frame.type !== "reset") this.#begunReadable();
     if (frame.type === "created") this.#begin(arrival, frame.store);
@@ -263,7 +268,7 @@ export class SessionCheck {
     const { silenceMsMax } = this.#options;
     if (until - from.at <= silenceMsMax) return;
     if (this.#session.pauses.some((pause) => pause.to > from.at && pause.from < until)) return;
-    const moved = this.#truth.moments.find(({ revision }) => revision > this.#told);
+    const moved = this.#truth.known.moments.find(({ revision }) => revision > this.#told);
     if (moved === undefined) return;
     const silence = until - Math.max(from.at, moved.at);
     const detail = (): string => `${silence} ms at ${this.#told} without progress`;

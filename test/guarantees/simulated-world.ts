@@ -1,6 +1,6 @@
 /** Commits and compactions at random, on a clock of their own: something for watches to watch. */
 
-import type { Commit, Entry, Event } from "../../src/kv.ts";
+import type { Entry, Event } from "../../src/kv.ts";
 import { compareKeys } from "../../src/keys.ts";
 import type { Random } from "../support/random.ts";
 import { bytes, TEXT } from "../support/stores.ts";
@@ -22,7 +22,7 @@ export class SimulatedWorld {
       revision += random.oneIn(10) ? 1 + random.below(4) : 1;
       const events = randomEvents(random, state, revision);
       this.truth.add([{ revision, events }], revision);
-      this.truth.note(revision, at);
+      this.truth.known.note(revision, at);
       this.#times.push(at);
       if (random.oneIn(25)) this.#compact(random, at);
     }
@@ -40,7 +40,7 @@ export class SimulatedWorld {
     return Math.max(0, ...done.map(({ revision }) => revision));
   }
 
-  #commits(at: number): readonly Commit[] {
+  #commits(at: number): readonly { readonly revision: number }[] {
     const later = this.#times.findIndex((time) => time > at);
     return this.truth.commits.slice(0, later < 0 ? undefined : later);
   }

@@ -3,9 +3,11 @@
  * Answers what a watcher had to see. Knows nothing of watches.
  */
 
-import { entryToJson, eventToJson, type JsonEntry, type JsonEvent } from "../../src/json.ts";
+import { eventToJson, type JsonCommit, type JsonEntry, type JsonEvent } from "../../src/json.ts";
 import { distinctRanges, inRanges } from "../../src/keys.ts";
-import type { Commit, Entry, Event } from "../../src/kv.ts";
+import type { Commit } from "../../src/kv.ts";
+import { abridgedEvent } from "./abridged.ts";
+import { Known } from "./known.ts";
 import type { WatchFilter } from "./record.ts";
 
 /** The events of one commit that a filter wants, as it has to show them. */
@@ -24,11 +26,11 @@ export interface Compaction {
 export class Truth {
   readonly store: string;
   readonly compactions: Compaction[] = [];
-  /** From `at` on the store was at `revision` or above; both rise. */
-  readonly moments: { readonly revision: number; readonly at: number }[] = [];
-  readonly #commits: Commit[] = [];
+  /** What was shown of it, and when. */
+  readonly known = new Known();
+  readonly #commits: JsonCommit[] = [];
   /** All changes of a key, oldest first. */
-  readonly #byKey = new Map<string, Event[]>();
+  readonly #byKey = new Map<string, JsonEvent[]>();
   #through = 0;
 
   constructor(store: string) {
@@ -40,28 +42,20 @@ export class Truth {
     return this.#through;
   }
 
-  get commits(): readonly Commit[] {
+  get commits(): readonly JsonCommit[] {
     return this.#commits;
   }
 
   /** Takes the next commits. Throws unless each key goes on exactly where it was. */
   add(commits: readonly Commit[], through: number): void {
-    for (const commit of commits) {
-      if (commit.revision <= this.#through) throw new Error(`commit ${commit.revision} again`);
-      for (const event of commit.events) this.#append(event);
-      this.#commits.push(commit);
-      this.#through = commit.revision;
+    for (const { revision, events: log } of commits) {
+      if (revision <= this.#through) throw new Error(`commit ${revision} again`);
+      const events = log.map((event) => abridgedEvent(eventToJson(event)));
+      for (const event of events) this.#append(event);
+      this.#commits.push({ revision, events });
+      this.#through = revision;
     }
     this.#through = Math.max(this.#through, through);
-  }
-
-  /** Notes that something showed the store at `revision`. */
-  note(revision: number, at: number): void {
-    const last = this.moments.at(-1);
-    // A few a second will do.
-    if (last === undefined || (revision > last.revision && at > last.at + 50)) {
-      this.moments.push({ revision, at });
-    }
   }
 
   /** May changes at `revision` have been forgotten at the time `at`? */
@@ -102,7 +96,7 @@ export class Truth {
   }
 
   /** The entry that a key had at a revision. */
-  entry(key: string, revision: number): Entry | undefined {
+  entry(key: string, revision: number): JsonEntry | undefined {
     const events = this.#byKey.get(key) ?? [];
     const event = events[firstAbove(events, revision) - 1];
     if (event?.type !== "put") return undefined;
@@ -110,13 +104,16 @@ export class Truth {
     return entry;
   }
 
-  #append(event: Event): void {
+  #append(event: JsonEvent): void {
     const { key } = event;
     const before = this.entry(key, event.revision);
     if (event.type === "put") {
-      const version = (before?.version ?? 0) + 1;
-      const created = before?.createRevision ?? event.revision;
-      if (event.version !== version || event.createRevision !== created) {
+      const { revision, version, createRevision } = event;
+      const isNext = version === (before?.version ?? 0) + 1;
+      const isSame = createRevision === (before?.createRevision ?? revision);
+      // One that was deleted and put again in the same commit is new too.
+      const isNew = version === 1 && createRevision === revision;
+      if (!isNew && !(isNext && isSame)) {
         throw new Error(`the log lacks a change of ${key} before revision ${event.revision}`);
       }
     } else if (before === undefined) {
@@ -127,10 +124,8 @@ export class Truth {
     else events.push(event);
   }
 
-  #shown(event: Event, filter: WatchFilter): JsonEvent {
-    const { type } = event;
-    const json: JsonEvent =
-      type === "put" ? { type, ...shownEntry(event, filter) } : eventToJson(event);
+  #shown(event: JsonEvent, filter: WatchFilter): JsonEvent {
+    const json = event.type === "put" ? shownEntry(event, filter) : event;
     const before = filter.prev ? this.entry(event.key, event.revision - 1) : undefined;
     return before === undefined ? json : { ...json, prev: shownEntry(before, filter) };
   }
@@ -138,9 +133,10 @@ export class Truth {
 
 // --- internal ---
 
-function shownEntry(entry: Entry, filter: WatchFilter): JsonEntry {
-  const { value: _, base64: __, ...info } = entryToJson(entry);
-  return filter.keys ? info : entryToJson(entry);
+function shownEntry<T extends JsonEntry>(entry: T, filter: WatchFilter): T {
+  if (!filter.keys) return entry;
+  const { value: _, base64: __, ...info } = entry;
+  return info as T;
 }
 
 /** The place of the first item above a revision, where items are in the order of theirs. */

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { PATHS } from "../../src/protocol.ts";
 
 export interface RawSocket {
-  /** Every text message that came, oldest first. */
+  /** Every text message that came, oldest first, where nobody else takes them. */
   readonly texts: string[];
   /** The head of the answer to the upgrade. */
   readonly head: string;
@@ -26,7 +26,11 @@ export interface RawSocket {
   destroy(): void;
 }
 
-export async function openRawSocket(url: string): Promise<RawSocket> {
+/** Connects to a server by its `http:` address; `take` gets each text message as it comes. */
+export async function openRawSocket(
+  url: string,
+  take?: (text: string) => void,
+): Promise<RawSocket> {
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   socket.on("error", () => {});
@@ -66,8 +70,9 @@ export async function openRawSocket(url: string): Promise<RawSocket> {
     },
     destroy: () => void socket.destroy(),
   };
+  const keep = (text: string): void => void raw.texts.push(text);
   const decoder = new FrameDecoder((opcode, payload) => {
-    if (opcode === OPCODES.text) raw.texts.push(payload.toString());
+    if (opcode === OPCODES.text) (take ?? keep)(payload.toString());
     if (opcode === OPCODES.close && payload.length >= 2) code = payload.readUInt16BE(0);
     if (opcode === OPCODES.ping) {
       raw.pings++;
