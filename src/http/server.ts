@@ -107,6 +107,9 @@ export async function checkStart(options: Omit<ServerOptions, "store">): Promise
 
 // --- internal ---
 
+/** Milliseconds between two looks at whether anything is in flight that is worth waiting for. */
+const STOP_LOOK_MS = 20;
+
 function notYet(): Response {
   return new Response(null, { status: 503 });
 }
@@ -150,12 +153,17 @@ async function stop(
 ): Promise<void> {
   const finished = server.stop();
   // The end of the endpoint is the end of the hub, and so of every watch.
-  await Promise.all([endpoint.stop(), watchStreams.stop()]);
-  // A request whose body never ends would hold the stop for ever.
+  const [broken] = await Promise.all([watchStreams.stop(), endpoint.stop()]);
+  // A request whose body never ends would hold the stop for ever. The platform counts a stream that
+  // was broken off until its client takes what was sent before.
   const late = Promise.withResolvers<void>();
   const timer = setTimeout(late.resolve, STOP_MS);
+  const look = setInterval(() => {
+    if (server.pendingRequests <= broken) late.resolve();
+  }, STOP_LOOK_MS);
   await Promise.race([finished, late.promise]);
   clearTimeout(timer);
+  clearInterval(look);
   await server.stop(true);
 }
 

@@ -48,7 +48,8 @@ export function streamBody({ context, request, server }: Call, pieces: Pieces): 
       ended();
     } catch (error) {
       if (!(error instanceof KvError) || error.code === "internal") context.onError(error);
-      fail(error);
+      // What was enqueued before is still to be sent: the platform drops it in the same turn.
+      setImmediate(() => fail(error));
     }
   };
   const start = (given: typeof controller): void => void (controller = given);

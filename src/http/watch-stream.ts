@@ -42,15 +42,9 @@ export async function streamWatch(
   const { watchStreams } = context;
   refuseConditions(request.headers, "a watch has no revision");
   const begun = withLastEventId(options, request.headers);
-  if (transport === "sse" && context.stopping()) return new Response(GOODBYE, init(transport));
   watchStreams.check();
-  const stream = await context.hub.openStream(transport, begun);
-  try {
-    watchStreams.check();
-  } catch (error) {
-    stream.close();
-    throw error;
-  }
+  const stream = await begin(call, transport, begun);
+  if (stream === undefined) return new Response(GOODBYE, init(transport));
   const isWanted = request.method !== "HEAD" && !request.signal.aborted;
   if (isWanted) return new Response(bodyOf(call, transport, stream), init(transport));
   stream.close();
@@ -58,6 +52,25 @@ export async function streamWatch(
 }
 
 // --- internal ---
+
+/** The watch; `undefined` where the server stops and the client should come again. */
+async function begin(
+  { context }: Call,
+  transport: StreamTransport,
+  options: WatchOptions,
+): Promise<WatchStream | undefined> {
+  let stream: WatchStream | undefined;
+  try {
+    stream = await context.hub.openStream(transport, options);
+    // Others may have begun in the meantime.
+    context.watchStreams.check();
+    return stream;
+  } catch (error) {
+    stream?.close();
+    if (transport === "sse" && context.stopping()) return undefined;
+    throw error;
+  }
+}
 
 /** What a browser makes of the end of a stream is decided here: it comes back after this time. */
 const RETRY = `retry: ${SSE_RETRY_MS}\n\n`;

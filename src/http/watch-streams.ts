@@ -38,16 +38,19 @@ export class WatchStreams {
 
   /**
    * Resolves when all streams have ended, as they do once their watches have and the clients have
-   * taken what there is; those that have not in `closeMs` are broken off.
+   * taken what there is. Those that have not in `closeMs` are broken off, and counted.
    */
-  async stop(closeMs: number = SOCKET_CLOSE_MS): Promise<void> {
-    if (this.#open.size === 0) return;
+  async stop(closeMs: number = SOCKET_CLOSE_MS): Promise<number> {
+    if (this.#open.size === 0) return 0;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#quiet = resolve;
+    let broken = 0;
     const timer = setTimeout(() => {
+      broken = this.#open.size;
       for (const body of this.#open) body.abort();
     }, closeMs);
     await promise;
     clearTimeout(timer);
+    return broken;
   }
 }

@@ -317,7 +317,7 @@ test.each([
   ["text/event-stream, application/x-ndjson;q=0.5", "text/event-stream"],
 ])("/v1/watch answers Accept: %s with %s", async (accept, type) => {
   const abort = new AbortController();
-  const headers = accept === undefined ? {} : { Accept: accept };
+  const headers: Record<string, string> = accept === undefined ? {} : { Accept: accept };
   const answer = await server.fetch("/v1/watch", { headers, signal: abort.signal });
   expect(answer.headers.get("content-type")).toBe(type);
   expect(answer.headers.get("cache-control")).toBe("no-store");

@@ -22,7 +22,8 @@ export interface HandlerBench {
   readonly limits: number[];
 }
 
-export function openHandlerBench(): HandlerBench {
+/** `options` replace what the context has by default. */
+export function openHandlerBench(options: Partial<Context> = {}): HandlerBench {
   const store = openFaulty();
   const limits: number[] = [];
   const server = { timeout: (_: Request, seconds: number) => limits.push(seconds) };
@@ -41,6 +42,7 @@ export function openHandlerBench(): HandlerBench {
     upgrade: () => undefined,
     stopping: () => false,
     onError: () => undefined,
+    ...options,
   };
   const handler = makeHandler({ context, guard: makeGuard([], []) });
   const answer: HandlerBench["answer"] = (path, init) =>
