@@ -4,7 +4,7 @@
  */
 
 import { join } from "node:path";
-import { random } from "../support/random.ts";
+import { random, type Random } from "../support/random.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { checkWatchers } from "./checker.ts";
 import { KEYS } from "./filters.ts";
@@ -80,13 +80,12 @@ class Run implements RunContext {
     this.server = server;
     this.#options = options;
     this.#random = random(seed);
-    this.#writers = Array.from({ length: 3 }, (_, at) => {
-      return new RunWriter(server, random(seed + 1 + at));
-    });
-    this.#flooder = new RunWriter(server, random(seed));
+    // Everybody has numbers of their own, so that nobody's choices depend on the times of others.
+    const own = (): Random => random(this.#random.below(2 ** 32));
+    this.#writers = Array.from({ length: 3 }, () => new RunWriter(server, own()));
+    this.#flooder = new RunWriter(server, own());
     this.#clients = Array.from({ length: clients }, (_, at) => {
-      const numbers = random(seed + 100 + at);
-      return new RunClient(this, numbers, `${at}`, transports[at % transports.length]!);
+      return new RunClient(this, own(), `${at}`, transports[at % transports.length]!);
     });
   }
 

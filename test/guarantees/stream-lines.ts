@@ -1,19 +1,19 @@
 /** The lines of a stream as frames: a JSON object a line, and server-sent events. Strict in both. */
 
 import type { WatchFrame } from "../../src/messages.ts";
-import type { WatchEnds } from "./wires.ts";
 
-type Arrive = Pick<WatchEnds, "arrive">;
+/** A frame came; `id` is what stood beside it. */
+export type Arrive = (frame: WatchFrame, id: number | undefined) => void;
 
-export function jsonLines(ends: Arrive): (line: string) => void {
-  return (line) => ends.arrive(JSON.parse(line) as WatchFrame, undefined);
+export function jsonLines(arrive: Arrive): (line: string) => void {
+  return (line) => arrive(JSON.parse(line) as WatchFrame, undefined);
 }
 
 /**
  * Each event has to say its kind and its data on one line, after one `retry: 1000` for the whole
  * stream. Comments may stand anywhere between events.
  */
-export function eventSourceLines(ends: Arrive): (line: string) => void {
+export function eventSourceLines(arrive: Arrive): (line: string) => void {
   let event = new Map<string, string>();
   let isFirst = true;
   return (line) => {
@@ -35,7 +35,7 @@ export function eventSourceLines(ends: Arrive): (line: string) => void {
     if (type === undefined || data === undefined) throw new Error(`an event without its data`);
     const fields = JSON.parse(data) as Record<string, unknown>;
     if ("type" in fields) throw new Error(`an event whose data repeats its kind: ${data}`);
-    ends.arrive({ type, ...fields } as WatchFrame, id === undefined ? undefined : revisionOf(id));
+    arrive({ type, ...fields } as WatchFrame, id === undefined ? undefined : revisionOf(id));
   };
 }
 

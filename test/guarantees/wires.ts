@@ -5,16 +5,15 @@
 
 import type { JsonError } from "../../src/json.ts";
 import type { Range } from "../../src/keys.ts";
-import type { JsonWatch, SocketMessage, WatchFrame } from "../../src/messages.ts";
+import type { JsonWatch, SocketMessage } from "../../src/messages.ts";
 import { openRawSocket } from "../support/raw-socket.ts";
 import { openHttpStream } from "./http-stream.ts";
 import type { Transport, WatchBegin, WatchFilter } from "./record.ts";
-import { eventSourceLines, jsonLines } from "./stream-lines.ts";
+import { eventSourceLines, jsonLines, type Arrive } from "./stream-lines.ts";
 
 /** What a watch on a wire is told. */
 export interface WatchEnds {
-  /** A frame came; `id` is what stood beside it. */
-  arrive(frame: WatchFrame, id: number | undefined): void;
+  readonly arrive: Arrive;
   refuse(error: JsonError["error"]): void;
 }
 
@@ -84,8 +83,8 @@ async function openStreamWire(transport: "sse" | "ndjson", url: string): Promise
   const guard = new Guard();
   return {
     watch(filter, begin, ends) {
-      const lines = transport === "sse" ? eventSourceLines(ends) : jsonLines(ends);
       const isSse = transport === "sse";
+      const lines = (isSse ? eventSourceLines : jsonLines)((...frame) => ends.arrive(...frame));
       const headers = isSse ? ["Accept: text/event-stream"] : [];
       if (begin.lastEventId !== undefined) headers.push(`Last-Event-ID: ${begin.lastEventId}`);
       stream.get(`/v1/watch?${queryOf(fieldsOf(filter, begin))}`, headers, {
