@@ -155,6 +155,8 @@ export const CLIENT_STREAM_HEARTBEAT_MS = STREAM_HEARTBEAT_MS + 5_000;
 /** Milliseconds before the first attempt to connect again, and at most before later ones. */
 export const CLIENT_BACKOFF_MS_MIN = 100;
 export const CLIENT_BACKOFF_MS_MAX = 5_000;
+/** Milliseconds between attempts of a write whose answer was lost, at most. */
+export const CLIENT_RETRY_BACKOFF_MS_MAX = 1_000;
 /** Bytes of changes that wait for one consumer, at most; one commit may pass it. */
 export const CLIENT_WATCH_BYTES_MAX = 4 * MIB;
 /** Commits that wait for one consumer: small ones take more memory than their bytes say. */

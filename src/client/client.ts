@@ -60,6 +60,7 @@ export class KvClient extends KvReader {
    * Stores a value: 0 bytes to 16 MiB.
    * @throws `precondition_failed` when a condition failed; `details.revision` is the key's
    * revision, 0 when it is absent. `invalid_argument` for conditions that contradict each other.
+   * `outcome_unknown` when the answer was lost; see `retry` for when it is sent again.
    *
    * @example
    * await kv.put("greeting", "hello");

@@ -64,7 +64,8 @@ export interface TransportOptions {
 
 export class HttpTransport {
   readonly url: ServerUrl;
-  readonly #timeoutMs: number;
+  /** Milliseconds for requests that name none. */
+  readonly timeoutMs: number;
   readonly #signal: AbortSignal | undefined;
   readonly #running = new Set<Promise<unknown>>();
   /** Ends the requests that wait. */
@@ -73,8 +74,12 @@ export class HttpTransport {
 
   constructor(url: ServerUrl, options: TransportOptions = {}) {
     this.url = url;
-    this.#timeoutMs = options.timeoutMs ?? CLIENT_TIMEOUT_MS;
+    this.timeoutMs = options.timeoutMs ?? CLIENT_TIMEOUT_MS;
     this.#signal = options.signal;
+  }
+
+  get isClosed(): boolean {
+    return this.#closed;
   }
 
   /**
@@ -103,7 +108,7 @@ export class HttpTransport {
     const ending = waitMs > 0 ? this.#ending.signal : undefined;
     const sources = [this.#signal, request.signal, ending];
     for (const source of sources) source?.throwIfAborted();
-    const timeoutMs = (request.timeoutMs ?? this.#timeoutMs) + waitMs;
+    const timeoutMs = (request.timeoutMs ?? this.timeoutMs) + waitMs;
     const stop = new Stop(timeoutMs, sources);
     try {
       const answer = await this.#fetch(request, stop.signal);
@@ -136,7 +141,7 @@ export class HttpTransport {
     const attempt = { url: this.url.http, write: false };
     const sources = [this.#signal, options.signal];
     for (const source of sources) source?.throwIfAborted();
-    const { timeoutMs = this.#timeoutMs } = options;
+    const { timeoutMs = this.timeoutMs } = options;
     const stop = new Stop(timeoutMs, sources);
     try {
       const headers = { Accept: NDJSON_TYPE };

@@ -29,7 +29,21 @@ export interface KvGetOptions extends RequestOptions {
   readonly revision?: number | undefined;
 }
 
-export interface KvPutOptions extends RequestOptions, Conditions {
+/** What every write of one key takes: conditions, and what happens when its answer is lost. */
+export interface KvWriteOptions extends RequestOptions, Conditions {
+  /**
+   * Send it again when the answer is lost, until one comes or the time is over. Left out, that is
+   * done where it cannot take effect twice: with an `ifRevision` other than 0, since a revision never
+   * comes back. With `ifAbsent` it has to be asked for: a key that is deleted or expires before the
+   * second attempt would be created again. Without either it is refused.
+   *
+   * Where no attempt succeeds the error is `outcome_unknown`, also when the condition fails then: the
+   * first attempt may be the reason.
+   */
+  readonly retry?: boolean | undefined;
+}
+
+export interface KvPutOptions extends KvWriteOptions {
   /**
    * Up to 255 characters. Without it: the blob's type, else text when the value is UTF-8, else
    * bytes.
@@ -42,9 +56,9 @@ export interface KvPutOptions extends RequestOptions, Conditions {
   readonly ttl?: KvDuration | undefined;
 }
 
-export interface KvDeleteOptions extends RequestOptions, Conditions {}
+export interface KvDeleteOptions extends KvWriteOptions {}
 
-export interface KvIncrOptions extends RequestOptions, Conditions {
+export interface KvIncrOptions extends KvWriteOptions {
   /**
    * The entry expires after this time, counted from its creation: it matters only when this call
    * creates the key.
@@ -52,7 +66,7 @@ export interface KvIncrOptions extends RequestOptions, Conditions {
   readonly ttl?: KvDuration | undefined;
 }
 
-export interface KvTouchOptions extends RequestOptions, Conditions {}
+export interface KvTouchOptions extends KvWriteOptions {}
 
 export interface KvDeleteRangeOptions extends RequestOptions {
   /** Keys at most, the first ones of the range: 1 to 10,000. */

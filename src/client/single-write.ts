@@ -3,7 +3,7 @@
  * of the SDK.
  */
 
-import { checksOfConditions, type Conditions } from "../conditions.ts";
+import { checksOfConditions } from "../conditions.ts";
 import { KvError } from "../errors.ts";
 import { checkKey } from "../keys.ts";
 import type {
@@ -23,6 +23,7 @@ import type { HttpTransport, RequestOptions } from "./http-transport.ts";
 import { checkValueSize, largePutHeaders, putLarge, type WriteOutcome } from "./large-put.ts";
 import { getStatus, postTxn } from "./operations.ts";
 import type { KvDeleteRange } from "./options.ts";
+import { mayRetry, writeUntilAnswered, type Retryable } from "./retry.ts";
 
 export type SingleOperation = PutOperation | DeleteOperation | IncrOperation | TouchOperation;
 
@@ -30,20 +31,28 @@ type ResultOf<O extends SingleOperation> = Extract<OperationResult, { op: O["op"
 
 /**
  * Runs an operation if all conditions hold; answers its result and the revision of the store.
- * @throws `precondition_failed` when one did not, `not_found` for a touch of an absent key.
+ * @throws `precondition_failed` when one did not, `not_found` for a touch of an absent key;
+ * `outcome_unknown` when the answer was lost and no further attempt, if there was one, has succeeded.
  */
 export async function writeOne<O extends SingleOperation>(
   transport: HttpTransport,
   operation: O,
-  options: Conditions & RequestOptions,
+  options: Retryable & RequestOptions,
 ): Promise<{ readonly result: ResultOf<O>; readonly revision: number }> {
   const { key } = operation;
   checkKey(key);
   const checks = checksOfConditions(key, options);
   // With this check an absent key is an answer, with the store's revision, and no failure.
   if (operation.op === "touch") checks.push({ key, revision: 0, not: true });
+  const isRetried = mayRetry(options);
   if (operation.op === "put") await checkPutSize(transport, operation, options);
-  const outcome = await attempt(transport, operation, checks, options);
+  const { timeoutMs = transport.timeoutMs, signal } = options;
+  const write = (timeoutMs: number): Promise<WriteOutcome> =>
+    attempt(transport, operation, checks, { timeoutMs, signal });
+  const isOver = (): boolean => transport.isClosed;
+  const outcome = isRetried
+    ? await writeUntilAnswered(write, { timeoutMs, signal, isOver })
+    : await write(timeoutMs);
   const { succeeded, revision } = outcome;
   if (succeeded) return { result: outcome.result as ResultOf<O>, revision };
   const { found } = outcome;

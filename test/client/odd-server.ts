@@ -93,6 +93,48 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
   };
 }
 
+/** Which way of a request and its answer breaks: before it arrives, or after it took effect. */
+export type Loss = "request" | "answer" | undefined;
+
+export interface LossyProxy extends AsyncDisposable {
+  readonly url: string;
+  /** The first lines of all requests that came, in order. */
+  readonly requests: readonly string[];
+}
+
+/** Passes requests on to a port of this machine, and loses what `lose` says of each one. */
+export async function startLossyProxy(
+  port: number,
+  lose: (line: string, count: number) => Loss,
+): Promise<LossyProxy> {
+  const requests: string[] = [];
+  const sockets = new Set<Socket>();
+  const server = createServer((front) => {
+    const back = createConnection(port, "127.0.0.1");
+    let loss: Loss;
+    for (const socket of [front, back]) track(sockets, socket);
+    front.on("data", (data) => {
+      const line = /^([A-Z]+ \/\S*) HTTP/.exec(data.toString("latin1"))?.[1];
+      if (line !== undefined) loss = lose(line, requests.push(line));
+      if (loss === "request") front.destroy();
+      else back.write(data);
+    });
+    back.on("data", (data) => {
+      if (loss === "answer") front.destroy();
+      else front.write(data);
+    });
+    for (const socket of [front, back]) {
+      socket.on("close", () => (socket === front ? back : front).destroy());
+    }
+  });
+  const own = await listen(server);
+  return {
+    url: `http://127.0.0.1:${own}`,
+    requests,
+    [Symbol.asyncDispose]: () => stopServer(server, sockets),
+  };
+}
+
 /** A port of this machine on which nobody listens. */
 export async function unusedPort(): Promise<number> {
   const server = createServer();
