@@ -3,8 +3,8 @@
  * do not let it pass. Nothing is open before the watch is asked for.
  *
  * A connection whose other end is gone looks like one where nothing happens. When nothing was heard
- * for longer than the server is ever silent, it is asked for its revision: as long as the stream has
- * got as far, nothing is missing; else a frame is due, and a stream that brings none is dead.
+ * for longer than the server is ever silent, it is asked for its revision: as long as the stream
+ * has got as far, nothing is missing; else a frame is due, and a stream that brings none is dead.
  */
 
 import { KvError } from "../errors.ts";

@@ -33,12 +33,12 @@ export interface KvGetOptions extends RequestOptions {
 export interface KvWriteOptions extends RequestOptions, Conditions {
   /**
    * Send it again when the answer is lost, until one comes or the time is over. Left out, that is
-   * done where it cannot take effect twice: with an `ifRevision` other than 0, since a revision never
-   * comes back. With `ifAbsent` it has to be asked for: a key that is deleted or expires before the
-   * second attempt would be created again. Without either it is refused.
+   * done where it cannot take effect twice: with an `ifRevision` other than 0, since a revision
+   * never comes back. With `ifAbsent` it has to be asked for: a key that is deleted or expires
+   * before the second attempt would be created again. Without either it is refused.
    *
-   * Where no attempt succeeds the error is `outcome_unknown`, also when the condition fails then: the
-   * first attempt may be the reason.
+   * Where no attempt succeeds the error is `outcome_unknown`, also when the condition fails then:
+   * the first attempt may be the reason.
    */
   readonly retry?: boolean | undefined;
 }

@@ -2,13 +2,14 @@
  * Writes whose answer was lost, and which of them may be sent again.
  *
  * Nobody knows whether such a write was applied, nor whether it is still on its way. It may be sent
- * again where a condition keeps a second one from taking effect: with `ifRevision`, whichever of the
- * attempts comes first gives the key another revision, and none ever comes back, so the others fail.
- * That holds for `ifAbsent` too, until somebody deletes the key or its time runs out: then a second
- * attempt creates it once more. So this is only done when the caller says that it may be.
+ * again where a condition keeps a second one from taking effect: with `ifRevision`, whichever of
+ * the attempts comes first gives the key another revision, and none ever comes back, so the others
+ * fail. That holds for `ifAbsent` too, until somebody deletes the key or its time runs out: then a
+ * second attempt creates it once more. So this is only done when the caller says that it may be.
  *
- * An attempt that succeeds settles it. One whose condition fails does not: the key may be another one
- * because of the first attempt, or because of somebody else. What became of the write stays unknown.
+ * An attempt that succeeds settles it. One whose condition fails does not: the key may be another
+ * one because of the first attempt, or because of somebody else. What became of the write stays
+ * unknown.
  */
 
 import type { Conditions } from "../conditions.ts";

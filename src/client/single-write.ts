@@ -32,7 +32,7 @@ type ResultOf<O extends SingleOperation> = Extract<OperationResult, { op: O["op"
 /**
  * Runs an operation if all conditions hold; answers its result and the revision of the store.
  * @throws `precondition_failed` when one did not, `not_found` for a touch of an absent key;
- * `outcome_unknown` when the answer was lost and no further attempt, if there was one, has succeeded.
+ * `outcome_unknown` when the answer was lost and no further attempt, if any, has succeeded.
  */
 export async function writeOne<O extends SingleOperation>(
   transport: HttpTransport,

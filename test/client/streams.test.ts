@@ -30,6 +30,10 @@ function progress(revision: number): WatchFrame {
   return { type: "progress", revision };
 }
 
+function refuse(status: number, code: string, details = {}): () => Response {
+  return () => Response.json({ error: { code, message: "no", ...details } }, { status });
+}
+
 async function revisions(watcher: Watcher, count: number): Promise<number[]> {
   const seen: number[] = [];
   while (seen.length < count) {
@@ -139,10 +143,6 @@ test("a server that stops is come back to; one that ends the watch is asked agai
 });
 
 test("what the server refuses ends the watch, or is tried again, by its code", async () => {
-  const refuse =
-    (status: number, code: string, details = {}) =>
-    () =>
-      Response.json({ error: { code, message: "no", ...details } }, { status });
   await using server = startScriptedStreams(refuse(410, "compacted", { oldest: 9 }));
   const gone = streaming(server.url).watch({ filter: ALL, from: 3 });
   expect((await expectFailure(gone.pull(), "compacted", "no")).details.oldest).toBe(9);
