@@ -14,7 +14,7 @@ import {
 import type { Known } from "./known.ts";
 
 export class LiveSession {
-  readonly #begin: WatchBegin;
+  readonly begin: WatchBegin;
   readonly #resumes: boolean;
   readonly #known: Known;
   readonly #asked: number;
@@ -29,7 +29,7 @@ export class LiveSession {
 
   /** `changed` is called behind each frame, and at a refusal. */
   constructor(known: Known, begin: WatchBegin, resumes: boolean, changed: () => void) {
-    this.#begin = begin;
+    this.begin = begin;
     this.#resumes = resumes;
     this.#known = known;
     this.#changed = changed;
@@ -66,7 +66,7 @@ export class LiveSession {
     const at = performance.now();
     const place = id === undefined ? undefined : { id };
     this.#arrivals.push({ at, frame: abridgedFrame(frame), ...place });
-    this.#position = nextPosition(this.#position, frame, this.#begin);
+    this.#position = nextPosition(this.#position, frame, this.begin);
     this.#isOver ||= frame.type === "end";
     if ("revision" in frame && frame.type !== "reset") this.#learn(frame, at);
     this.#changed();
@@ -88,7 +88,7 @@ export class LiveSession {
   recorded(reaches?: number): RecordedSession {
     this.#isRecorded = true;
     return {
-      begin: this.#begin,
+      begin: this.begin,
       resumes: this.#resumes,
       asked: this.#asked,
       known: this.#knownRevision,
@@ -102,7 +102,7 @@ export class LiveSession {
 
   /** A revision that was shown is one that the store has, unless it is where the watch was asked to begin. */
   #learn(frame: { readonly type: string; readonly revision: number }, at: number): void {
-    if (frame.type !== "created" || positionBefore(this.#begin) === undefined) {
+    if (frame.type !== "created" || positionBefore(this.begin) === undefined) {
       this.#known.note(frame.revision, at);
     }
   }

@@ -3,35 +3,12 @@
  * which then go on where they stood, or begin somewhere else.
  */
 
-import { distinctRanges, inRanges } from "../../src/keys.ts";
 import type { Random } from "../support/random.ts";
-import { KEYS, randomFilter } from "./filters.ts";
-import { LiveSession } from "./live-session.ts";
-import type {
-  RecordedSession,
-  Transport,
-  WatchBegin,
-  WatcherRecord,
-  WatchFilter,
-} from "./record.ts";
-import type { RunServer } from "./run-server.ts";
+import type { Transport, WatcherRecord } from "./record.ts";
+import { distinctFilters, FINISH_MS_MAX, RunWatcher, type RunContext } from "./run-watcher.ts";
 import { openWire, type Wire } from "./wires.ts";
 
-/** What all clients of a run share. */
-export interface RunContext {
-  readonly server: RunServer;
-  /** Resolves with the last revision that there will be. */
-  readonly finish: Promise<number>;
-  /** A connection on which watches were going on has ended. */
-  disconnected(): void;
-  /** More is to be written to this key soon than fits between the server and a stalled reader. */
-  flood(key: string): void;
-}
-
 export type WireTransport = Exclude<Transport, "sdk">;
-
-/** Milliseconds in which every watch has to get to the end of the run. */
-const FINISH_MS_MAX = 30_000;
 
 export class RunClient {
   readonly #context: RunContext;
@@ -46,9 +23,9 @@ export class RunClient {
     this.#random = random;
     this.#transport = transport;
     const count = transport === "ws" ? 1 + random.below(3) : 1;
-    const names = Array.from({ length: count }, (_, at) => `${transport} ${name}.${at}`);
-    const filters = distinctFilters(random, count);
-    this.#watchers = names.map((name, at) => new RunWatcher(context, random, name, filters[at]!));
+    this.#watchers = distinctFilters(random, count).map((filter, at) => {
+      return new RunWatcher({ context, random, name: `${name}.${at}`, transport, filter });
+    });
     void context.finish.then((revision) => {
       this.#last = revision;
       this.#changed.resolve();
@@ -56,7 +33,7 @@ export class RunClient {
   }
 
   get records(): WatcherRecord[] {
-    return this.#watchers.map((watcher) => watcher.record(this.#transport));
+    return this.#watchers.map(({ record }) => record);
   }
 
   /** Watches until all watchers have got to the end of the run. */
@@ -70,7 +47,10 @@ export class RunClient {
     const wire = await server.connect((url) => openWire(this.#transport, url));
     const watchers = this.#watchers.filter(({ isDone }) => !isDone);
     const changed = (): void => this.#changed.resolve();
-    for (const watcher of watchers) watcher.begin(wire, this.#transport, this.#last, changed);
+    for (const watcher of watchers) {
+      const session = watcher.begin(this.#last, changed);
+      wire.watch(watcher.filter, session.begin, session);
+    }
     let isEnded = false;
     const ended = wire.ended.finally(() => {
       isEnded = true;
@@ -142,115 +122,4 @@ export class RunClient {
     this.#changed = Promise.withResolvers();
     return happened;
   }
-}
-
-// --- internal ---
-
-/** One watcher of a client, on one connection after the other. */
-class RunWatcher {
-  readonly filter: WatchFilter;
-  /** Those that are written. */
-  readonly keys: readonly string[];
-  /** It has got to the end of the run. */
-  isDone = false;
-  readonly #context: RunContext;
-  readonly #random: Random;
-  readonly #name: string;
-  readonly #sessions: RecordedSession[] = [];
-  #session: LiveSession | undefined;
-  /** Where it goes on; `undefined` where it has nothing to go on from. */
-  #position: number | undefined;
-  #isResumable = false;
-  #isEarly = true;
-
-  constructor(context: RunContext, random: Random, name: string, filter: WatchFilter) {
-    this.#context = context;
-    this.#random = random;
-    this.#name = name;
-    this.filter = filter;
-    const keys = keysOf(filter);
-    this.keys = keys.length === 0 ? KEYS : keys;
-  }
-
-  get isOpen(): boolean {
-    return this.#session?.isOver === false;
-  }
-
-  get isBegun(): boolean {
-    return this.#session?.isBegun === true;
-  }
-
-  get frames(): number {
-    return this.#session?.frames ?? 0;
-  }
-
-  /** It was there before the end, of which it sees nothing, and so is told of it seconds later. */
-  get isLate(): boolean {
-    return this.#isEarly && keysOf(this.filter).length === 0;
-  }
-
-  hasReached(revision: number): boolean {
-    // Before its first frame it stands where it was asked to begin.
-    return this.isBegun && (this.#session?.position ?? 0) >= revision;
-  }
-
-  /** `last` is the end of the run, once it is known. */
-  begin(wire: Wire, transport: WireTransport, last: number | undefined, changed: () => void): void {
-    this.#isEarly = last === undefined;
-    const { begin, resumes } = this.#nextBegin(transport);
-    const session = new LiveSession(this.#context.server.truth.known, begin, resumes, changed);
-    this.#session = session;
-    wire.watch(this.filter, begin, session);
-  }
-
-  paused(from: number): void {
-    this.#session!.paused(from);
-  }
-
-  /** `last` is where it was given the time to get to. */
-  end(last: number | undefined): void {
-    const session = this.#session!;
-    this.isDone = last !== undefined && !session.isOver && !this.isLate;
-    this.#sessions.push(session.recorded(this.isDone ? last : undefined));
-    this.#position = session.position;
-    this.#isResumable = !session.isRefused && (session.position !== undefined || session.isBegun);
-  }
-
-  record(transport: WireTransport): WatcherRecord {
-    return { name: this.#name, transport, filter: this.filter, sessions: this.#sessions };
-  }
-
-  #nextBegin(transport: WireTransport): Pick<RecordedSession, "begin" | "resumes"> {
-    const { below, oneIn, pick } = this.#random;
-    const initial = oneIn(2) ? { initial: true } : undefined;
-    const position = this.#position;
-    if (this.#isResumable && (!this.#isEarly || below(4) > 0)) {
-      if (position === undefined) return { begin: { initial: true }, resumes: true };
-      const bySse = transport === "sse" && oneIn(2);
-      const begin = bySse ? { from: 1, lastEventId: position } : { from: position + 1 };
-      return { begin: { ...begin, ...initial }, resumes: true };
-    }
-    if (!this.#isEarly) return { begin: { ...initial }, resumes: false };
-    const { revision } = this.#context.server.truth.known;
-    const next = revision + 1;
-    const from = pick([undefined, undefined, 1 + below(next), next, next + below(10), next + 1e6]);
-    const begin: WatchBegin = from === undefined ? {} : { from };
-    return { begin: { ...begin, ...initial }, resumes: false };
-  }
-}
-
-/** The keys that are written and watched. */
-function keysOf({ ranges }: WatchFilter): string[] {
-  const distinct = distinctRanges(ranges);
-  return KEYS.filter((key) => inRanges(distinct, key));
-}
-
-/** No two of them are the same filter in other words: a connection can have each once. */
-function distinctFilters(random: Random, count: number): WatchFilter[] {
-  const filters = new Map<string, WatchFilter>();
-  while (filters.size < count) {
-    const filter = randomFilter(random);
-    filters.set(keysOf(filter).join(), filter);
-  }
-  return [...filters.values()];
 }

@@ -77,7 +77,7 @@ export class RunWriter {
     const { below, oneIn } = this.#random;
     const count = oneIn(3) ? 2 + below(5) : 1;
     // Together these make more than one frame, at times one of them does.
-    const bytes = oneIn(50) ? 60_000 + below(oneIn(3) ? 300_000 : 60_000) : below(60);
+    const bytes = oneIn(20) ? 60_000 + below(oneIn(3) ? 300_000 : 60_000) : below(60);
     return Array.from({ length: count }, () => this.#operation(bytes));
   }
 

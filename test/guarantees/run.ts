@@ -8,10 +8,12 @@ import { random, type Random } from "../support/random.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { checkWatchers } from "./checker.ts";
 import { KEYS } from "./filters.ts";
-import type { WatcherRecord } from "./record.ts";
-import { RunClient, type RunContext, type WireTransport } from "./run-client.ts";
+import type { Transport, WatcherRecord } from "./record.ts";
+import { RunClient } from "./run-client.ts";
 import { RunServer } from "./run-server.ts";
 import { RunWriter } from "./run-writers.ts";
+import type { RunContext } from "./run-watcher.ts";
+import { SdkClient } from "./sdk-client.ts";
 import type { Truth } from "./truth.ts";
 import type { Violation } from "./violation.ts";
 
@@ -20,7 +22,7 @@ export interface RunOptions {
   readonly seed: number;
   /** Connections with watches that break, at least. */
   readonly disconnects: number;
-  readonly transports?: readonly WireTransport[];
+  readonly transports?: readonly Transport[];
   readonly clients?: number;
 }
 
@@ -51,7 +53,7 @@ export async function runWatchers(options: RunOptions): Promise<RunReport> {
 
 // --- internal ---
 
-const TRANSPORTS: readonly WireTransport[] = ["ws", "sse", "ndjson"];
+const TRANSPORTS: readonly Transport[] = ["ws", "sse", "ndjson", "sdk"];
 
 /** Disconnects between two kills, two compactions, and two floods. */
 const KILL_EVERY = 40;
@@ -64,7 +66,7 @@ class Run implements RunContext {
   disconnects = 0;
   readonly #options: RunOptions;
   readonly #random;
-  readonly #clients: RunClient[];
+  readonly #clients: (RunClient | SdkClient)[];
   readonly #writers: RunWriter[];
   readonly #flooder: RunWriter;
   #flooding: Promise<void> = Promise.resolve();
@@ -85,7 +87,9 @@ class Run implements RunContext {
     this.#writers = Array.from({ length: 3 }, () => new RunWriter(server, own()));
     this.#flooder = new RunWriter(server, own());
     this.#clients = Array.from({ length: clients }, (_, at) => {
-      return new RunClient(this, own(), `${at}`, transports[at % transports.length]!);
+      const transport = transports[at % transports.length]!;
+      if (transport === "sdk") return new SdkClient(this, own(), `${at}`);
+      return new RunClient(this, own(), `${at}`, transport);
     });
   }
 

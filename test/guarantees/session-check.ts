@@ -162,7 +162,9 @@ export class SessionCheck {
       first = this.#first!;
       beyond = first > known + 1;
     }
-    const needed = beyond || this.#truth.mayBeCompacted(first, arrival.at);
+    // The client that connects again in the middle of a state has to begin it anew.
+    const isBroken = this.#options.record.transport === "sdk" && this.#phase === "state";
+    const needed = beyond || isBroken || this.#truth.mayBeCompacted(first, arrival.at);
     demand(needed, "resumable", () => `${asked} when ${first} is there`);
     this.#pinned = Math.max(this.#phase === "running" ? this.#told : this.#pinned, revision);
     if (this.#phase === "begun") this.#pinned = revision;

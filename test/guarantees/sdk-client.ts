@@ -1,0 +1,125 @@
+/**
+ * A client of a run that watches by the SDK, which goes on by itself when its connection is cut or
+ * the server is killed. It hands out frames; what it says of its position is `progress` here.
+ */
+
+import {
+  connect,
+  KvError,
+  type KvClient,
+  type KvFrame,
+  type KvWatch,
+} from "../../src/client/index.ts";
+import { startCuttingProxy, type CuttingProxy } from "../client/odd-server.ts";
+import { entryToJson, eventToJson } from "../../src/json.ts";
+import type { WatchFrame } from "../../src/messages.ts";
+import type { Random } from "../support/random.ts";
+import { randomFilter } from "./filters.ts";
+import type { LiveSession } from "./live-session.ts";
+import type { WatcherRecord } from "./record.ts";
+import { FINISH_MS_MAX, RunWatcher, type RunContext } from "./run-watcher.ts";
+
+export class SdkClient {
+  readonly #context: RunContext;
+  readonly #random: Random;
+  readonly #watcher: RunWatcher;
+  #last: number | undefined;
+
+  constructor(context: RunContext, random: Random, name: string) {
+    this.#context = context;
+    this.#random = random;
+    const filter = randomFilter(random);
+    this.#watcher = new RunWatcher({ context, random, name, transport: "sdk", filter });
+    void context.finish.then((revision) => void (this.#last = revision));
+  }
+
+  get records(): WatcherRecord[] {
+    return [this.#watcher.record];
+  }
+
+  async run(): Promise<void> {
+    await using proxy = await startCuttingProxy(Number(new URL(this.#context.server.url).port));
+    const transport = this.#random.pick(["websocket", "http"] as const);
+    const kv = connect(proxy.url, { transport });
+    while (!this.#watcher.isDone) await this.#watch(kv, proxy);
+    await kv.close();
+  }
+
+  /** One watch, from its beginning to its end. */
+  async #watch(kv: KvClient, proxy: CuttingProxy): Promise<void> {
+    const { filter } = this.#watcher;
+    const session = this.#watcher.begin(this.#last, () => {});
+    const { from, initial } = session.begin;
+    const { prev, keys, latest } = filter;
+    const options = { from, initial, prev, keys, latest, waitForServer: true };
+    const watch = kv.watch(filter.ranges, options) as KvWatch<KvFrame>;
+    const taken = this.#take(watch, session);
+    if (this.#last === undefined) await this.#live(session, proxy);
+    const last = this.#last;
+    if (last !== undefined && !this.#watcher.isLate) await this.#reach(last, watch, session);
+    // What was handed out before counts; behind the end the watch hands out nothing.
+    const { revision } = watch;
+    watch.close();
+    await taken;
+    if (revision !== undefined && !session.isOver && revision > (session.position ?? -1)) {
+      session.arrive({ type: "progress", revision }, undefined);
+    }
+    this.#watcher.end(last);
+  }
+
+  /** For a while, in which the connection is cut a few times. */
+  async #live(session: LiveSession, proxy: CuttingProxy): Promise<void> {
+    const { below } = this.#random;
+    for (let cuts = below(4); cuts >= 0 && !session.isOver && this.#last === undefined; cuts--) {
+      await Bun.sleep(below(500));
+      if (cuts === 0 || proxy.open === 0) continue;
+      proxy.cut();
+      if (session.isBegun) this.#context.disconnected();
+    }
+  }
+
+  async #reach(last: number, watch: KvWatch<KvFrame>, session: LiveSession): Promise<void> {
+    const until = performance.now() + FINISH_MS_MAX;
+    const hasReached = (): boolean =>
+      (watch.revision ?? -1) >= last || this.#watcher.hasReached(last);
+    // Nobody is told when the watch moves on without a frame.
+    while (!session.isOver && !hasReached() && performance.now() < until) await Bun.sleep(5);
+  }
+
+  /** Takes what comes, now and then after a while. */
+  async #take(watch: KvWatch<KvFrame>, session: LiveSession): Promise<void> {
+    const { below, oneIn } = this.#random;
+    try {
+      const started = await watch.started;
+      session.arrive({ type: "created", ...started }, undefined);
+    } catch (error) {
+      return this.#failed(error, session);
+    }
+    try {
+      for await (const frame of watch) {
+        session.arrive(toJson(frame), undefined);
+        if (oneIn(50) && this.#last === undefined) await Bun.sleep(below(200));
+      }
+    } catch (error) {
+      if (!(error instanceof KvError) || error.code !== "compacted") throw error;
+      session.arrive({ type: "end", reason: "compacted" }, undefined);
+    }
+  }
+
+  #failed(error: unknown, session: LiveSession): void {
+    if (!(error instanceof KvError)) throw error;
+    const { code, message, details } = error;
+    // It was closed before it had begun.
+    if (code !== "unavailable") session.refuse({ code, message, ...details });
+  }
+}
+
+// --- internal ---
+
+function toJson(frame: KvFrame): WatchFrame {
+  if (frame.type === "state") return { type: "state", entries: frame.entries.map(entryToJson) };
+  if (frame.type !== "change") return frame;
+  const { events, skipped, ...rest } = frame;
+  const left = skipped === undefined ? undefined : { skipped };
+  return { ...rest, events: events.map(eventToJson), ...left };
+}
