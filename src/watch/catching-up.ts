@@ -59,13 +59,11 @@ export class CatchingUp {
     this.#forget(watcher);
   }
 
-  /** Sends what begins a watch that has lost its place, or has asked for the state. */
+  /** Lets a watch begin with the state, or anew with it; what was sent in part does not count. */
   begin(watcher: Watcher, at: StorePosition, isReset: boolean): void {
     const { filter, session } = watcher;
     watcher.place = statePlace(at);
     watcher.next = at.revision + 1;
-    watcher.sentEvents = 0;
-    watcher.mergedThrough = undefined;
     if (isReset) session.subscriber.send(resetFrame(filter.number, at));
   }
 

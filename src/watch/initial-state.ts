@@ -43,7 +43,7 @@ export interface StateFilter {
 
 /**
  * The rest of the state from a place on, in key order, in frames of `FRAME_BYTES_MAX`; an entry
- * that is larger has a frame of its own. Whoever stops taking goes on at the place of the last part.
+ * that is larger has a frame of its own. Whoever stops taking goes on at the last part's place.
  * @throws what the store's `list` does; `compacted` when the revision is forgotten on the way.
  */
 export async function* readState(

@@ -266,7 +266,7 @@ export class Live {
 
 // --- internal ---
 
-/** In the middle of the state or of a change only the store can go on, which has the rest already. */
+/** In the middle of the state or of a change only the store can go on; it has the rest already. */
 function hasBegun({ place, sentEvents }: Watcher): boolean {
   return place !== undefined || sentEvents > 0;
 }

@@ -86,7 +86,7 @@ class Node<T> {
 /** Most nodes have values of one kind, or of none: none of them needs a set of its own. */
 const NOTHING: Set<never> = new Set();
 
-/** How much of a label the text has at a place; at least the first unit, which has been compared. */
+/** How much of a label the text has at a place; its first unit has been compared already. */
 function sharedLength(label: string, text: string, at: number): number {
   let length = 1;
   while (

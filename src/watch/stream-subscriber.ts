@@ -1,7 +1,7 @@
 /**
- * A watch whose frames are pulled: what is published or sent waits in a queue until the reader takes
- * it. The frames are shared with all others who get them, so a queue holds little of its own; the hub
- * sees how much waits, and lets a reader that is slow go on from the log.
+ * A watch whose frames are pulled: what is published or sent waits in a queue until the reader
+ * takes it. The frames are shared with all others who get them, so a queue holds little of its own;
+ * the hub sees how much waits, and lets a reader that is slow go on from the log.
  */
 
 import { STREAM_PIECE_BYTES, WATCHER_UNSENT_BYTES_MAX } from "../limits.ts";

@@ -14,13 +14,13 @@ const NAME =
 test(
   `${NAME}: over the model`,
   async () => {
-    const tally = await simulate(rounds(12), 400, async (random, run) => {
+    const tally = await simulate(rounds(10), 400, async (random, run) => {
       const store = openModel({ chunkCommitsMax: 1 + random.below(5), step: 1 + random.below(3) });
       await run(store);
     });
     expectEveryCase(tally);
   },
-  rounds(20_000),
+  rounds(60_000),
 );
 
 test(
@@ -35,7 +35,7 @@ test(
     });
     expectEveryCase(tally);
   },
-  rounds(20_000),
+  rounds(60_000),
 );
 
 type Run = (store: Store) => Promise<void>;

@@ -1,31 +1,22 @@
 /**
- * A hub among connections, writers and a store that a seeded scheduler drives: whatever can happen next
- * happens in an order that the seed decides. Each watch is held against the log by a checker.
+ * A hub among readers, writers and a store that a seeded scheduler drives: whatever can happen next
+ * happens in an order that the seed decides. Each watch is held against the log.
  */
 
-import type { Commit, Operation, Range, Status, Store } from "../../src/kv.ts";
-import type { SocketFrame } from "../../src/messages.ts";
+import { KvError } from "../../src/errors.ts";
+import type { Operation, Status, Store } from "../../src/kv.ts";
 import type { Frame } from "../../src/watch/frames.ts";
 import { Hub } from "../../src/watch/hub.ts";
-import type { Publisher, Subscriber } from "../../src/watch/subscriber.ts";
-import type { WatchSession } from "../../src/watch/watch-session.ts";
-import { KvError } from "../../src/errors.ts";
+import type { Publisher } from "../../src/watch/subscriber.ts";
+import type { WatchOptions } from "../../src/watch/watch-session.ts";
+import { checkWatchers } from "../guarantees/checker.ts";
+import { KEYS, randomFilter } from "../guarantees/filters.ts";
+import type { Transport, WatchBegin } from "../guarantees/record.ts";
+import { Truth } from "../guarantees/truth.ts";
 import { altered } from "../support/altered-store.ts";
 import type { Random } from "../support/random.ts";
 import { del, put as putOf, write } from "../support/stores.ts";
-import { WatchChecker } from "../support/watch-checker.ts";
-
-const KEYS = ["a", "a/1", "a/2", "b", "b/1", "ä", "𝄞"];
-const RANGES: Range[] = [
-  {},
-  { prefix: "" },
-  ...KEYS.map((key) => ({ key })),
-  { prefix: "a" },
-  { prefix: "a/" },
-  { prefix: "b/" },
-  { start: "a/2", end: "ä" },
-  { start: "b" },
-];
+import { isStream, Recording, SimulatedSocket, SimulatedStream } from "./simulated-readers.ts";
 
 /** Milliseconds after which what was put is gone, at most. */
 const TTL_MS_MAX = 20;
@@ -34,95 +25,57 @@ const TTL_MS_MAX = 20;
 export interface Tally {
   commits: number;
   expired: number;
-  watches: number;
   published: number;
-  sent: number;
-  splits: number;
   stalls: number;
   resumed: number;
-  compacted: number;
+  /** Watches by the way they went. */
+  ws: number;
+  sse: number;
+  ndjson: number;
+  /** Frames. */
+  splits: number;
+  states: number;
+  syncs: number;
+  resets: number;
+  /** Those behind the first `sync`. */
+  laterResets: number;
+  merged: number;
+  previous: number;
+  ended: number;
   progress: number;
 }
 
-class Connection implements Subscriber {
-  readonly transport = "ws";
-  readonly topics = new Set<string>();
-  readonly open = new Map<number, WatchChecker>();
-  readonly session: WatchSession;
-  unsent = 0;
-  slow = false;
-  closed = false;
-  readonly #simulation: Simulation;
-
-  constructor(simulation: Simulation) {
-    this.#simulation = simulation;
-    this.session = simulation.hub.connect(this);
-  }
-
-  send(frame: Frame): void {
-    this.#simulation.tally.sent++;
-    this.take(frame.socketText);
-  }
-
-  take(frame: string): void {
-    if (this.closed) throw new Error("a frame for a closed connection");
-    if (this.slow) this.unsent += frame.length;
-    if (this.unsent > 16 * 1024 * 1024) throw new Error("more than the platform's limit is unsent");
-    const decoded = JSON.parse(frame) as SocketFrame;
-    const checker = this.open.get(decoded.watch);
-    if (checker === undefined) throw new Error(`a frame of no watch: ${frame.slice(0, 100)}`);
-    const splits = checker.splits;
-    checker.receive(decoded);
-    const { tally } = this.#simulation;
-    tally.splits += checker.splits - splits;
-    if (decoded.type === "progress") tally.progress++;
-    if (decoded.type === "end") {
-      this.open.delete(decoded.watch);
-      if (decoded.reason === "compacted") tally.compacted++;
-    }
-  }
-
-  unsentBytes(): number {
-    return this.unsent;
-  }
-
-  subscribe(topic: string): void {
-    if (this.topics.has(topic)) throw new Error(`subscribed to ${topic} twice`);
-    this.topics.add(topic);
-  }
-
-  unsubscribe(topic: string): void {
-    if (!this.topics.delete(topic)) throw new Error(`not subscribed to ${topic}`);
-  }
-
-  fail(error: unknown): void {
-    this.#simulation.failures.push(error);
-  }
-}
+const NOTHING: Tally = {
+  commits: 0,
+  expired: 0,
+  published: 0,
+  stalls: 0,
+  resumed: 0,
+  ws: 0,
+  sse: 0,
+  ndjson: 0,
+  splits: 0,
+  states: 0,
+  syncs: 0,
+  resets: 0,
+  laterResets: 0,
+  merged: 0,
+  previous: 0,
+  ended: 0,
+  progress: 0,
+};
 
 export class Simulation implements Publisher {
-  readonly tally: Tally = {
-    commits: 0,
-    expired: 0,
-    watches: 0,
-    published: 0,
-    sent: 0,
-    splits: 0,
-    stalls: 0,
-    resumed: 0,
-    compacted: 0,
-    progress: 0,
-  };
+  readonly tally: Tally = { ...NOTHING };
   readonly hub: Hub;
+  readonly failures: unknown[] = [];
   readonly #store: Store;
   readonly #random: Random;
-  readonly #connections: Connection[] = [];
-  readonly #checkers: WatchChecker[] = [];
+  readonly #sockets: SimulatedSocket[] = [];
+  readonly #streams: SimulatedStream[] = [];
+  readonly #recordings: Recording[] = [];
   readonly #pending = new Set<Promise<void>>();
-  readonly failures: unknown[] = [];
-  readonly #log: Commit[] = [];
-  /** `#log` has every commit up to here. */
-  #recorded = 0;
+  #truth = new Truth("");
   /** The newest revision that any write was answered with. */
   #answered = 0;
 
@@ -133,20 +86,20 @@ export class Simulation implements Publisher {
     this.hub.publishThrough(this);
   }
 
-  publish(topic: string, { socketText }: Frame): void {
-    for (const connection of this.#connections) {
-      if (!connection.topics.has(topic)) continue;
+  publish(topic: string, frame: Frame): void {
+    for (const socket of this.#sockets) {
+      if (!socket.topics.has(topic)) continue;
       this.tally.published++;
-      connection.take(socketText);
+      socket.take(frame);
     }
   }
 
   /** Does `steps` random things, lets everybody catch up, and compares each watch with the log. */
   async run(steps: number): Promise<void> {
-    const { revision } = await this.#store.status();
-    this.#recorded = revision;
+    const { store } = await this.#store.status();
+    this.#truth = new Truth(store);
     const over = new AbortController();
-    const recording = this.#record(revision, over.signal);
+    const recording = this.#record(over.signal);
     try {
       for (let step = 0; step < steps; step++) {
         this.#step();
@@ -158,6 +111,7 @@ export class Simulation implements Publisher {
       // A failure must not be hidden by what goes on behind it.
       this.hub.stop();
       over.abort();
+      for (const stream of this.#streams) stream.close();
       await Promise.all([recording, ...this.#pending]);
     }
     if (this.failures.length > 0) throw this.failures[0];
@@ -167,17 +121,20 @@ export class Simulation implements Publisher {
 
   #step(): void {
     const { pick, below, oneIn } = this.#random;
-    const connection = this.#connections.length > 0 ? pick(this.#connections) : undefined;
+    const socket = this.#sockets.length > 0 ? pick(this.#sockets) : undefined;
+    const stream = this.#streams.length > 0 ? pick(this.#streams) : undefined;
     const choice = below(100);
-    if (connection === undefined || (choice < 4 && this.#connections.length < 6)) {
-      this.#connections.push(new Connection(this));
-    } else if (choice < 45) this.#background(this.#write());
-    else if (choice < 70) this.#background(this.#watch(connection));
-    else if (choice < 78) this.#unwatch(connection);
-    else if (choice < 85) connection.slow = oneIn(2) ? !connection.slow : connection.slow;
-    else if (choice < 96) this.#drain(connection);
-    else if (choice < 98) this.#close(connection);
-    else this.#background(this.#forget());
+    if (choice < 4 && this.#sockets.length < 6) this.#connect();
+    else if (choice < 42) this.#background(this.#write());
+    else if (choice < 60) this.#background(this.#watch(socket));
+    else if (choice < 78 && stream !== undefined) this.#background(stream.read());
+    else if (choice < 81 && stream !== undefined) this.#closeStream(stream);
+    else if (choice >= 98) this.#background(this.#forget());
+    else if (socket === undefined) return;
+    else if (choice < 83) this.#unwatch(socket);
+    else if (choice < 87) socket.slow = oneIn(2) ? !socket.slow : socket.slow;
+    else if (choice < 96) this.#drain(socket);
+    else this.#close(socket);
   }
 
   #background(work: Promise<void>): void {
@@ -187,14 +144,19 @@ export class Simulation implements Publisher {
     this.#pending.add(pending);
   }
 
+  #connect(): void {
+    this.#sockets.push(new SimulatedSocket(this.hub, (error) => this.failures.push(error)));
+  }
+
   async #write(): Promise<void> {
     const { pick, below, oneIn } = this.#random;
     const operations: Operation[] = [];
-    for (let count = oneIn(3) ? 5 : 1; count > 0; count--) {
+    const keys = new Set(Array.from({ length: oneIn(3) ? 5 : 1 }, () => pick(KEYS)));
+    for (const key of keys) {
       // Now and then a value that makes the frame too large, or a few that do together.
       const length = oneIn(6) ? 60_000 + below(300_000) : below(100);
-      const put = putOf(pick(KEYS), "x".repeat(length));
-      if (oneIn(4)) operations.push(del(pick(KEYS)));
+      const put = putOf(key, "x".repeat(length));
+      if (oneIn(4)) operations.push(del(key));
       else operations.push(oneIn(3) ? { ...put, ttl: 1 + below(TTL_MS_MAX) } : put);
     }
     const { revision } = await write(this.#store, ...operations);
@@ -202,65 +164,104 @@ export class Simulation implements Publisher {
     this.tally.commits++;
   }
 
-  async #watch(connection: Connection): Promise<void> {
-    const range = this.#random.pick(RANGES);
+  async #watch(socket: SimulatedSocket | undefined): Promise<void> {
+    const random = this.#random;
     const status = await this.#store.status();
-    const from = this.#random.oneIn(2) ? undefined : this.#start(status);
-    const answered = this.#answered;
-    const refused = await connection.session
-      .watch({
-        range,
-        ...(from === undefined ? undefined : { from }),
-        created: ({ watch, revision }) => {
-          if (from !== undefined && revision !== from - 1) throw new Error("another start");
-          if (revision < answered && from === undefined) throw new Error("an old start");
-          if (connection.open.has(watch)) throw new Error(`watch ${watch} twice`);
-          const checker = new WatchChecker(range, revision);
-          connection.open.set(watch, checker);
-          this.#checkers.push(checker);
-          this.tally.watches++;
-        },
-      })
-      .then(() => undefined)
-      .catch((error: unknown) => error);
-    if (refused === undefined) return;
-    const expected = ["conflict", "compacted", "unavailable"];
-    if (!(refused instanceof KvError) || !expected.includes(refused.code)) throw refused;
+    const from = random.oneIn(2) ? undefined : this.#start(status);
+    const begin: WatchBegin = {
+      ...(from === undefined ? undefined : { from }),
+      ...(random.oneIn(2) ? { initial: true } : undefined),
+    };
+    const transport = random.pick<Transport>(["ws", "ws", "sse", "ndjson"]);
+    const filter = randomFilter(random);
+    const { ranges, ...shown } = filter;
+    const recording = new Recording(transport, filter, begin, this.#answered);
+    const options = { range: ranges, ...shown, ...begin };
+    try {
+      if (isStream(transport)) {
+        const stream = await this.hub.openStream(transport, options);
+        this.#streams.push(new SimulatedStream(stream, recording));
+      } else if (socket !== undefined && !socket.closed) {
+        await this.#watchBySocket(socket, options, recording);
+      } else return;
+    } catch (error) {
+      return this.#refused(recording, error);
+    }
+    this.#recordings.push(recording);
+    this.tally[transport as "ws"]++;
   }
 
+  async #watchBySocket(
+    socket: SimulatedSocket,
+    options: WatchOptions,
+    recording: Recording,
+  ): Promise<void> {
+    await socket.session.watch({
+      ...options,
+      created: ({ watch, revision, store }) => {
+        if (socket.open.has(watch)) throw new Error(`watch ${watch} twice`);
+        socket.open.set(watch, recording);
+        recording.take({ type: "created", revision, store });
+      },
+    });
+  }
+
+  #refused(recording: Recording, error: unknown): void {
+    if (!(error instanceof KvError)) throw error;
+    const { code, details } = error;
+    if (code === "conflict" || code === "unavailable") return;
+    recording.refusal = { at: performance.now(), code, ...details };
+    recording.end();
+    this.#recordings.push(recording);
+  }
+
+  /** In the past, at the present, and now and then where nothing is to be had. */
   #start({ revision, oldest }: Status): number {
     const { below, oneIn } = this.#random;
     if (oneIn(3)) return revision + 1;
+    if (oneIn(8)) return revision + 10_000;
+    if (oneIn(4)) return 1 + below(oldest + 1);
     return oldest + 1 + below(revision - oldest + 1);
   }
 
-  #unwatch(connection: Connection): void {
-    if (connection.open.size === 0) return;
-    const watch = this.#random.pick([...connection.open.keys()]);
-    if (!connection.session.unwatch(watch)) throw new Error(`no watch ${watch}`);
-    connection.open.delete(watch);
+  #unwatch(socket: SimulatedSocket): void {
+    if (socket.open.size === 0) return;
+    const watch = this.#random.pick([...socket.open.keys()]);
+    if (!socket.session.unwatch(watch)) throw new Error(`no watch ${watch}`);
+    socket.open.get(watch)!.end();
+    socket.open.delete(watch);
   }
 
-  #drain(connection: Connection): void {
-    if (connection.unsent > 1024 * 1024) this.tally.stalls++;
-    connection.unsent = this.#random.oneIn(2) ? 0 : this.#random.below(connection.unsent + 1);
-    if (connection.unsent === 0 && connection.slow) this.tally.resumed++;
-    connection.session.drained();
+  #drain(socket: SimulatedSocket): void {
+    if (socket.unsent > 1024 * 1024) this.tally.stalls++;
+    socket.unsent = this.#random.oneIn(2) ? 0 : this.#random.below(socket.unsent + 1);
+    if (socket.unsent === 0 && socket.slow) this.tally.resumed++;
+    socket.session.drained();
   }
 
-  #close(connection: Connection): void {
-    connection.session.close();
-    connection.closed = true;
-    if (connection.topics.size > 0) throw new Error("still subscribed");
-    this.#connections.splice(this.#connections.indexOf(connection), 1);
+  #close(socket: SimulatedSocket): void {
+    socket.session.close();
+    socket.closed = true;
+    for (const recording of socket.open.values()) recording.end();
+    if (socket.topics.size > 0) throw new Error("still subscribed");
+    this.#sockets.splice(this.#sockets.indexOf(socket), 1);
+  }
+
+  #closeStream(stream: SimulatedStream): void {
+    stream.close();
+    this.#streams.splice(this.#streams.indexOf(stream), 1);
   }
 
   async #forget(): Promise<void> {
     const { oldest } = await this.#store.status();
-    const last = this.#recorded;
+    const last = this.#truth.through;
     if (last <= oldest) return;
+    const revision = last - this.#random.below(Math.min(last - oldest, 20));
+    const compaction = { revision, sent: performance.now() };
+    this.#truth.compactions.push(compaction);
     try {
-      await this.#store.compact(last - this.#random.below(Math.min(last - oldest, 20)));
+      await this.#store.compact(revision);
+      Object.assign(compaction, { answered: performance.now() });
     } catch (error) {
       // Another one has gone further meanwhile.
       if (!(error instanceof KvError) || error.code !== "compacted") throw error;
@@ -270,32 +271,67 @@ export class Simulation implements Publisher {
   /** Everybody reads again; every open watch must get to the end, and each must agree with the log. */
   async #settle(): Promise<void> {
     const { revision } = await this.#store.status();
-    const open = (): WatchChecker[] => this.#connections.flatMap(({ open }) => [...open.values()]);
-    for (const connection of this.#connections) connection.slow = false;
+    for (const socket of this.#sockets) socket.slow = false;
     // `progress` tells even the silent ones that they have come to the end.
-    const late = (): boolean =>
-      this.#recorded < Math.max(revision, ...this.#checkers.map(({ through }) => through)) ||
-      open().some(({ through }) => through < revision);
-    for (const started = Date.now(); late();) {
-      if (Date.now() - started > 10_000) throw new Error("a watch never catches up");
-      for (const connection of this.#connections) {
-        connection.unsent = 0;
-        connection.session.drained();
+    const late = (): Recording[] =>
+      this.#recordings.filter(({ ended, through }) => ended === undefined && through < revision);
+    let arrived = 0;
+    for (let since = Date.now(); this.#truth.through < revision || late().length > 0;) {
+      const now = this.#recordings.reduce((sum, { arrivals }) => sum + arrivals.length, 0);
+      if (now > arrived) since = Date.now();
+      arrived = now;
+      if (Date.now() - since > 5_000) throw new Error(`never caught up: ${shown(late())}`);
+      for (const socket of this.#sockets) {
+        socket.unsent = 0;
+        socket.session.drained();
       }
+      await Promise.all(this.#streams.map((stream) => stream.read()));
       await Bun.sleep(0);
       if (this.failures.length > 0) throw this.failures[0];
     }
-    for (const checker of this.#checkers) checker.compare(this.#log);
+    // What is sent may be ahead of what is recorded here.
+    while (this.#truth.through < (await this.#store.status()).revision) await Bun.sleep(0);
+    const records = this.#recordings.map((one, at) => one.record(`watch ${at}`, revision));
+    const [violation] = checkWatchers(records, this.#truth, { silenceMsMax: 60_000 });
+    if (violation !== undefined) throw new Error(JSON.stringify(violation));
+    for (const recording of this.#recordings) this.#count(recording);
+  }
+
+  #count({ arrivals }: Recording): void {
+    const { tally } = this;
+    let synced = false;
+    for (const { frame } of arrivals) {
+      if (frame.type === "state") tally.states++;
+      else if (frame.type === "progress") tally.progress++;
+      else if (frame.type === "end") tally.ended++;
+      else if (frame.type === "reset") tally[synced ? "laterResets" : "resets"]++;
+      else if (frame.type === "sync") {
+        tally.syncs++;
+        synced = true;
+      } else if (frame.type === "change") {
+        if (frame.more === true) tally.splits++;
+        if ((frame.skipped ?? 0) > 0) tally.merged++;
+        if (frame.events.some(({ prev }) => prev !== undefined)) tally.previous++;
+      }
+    }
   }
 
   /** Keeps every commit as it comes, before anything forgets it. */
-  async #record(first: number, signal: AbortSignal): Promise<void> {
-    for await (const { commits, through } of this.#store.changes(first + 1, { signal })) {
-      this.#log.push(...commits);
+  async #record(signal: AbortSignal): Promise<void> {
+    for await (const { commits, through } of this.#store.changes(1, { signal })) {
+      this.#truth.add(commits, through);
       for (const { events } of commits) if (events[0]!.type === "expire") this.tally.expired++;
-      this.#recorded = through;
     }
   }
+}
+
+function shown(recordings: readonly Recording[]): string {
+  return JSON.stringify(
+    recordings.map(({ arrivals, filter, begin, through }) => {
+      const last = JSON.stringify(arrivals.at(-1)?.frame)?.slice(0, 100);
+      return { filter, begin, through, last };
+    }),
+  );
 }
 
 /** The same store, whose answers take a number of turns that the seed decides. */
@@ -306,6 +342,14 @@ function slowed(store: Store, random: Random): Store {
       const status = await store.status();
       await turns(random.below(3));
       return status;
+    },
+    get(key, options) {
+      if (random.below(4) > 0) return store.get(key, options);
+      return turns(random.below(3)).then(() => store.get(key, options));
+    },
+    async list(range, options) {
+      await turns(random.below(3));
+      return await store.list(range, { ...options, limit: 1 + random.below(4) });
     },
     async *changes(from, options) {
       for await (const chunk of store.changes(from, options)) {
