@@ -3,8 +3,13 @@
 import { test } from "bun:test";
 
 /** `test`, where `tool` is there. Elsewhere the runner reports it as left out, or as failed in CI. */
-export function testWithTool(tool: string, name: string, body: () => Promise<void>): void {
-  if (Bun.which(tool) !== null) test(name, body);
+export function testWithTool(
+  tool: string,
+  name: string,
+  body: () => Promise<void>,
+  timeoutMs?: number,
+): void {
+  if (Bun.which(tool) !== null) test(name, body, timeoutMs);
   else if (process.env["CI"] === undefined) test.skip(`${name} (needs ${tool})`, body);
   else {
     test(name, () => {
