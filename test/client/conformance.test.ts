@@ -1,11 +1,12 @@
 /** The suite of stores over the wire: a real server, over the log engine and over one with gaps. */
 
-import { test } from "bun:test";
-import { openRemoteStore } from "../../src/client/remote-store.ts";
+import { afterAll, beforeAll, describe, test } from "bun:test";
+import { openRemoteStore, type RemoteStoreOptions } from "../../src/client/remote-store.ts";
 import { startServer } from "../../src/http/server.ts";
 import type { Store } from "../../src/kv.ts";
 import { openLog } from "../../src/log/engine.ts";
 import { conformance } from "../store/conformance.ts";
+import { changesSection } from "../store/sections/changes.ts";
 import { sameAsModel } from "../store/same-as-model.ts";
 import type { Opened } from "../store/subject.ts";
 import { openModel } from "../support/model-store.ts";
@@ -20,6 +21,22 @@ conformance("the client over a store with gaps", async () => {
   return { store, close: stop };
 });
 
+// All else goes over HTTP anyway.
+describe("conformance of the changes over HTTP streams", () => {
+  let served: Awaited<ReturnType<typeof serve>>;
+  let prefixes = 0;
+  beforeAll(async () => {
+    served = await serve(openModel({ chunkCommitsMax: 2 }), { transport: "http" });
+  });
+  afterAll(() => served.stop());
+  changesSection({
+    get store() {
+      return served.store;
+    },
+    fresh: () => `changes-${++prefixes}/`,
+  });
+});
+
 test(
   "random transactions give the same over the wire and on the model",
   () => sameAsModel(openOverLog, rounds(3), false),
@@ -29,9 +46,12 @@ test(
 // --- internal ---
 
 /** `stop` closes the client, the server and the store behind it. */
-async function serve(behind: Store): Promise<{ store: Store; stop(): Promise<void> }> {
+async function serve(
+  behind: Store,
+  options: RemoteStoreOptions = {},
+): Promise<{ store: Store; stop(): Promise<void> }> {
   const server = startServer({ store: behind, host: "127.0.0.1", port: 0, progressMs: 10 });
-  const store = await openRemoteStore(server.url);
+  const store = await openRemoteStore(server.url, options);
   const stop = async (): Promise<void> => {
     await store.close();
     await server.stop();

@@ -135,6 +135,20 @@ test("of several ranges, those that are behind are not read again", async () => 
   watcher.stop();
 });
 
+test("a range of one key is behind as soon as the state has come to that key", async () => {
+  const { asked, http } = pages([entry("b1")]);
+  await using server = startScriptedServer(http);
+  const filter = filterOf([{ key: "a" }, { prefix: "b" }]);
+  const watcher = quickWatches(server.url).watch({ filter, initial: true });
+  const first = await server.connection(0);
+  first.send(created((await first.next("watch")).id, 1, 10), state(1, entry("a")));
+  expect(await take(watcher, 1)).toEqual(["a"]);
+  first.close();
+  expect(await take(watcher, 1)).toEqual(["b1"]);
+  expect(asked).toEqual([{ prefix: "b", revision: 10 }]);
+  watcher.stop();
+});
+
 test("a consumer that is slow gets the rest of the state when it asks, and holds a part", async () => {
   const { asked, http } = pages({ more: [entry("k2", 900)] }, [entry("k3")]);
   await using server = startScriptedServer(http);
