@@ -2,10 +2,14 @@
 
 import { KvError } from "../errors.ts";
 import { SOCKET_CLOSE_MS, WATCH_STREAMS_MAX } from "../limits.ts";
-import type { StreamBody } from "./stream-body.ts";
+
+/** A stream that can be broken off. */
+export interface Abortable {
+  abort(): void;
+}
 
 export class WatchStreams {
-  readonly #open = new Set<Pick<StreamBody, "abort">>();
+  readonly #open = new Set<Abortable>();
   readonly #countMax: number;
   #quiet: (() => void) | undefined;
 
@@ -27,11 +31,11 @@ export class WatchStreams {
     );
   }
 
-  add(body: Pick<StreamBody, "abort">): void {
+  add(body: Abortable): void {
     this.#open.add(body);
   }
 
-  delete(body: Pick<StreamBody, "abort">): void {
+  delete(body: Abortable): void {
     this.#open.delete(body);
     if (this.#open.size === 0) this.#quiet?.();
   }
