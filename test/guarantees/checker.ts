@@ -11,14 +11,14 @@ import { BrokenRule, type Violation } from "./violation.ts";
 
 export interface CheckOptions {
   /** Milliseconds of silence while the store moves after which `progress` is missed. */
-  readonly silenceMsMax?: number;
+  readonly silenceMsMax: number;
 }
 
 /** The first thing that is wrong with each watcher. */
 export function checkWatchers(
   records: readonly WatcherRecord[],
   truth: Truth,
-  options: CheckOptions = {},
+  options: CheckOptions,
 ): Violation[] {
   return records.flatMap((record) => checkWatcher(record, truth, options) ?? []);
 }
@@ -27,7 +27,7 @@ export function checkWatchers(
 export function checkWatcher(
   record: WatcherRecord,
   truth: Truth,
-  { silenceMsMax = SILENCE_MS_MAX }: CheckOptions = {},
+  { silenceMsMax }: CheckOptions,
 ): Violation | undefined {
   const delivered = new Set<number>();
   let before: RecordedSession | undefined;
@@ -48,9 +48,6 @@ export function checkWatcher(
 }
 
 // --- internal ---
-
-/** `progress` is due every 10 seconds; the rest is for a machine that is busy with other things. */
-const SILENCE_MS_MAX = 25_000;
 
 function checkResumed(session: RecordedSession, before: RecordedSession | undefined): void {
   const { begin } = session;

@@ -33,6 +33,7 @@ const MET_BY_LONG_RUNS = [
   "a reset of a running watch",
   "a commit in parts",
   "skipped events",
+  "a watch by sdk",
 ];
 
 test(
@@ -53,6 +54,18 @@ test(
   rounds(20_000),
 );
 
+test(
+  "silent watchers are told how far they are, whatever else happens",
+  async () => {
+    await withSeed(randomSeed(), async ({ seed }) => {
+      const disconnects = rounds(30);
+      const { violations } = await runWatchers({ seed, disconnects, progressMs: 20 });
+      expect(violations).toEqual([]);
+    });
+  },
+  rounds(20_000),
+);
+
 /** Each error that has a place in what was recorded is found there. */
 function expectPlantedFound({ records, truth }: RunReport, numbers: Random): void {
   let found = 0;
@@ -60,7 +73,7 @@ function expectPlantedFound({ records, truth }: RunReport, numbers: Random): voi
     for (const record of shuffled(records, numbers)) {
       const altered = plant(record, truth, numbers);
       if (altered === undefined) continue;
-      const violation = checkWatcher(altered, truth);
+      const violation = checkWatcher(altered, truth, { silenceMsMax: 30_000 });
       expect([name, violation, rules]).toEqual([name, expect.anything(), rules]);
       expect([name, violation, rules.includes(violation!.rule)]).toEqual([name, violation, true]);
       found++;

@@ -38,7 +38,8 @@ export class RunClient {
 
   /** Watches until all watchers have got to the end of the run. */
   async run(): Promise<void> {
-    while (!this.#watchers.every(({ isDone }) => isDone)) await this.#connect();
+    const isDone = (): boolean => this.#watchers.every((watcher) => watcher.isDone);
+    while (!isDone() && !this.#context.isAborted) await this.#connect();
   }
 
   /** One connection, from its beginning to its end. */

@@ -1,39 +1,22 @@
 /**
- * The server of a run, in a process of its own that is killed again and again. While it is down the
- * truth is read out of its log, and nothing is forgotten that has not been read.
+ * The server of a run, which is ended and started again and again. Whoever has one reads the truth out
+ * of its log, and nothing is forgotten that has not been read.
  */
 
+import type { Store } from "../../src/kv.ts";
 import { PATHS } from "../../src/protocol.ts";
-import { openLog } from "../../src/log/engine.ts";
-import { startServerProcess, type ServerProcess } from "../support/server-process.ts";
 import { Truth } from "./truth.ts";
 
-export class RunServer implements AsyncDisposable {
+export abstract class RunServer implements AsyncDisposable {
   readonly truth: Truth;
-  readonly #directory: string;
-  #process: ServerProcess | undefined;
-  #up: Promise<void>;
+  #up: Promise<void> = Promise.resolve();
 
-  private constructor(directory: string, store: string) {
-    this.#directory = directory;
+  constructor(store: string) {
     this.truth = new Truth(store);
-    this.#up = this.#start();
-  }
-
-  /** Starts one on a store of its own. */
-  static async start(directory: string): Promise<RunServer> {
-    const log = await openLog({ directory });
-    const { store } = await log.status();
-    await log.close();
-    const server = new RunServer(directory, store);
-    await server.#up;
-    return server;
   }
 
   /** The same after each start. */
-  get url(): string {
-    return this.#process!.url;
-  }
+  abstract readonly url: string;
 
   /** Opens something to the server as soon as it is up. Throws when that fails and it is up. */
   async connect<T>(open: (url: string) => Promise<T>): Promise<T> {
@@ -48,23 +31,26 @@ export class RunServer implements AsyncDisposable {
     }
   }
 
-  /** Ends the process in the middle of whatever it does, and starts it again. */
+  /** Ends it in the middle of whatever it does, and starts it again. */
   async restart(signal: NodeJS.Signals): Promise<void> {
-    this.#up = this.#stop(signal).then(() => this.#start());
+    await this.#up;
+    this.#up = this.stop(signal).then(() => this.start());
     await this.#up;
   }
 
-  /** Ends the process; the truth is whole. */
+  /** Ends it; the truth is whole. */
   async finish(): Promise<void> {
     await this.#up;
-    await this.#stop("SIGKILL");
+    await this.stop("SIGKILL");
   }
+
+  /** The newest revision that may be forgotten. */
+  abstract forgettable(): Promise<number>;
 
   /** Forgets history below a revision of which the truth is known. */
   async compact(revision: number): Promise<void> {
     const { compactions, through } = this.truth;
-    if (revision > through)
-      throw new Error(`nobody has seen ${revision}, which is to be forgotten`);
+    if (revision > through) throw new Error(`nobody has read ${revision}, which is to go`);
     const compaction: (typeof compactions)[number] = { revision, sent: performance.now() };
     compactions.push(compaction);
     const url = `${this.url}${PATHS.compact}?revision=${revision}`;
@@ -75,25 +61,30 @@ export class RunServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#up.catch(() => undefined);
-    await this.#process?.kill();
+    await this.dispose();
   }
 
-  async #start(): Promise<void> {
-    const port = this.#process === undefined ? undefined : { port: this.#process.port };
-    this.#process = await startServerProcess({ directory: this.#directory, ...port });
+  /** Starts it for the first time. */
+  protected async begin(): Promise<void> {
+    this.#up = this.start();
+    await this.#up;
   }
 
-  async #stop(signal: NodeJS.Signals): Promise<void> {
-    await this.#process!.kill(signal);
+  protected abstract start(): Promise<void>;
+
+  /** Ends it, and reads what is new of the truth. */
+  protected abstract stop(signal: NodeJS.Signals): Promise<void>;
+
+  protected abstract dispose(): Promise<void>;
+
+  /** Adds to the truth what a store has by now. */
+  protected async read(store: Store): Promise<void> {
     const { truth } = this;
-    const log = await openLog({ directory: this.#directory });
-    const { revision } = await log.status();
-    if (revision > truth.through) {
-      for await (const { commits, through } of log.changes(truth.through + 1)) {
-        truth.add(commits, through);
-        if (through >= revision) break;
-      }
+    const { revision } = await store.status();
+    if (revision <= truth.through) return;
+    for await (const { commits, through } of store.changes(truth.through + 1)) {
+      truth.add(commits, through);
+      if (through >= revision) return;
     }
-    await log.close();
   }
 }

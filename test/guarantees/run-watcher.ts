@@ -21,6 +21,8 @@ export interface RunContext {
   readonly server: RunServer;
   /** Resolves with the last revision that there will be. */
   readonly finish: Promise<number>;
+  /** Something went wrong that is no fault of a watch: everybody stops. */
+  readonly isAborted: boolean;
   /** A connection on which watches were going on has ended. */
   disconnected(): void;
   /** More is to be written to this key soon than fits between the server and a stalled reader. */

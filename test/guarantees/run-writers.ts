@@ -75,10 +75,17 @@ export class RunWriter {
 
   #operations(): JsonOperation[] {
     const { below, oneIn } = this.#random;
+    if (oneIn(50)) return this.#parts();
     const count = oneIn(3) ? 2 + below(5) : 1;
-    // Together these make more than one frame, at times one of them does.
-    const bytes = oneIn(20) ? 60_000 + below(oneIn(3) ? 300_000 : 60_000) : below(60);
-    return Array.from({ length: count }, () => this.#operation(bytes));
+    return Array.from({ length: count }, () => this.#operation(below(60)));
+  }
+
+  /** What makes more than one frame, for a watcher of several keys; at times one of them does. */
+  #parts(): JsonOperation[] {
+    const { below, oneIn } = this.#random;
+    const bytes = oneIn(4) ? 300_000 : 20_000 + below(80_000);
+    const keys = KEYS.filter(() => !oneIn(4));
+    return keys.map((key) => ({ op: "put", key, value: this.#text(below(bytes)) }));
   }
 
   #operation(bytes: number): JsonOperation {

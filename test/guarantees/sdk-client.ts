@@ -41,7 +41,7 @@ export class SdkClient {
     await using proxy = await startCuttingProxy(Number(new URL(this.#context.server.url).port));
     const transport = this.#random.pick(["websocket", "http"] as const);
     const kv = connect(proxy.url, { transport });
-    while (!this.#watcher.isDone) await this.#watch(kv, proxy);
+    while (!this.#watcher.isDone && !this.#context.isAborted) await this.#watch(kv, proxy);
     await kv.close();
   }
 
