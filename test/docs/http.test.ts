@@ -18,7 +18,7 @@ import {
   WAIT_MS_MAX,
 } from "../../src/limits.ts";
 import { curlRequest } from "../support/curl.ts";
-import type { RawAnswer } from "../support/raw-http.ts";
+import { sendUntil, type RawAnswer } from "../support/raw-http.ts";
 import { startTestServer, type TestServer } from "../support/test-server.ts";
 
 const PAGE = readFileSync(join(import.meta.dir, "../../docs/http.md"), "utf8");
@@ -51,7 +51,7 @@ describe("the page is as the server answers:", () => {
   test.each(exchanges.map((exchange, at) => [at + 1, exchange.command, exchange] as const))(
     "%d. %s",
     async (_, command, exchange) => {
-      const answer = await server.raw(curlRequest(command));
+      const answer = await answerTo(command, exchange.answer);
       expect(shown(answer!, exchange.answer)).toBe(exchange.answer);
     },
   );
@@ -105,6 +105,17 @@ test("the page names the limits that are", () => {
 function exchangeOf(text: string): Exchange {
   const [command = "", ...answer] = text.trimEnd().split("\n");
   return { command, answer: answer.join("\n") };
+}
+
+/** The answer to a command; of a stream without end, which `-N` asks for, what the page shows. */
+async function answerTo(command: string, page: string): Promise<RawAnswer | undefined> {
+  const request = curlRequest(command);
+  if (!/^curl .*-N /.test(command)) return server.raw(request);
+  const lines = page.split("\n\n").slice(1).join("\n\n").split("\n").length;
+  const cut = (body: string): string => body.split("\n").slice(0, lines).join("\n");
+  const whole = (body: string): boolean => body.split("\n").length > lines;
+  const answer = await sendUntil(server.port, request, whole);
+  return answer && { ...answer, body: cut(answer.body) };
 }
 
 /** Headers that stand on the page only where they matter. */

@@ -35,6 +35,7 @@ interface CurlRequest {
 /** A function of two parameters takes the next word. */
 const OPTIONS: Readonly<Record<string, (request: CurlRequest, word: string) => void>> = {
   "-i": () => {},
+  "-N": () => {},
   "--path-as-is": () => {},
   "-I": (request) => {
     request.method = "HEAD";
