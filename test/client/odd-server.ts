@@ -48,8 +48,8 @@ export interface CuttingProxy extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** Passes everything on to a port of this machine, until it is told not to. */
-export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
+/** Passes everything on to a port of this machine, as it is by then, until it is told not to. */
+export async function startCuttingProxy(port: number | (() => number)): Promise<CuttingProxy> {
   const sockets = new Set<Socket>();
   let frozen = false;
   let count = 0;
@@ -58,7 +58,7 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
     count++;
     open++;
     front.on("close", () => open--);
-    const back = createConnection(port, "127.0.0.1");
+    const back = createConnection(typeof port === "number" ? port : port(), "127.0.0.1");
     for (const [from, to] of [
       [front, back],
       [back, front],

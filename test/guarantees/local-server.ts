@@ -38,9 +38,8 @@ export class LocalServer extends RunServer {
   }
 
   protected override async start(): Promise<void> {
-    const port = this.#server?.port ?? 0;
     const [store, progressMs] = [this.#store, this.#progressMs];
-    this.#server = startServer({ store, host: "127.0.0.1", port, progressMs });
+    this.#server = startServer({ store, host: "127.0.0.1", port: 0, progressMs });
   }
 
   protected override async stop(): Promise<void> {

@@ -5,6 +5,7 @@
  */
 
 import { build, isStale } from "../../scripts/build.ts";
+import { withSeed } from "../support/random.ts";
 import { whatWasMet } from "./met.ts";
 import { runWatchers, type RunReport } from "./run.ts";
 
@@ -28,7 +29,12 @@ const all = new Map<string, number>();
 let [disconnects, kills, commits] = [0, 0, 0];
 for (let seed = first; disconnects < total && process.exitCode === undefined; seed++) {
   const wanted = Math.min(DISCONNECTS_EACH, total - disconnects);
-  const report = await runWatchers({ seed, disconnects: wanted });
+  let report: RunReport | undefined;
+  await withSeed(
+    seed,
+    async () => void (report = await runWatchers({ seed, disconnects: wanted })),
+  );
+  if (report === undefined) break;
   disconnects += report.disconnects;
   kills += report.kills;
   commits += report.truth.commits.length;

@@ -33,8 +33,7 @@ export class ProcessServer extends RunServer {
   }
 
   protected override async start(): Promise<void> {
-    const port = this.#process === undefined ? undefined : { port: this.#process.port };
-    this.#process = await startServerProcess({ directory: this.#directory, ...port });
+    this.#process = await startServerProcess({ directory: this.#directory });
   }
 
   protected override async stop(signal: NodeJS.Signals): Promise<void> {

@@ -15,7 +15,7 @@ export abstract class RunServer implements AsyncDisposable {
     this.truth = new Truth(store);
   }
 
-  /** The same after each start. */
+  /** Another one after each start. */
   abstract readonly url: string;
 
   /** Opens something to the server as soon as it is up. Throws when that fails and it is up. */

@@ -38,7 +38,8 @@ export class SdkClient {
   }
 
   async run(): Promise<void> {
-    await using proxy = await startCuttingProxy(Number(new URL(this.#context.server.url).port));
+    const { server } = this.#context;
+    await using proxy = await startCuttingProxy(() => Number(new URL(server.url).port));
     const transport = this.#random.pick(["websocket", "http"] as const);
     const kv = connect(proxy.url, { transport });
     while (!this.#watcher.isDone && !this.#context.isAborted) await this.#watch(kv, proxy);
