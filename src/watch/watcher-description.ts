@@ -39,25 +39,23 @@ export function describeWatcher(watcher: Watcher, published: number): WatcherDes
 
 // --- internal ---
 
+/** Every key is no range at all. */
 function describeFilter({ ranges, prev, keys, latest }: Filter): WatcherDescription["filter"] {
   const { start, end } = ranges[0] as Range;
-  const listed = {
-    ...one(
-      "key",
-      ranges.flatMap(({ key }) => key ?? []),
-    ),
-    ...one(
-      "prefix",
-      ranges.flatMap(({ prefix }) => prefix ?? []),
-    ),
+  const [names, prefixes] = [texts(ranges, "key"), texts(ranges, "prefix")];
+  return {
+    ...(names === undefined ? undefined : { key: names }),
+    ...(prefixes === undefined || prefixes === "" ? undefined : { prefix: prefixes }),
     ...(start === undefined ? undefined : { start }),
     ...(end === undefined ? undefined : { end }),
+    ...(prev ? { prev } : undefined),
+    ...(keys ? { keys } : undefined),
+    ...(latest ? { latest } : undefined),
   };
-  const options = Object.entries({ prev, keys, latest }).filter(([, isSet]) => isSet);
-  return { ...listed, ...Object.fromEntries(options) };
 }
 
-function one(name: "key" | "prefix", texts: readonly string[]) {
-  if (texts.length === 0) return undefined;
-  return { [name]: texts.length === 1 ? texts[0] : texts };
+/** One text, or several. */
+function texts(ranges: readonly Range[], name: "key" | "prefix"): string | string[] | undefined {
+  const all = ranges.flatMap((range) => range[name] ?? []);
+  return all.length > 1 ? all : all[0];
 }

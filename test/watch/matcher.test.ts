@@ -95,7 +95,6 @@ describe("the work for a key", () => {
 
   test("stays so when ranges come in order and most of them go again", () => {
     const tree = new IntervalTree<number>();
-    const interval = (at: number) => ({ start: name(at), end: name(at + 1) });
     for (let at = 0; at < 10_000; at++) tree.add(interval(at), at);
     const { below } = random(7);
     const left = new Set(Array.from({ length: 10_000 }, (_, at) => at));
@@ -112,14 +111,18 @@ describe("the work for a key", () => {
 
   test("keeps what has the same range apart", () => {
     const tree = new IntervalTree<string>();
-    const interval = { start: "a", end: undefined };
-    for (const name of ["x", "y", "z"]) tree.add(interval, name);
-    tree.remove(interval, "y");
+    const open = { start: "a", end: undefined };
+    for (const name of ["x", "y", "z"]) tree.add(open, name);
+    tree.remove(open, "y");
     const found: string[] = [];
     tree.match("b", (name) => found.push(name));
     expect(found.toSorted(compareKeys)).toEqual(["x", "z"]);
   });
 });
+
+function interval(at: number) {
+  return { start: name(at), end: name(at + 1) };
+}
 
 function name(at: number): string {
   return String(at).padStart(6, "0");

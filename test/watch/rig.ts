@@ -103,11 +103,16 @@ export class Rig implements Publisher, Disposable {
   readonly feed = new Gate();
   /** Chunks for watchers that catch up pass here. */
   readonly pulls = new Gate();
+  /** Pages of states pass here. */
+  readonly lists = new Gate();
   /** Errors that the next pulls of each kind meet, first come. */
   readonly feedErrors: unknown[] = [];
   readonly pullErrors: unknown[] = [];
+  readonly listErrors: unknown[] = [];
   /** Texts given to the publisher. */
   readonly published: string[] = [];
+  /** The store answers each `get` in a later turn. */
+  getsLater = false;
   pullsRunning = 0;
   pullsMost = 0;
   readonly #connections: RigConnection[] = [];
@@ -137,13 +142,23 @@ export class Rig implements Publisher, Disposable {
 
   // --- internal ---
 
+  #get(...args: Parameters<Store["get"]>): ReturnType<Store["get"]> {
+    const found = this.store.get(...args);
+    return this.getsLater ? Promise.resolve(found) : found;
+  }
+
   #gated(): Store {
     const { store } = this;
     const changes: Store["changes"] = (from, options) =>
       options?.range === undefined
         ? through(store.changes(from, options), this.feed, this.feedErrors)
         : this.#counted(through(store.changes(from, options), this.pulls, this.pullErrors));
-    return altered(store, { changes });
+    const list: Store["list"] = async (range, options) => {
+      await this.lists.pass();
+      if (this.listErrors.length > 0) throw this.listErrors.shift();
+      return store.list(range, options);
+    };
+    return altered(store, { changes, list, get: (...args) => this.#get(...args) });
   }
 
   async *#counted<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
