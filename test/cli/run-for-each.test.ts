@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EventCommand, variablesOf } from "../../src/cli/event-command.ts";
 import { runForEach } from "../../src/cli/run-for-each.ts";
-import type { Signals } from "../../src/cli/signals.ts";
+import type { Signals, Stop } from "../../src/cli/signals.ts";
 import type { WatchItem } from "../../src/cli/watch-items.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -157,5 +157,24 @@ describe("the runs", () => {
 
   test("end with what ended the events, after the last of them", async () => {
     expect(runForEach(failing(), new EventCommand(["true"]), silent)).rejects.toThrow("compacted");
+  });
+
+  test("are no more after a signal, and the one under way is waited for", async () => {
+    using temporary = temporaryDirectory();
+    const out = join(temporary.path, "out");
+    const first = Promise.withResolvers<Stop>();
+    async function* items(): AsyncGenerator<WatchItem> {
+      yield put("a", 1);
+      first.resolve("SIGTERM");
+      yield put("a", 2);
+      yield put("a", 3);
+    }
+    const line = `trap '' TERM; echo begin >> "${out}"; sleep 0.1; echo end >> "${out}"`;
+    const command = new EventCommand(["sh", "-c", line]);
+    expect(await runForEach(items(), command, { ...silent, first: first.promise })).toBe(143);
+    const ran = readFileSync(out, "utf8");
+    expect(ran).toMatch(/^(begin\nend\n){1,2}$/);
+    await Bun.sleep(150);
+    expect(readFileSync(out, "utf8")).toBe(ran);
   });
 });

@@ -84,20 +84,26 @@ describe("each event", () => {
     expect(await child.lines(3)).toEqual(["1", "2", "3"]);
   });
 
-  test("that was replaced by the next is left out with --latest", async () => {
-    const line = 'echo "$KV_EVENT_KEY $(cat)"; touch began; until [ -e go ]; do sleep 0.01; done';
+  test("that was replaced before its turn is left out with --latest", async () => {
+    const line =
+      'echo "$KV_EVENT_KEY $KV_EVENT_VALUE"; touch "began $KV_EVENT_VALUE"; ' +
+      'until [ -e "go $KV_EVENT_VALUE" ] || [ -e go ]; do sleep 0.01; done';
     const child = await follow(line, "--latest");
     await rig.put("a", "first");
-    await untilThere("began");
+    await untilThere("began first");
     for (let round = 0; round < 50; round++) {
       await rig.put("a", String(round));
       await rig.put("b", String(round));
     }
-    await rig.put("end", "");
     // All of them are on the way to kv, or there.
     await Bun.sleep(200);
+    writeFileSync(join(rig.directory, "go first"), "");
+    await untilThere("began 49");
+    await rig.put("b", "last");
+    await rig.put("c", "");
+    await Bun.sleep(200);
     writeFileSync(join(rig.directory, "go"), "");
-    expect(await child.lines(4)).toEqual(["a first", "a 49", "b 49", "end "]);
+    expect(await child.lines(4)).toEqual(["a first", "a 49", "b last", "c "]);
   });
 });
 
