@@ -18,7 +18,7 @@ import type {
 } from "../kv.ts";
 import { CLIENT_LARGE_VALUE_BYTES } from "../limits.ts";
 import { HEADERS, keyPath } from "../protocol.ts";
-import { schemas } from "../schemas.ts";
+import { CONTENT_TYPE } from "../rules.ts";
 import { ttlToText } from "../ttl.ts";
 import { changedFromJson } from "../txn-json.ts";
 import type { HttpTransport, RequestOptions } from "./http-transport.ts";
@@ -104,8 +104,6 @@ export function commitLargePut(
 }
 
 // --- internal ---
-
-const CONTENT_TYPE = new RegExp(schemas.contentType.pattern!);
 
 async function commitPut(
   transport: HttpTransport,

@@ -103,7 +103,7 @@ function startShell(directory: string, port: number, lines: readonly string[]): 
 
 function startProgram(directory: string, server: ServerProcess, text: string): Program {
   symlinkSync(join(root, "node_modules"), join(directory, "node_modules"));
-  const sdk = JSON.stringify(join(root, manifest.exports["."]));
+  const sdk = JSON.stringify(join(root, manifest.exports["."].bun));
   const here = text.replaceAll("127.0.0.1:5000", new URL(server.url).host);
   writeFileSync(join(directory, "program.ts"), here.replace('from "kv"', `from ${sdk}`));
   return follow([process.execPath, "program.ts"], directory, {});
