@@ -6,10 +6,8 @@ import { join } from "node:path";
 import * as limits from "../../src/limits.ts";
 import { socketRequestSchema } from "../../src/messages.ts";
 import { durationToText } from "../../src/ttl.ts";
-import { openModel } from "../support/model-store.ts";
 import { openSocket, type SocketClient } from "../support/socket-client.ts";
 import { startSocketServer, type SocketServer } from "../support/socket-server.ts";
-import { put, write } from "../support/stores.ts";
 import { temporaryLog } from "../support/temporary-log.ts";
 
 const PAGE = readFileSync(join(import.meta.dir, "../../docs/websocket.md"), "utf8");
@@ -26,14 +24,6 @@ test("the conversation of the page goes as it is written", async () => {
   const lines = blocks.filter(({ name }) => name === "").flatMap(({ lines }) => lines);
   expect(lines.length).toBeGreaterThan(40);
   await replay(server, lines);
-});
-
-test("a compacted start is refused as the page says", async () => {
-  const store = openModel();
-  for (let count = 0; count < 9; count++) await write(store, put("a"));
-  await store.compact(5);
-  await using server = startSocketServer(store);
-  await replay(server, named("compacted"));
 });
 
 test("a key expires as the page says", async () => {
@@ -69,6 +59,7 @@ test("the page names the limits that are", () => {
   const named = [
     `at most ${limits.SOCKET_MESSAGE_BYTES_MAX.toLocaleString("en")} bytes`,
     `${limits.SOCKET_WATCHES_MAX.toLocaleString("en")} watches`,
+    `together ${limits.WATCH_RANGES_MAX.toLocaleString("en")} of both`,
     `pass ${limits.FRAME_BYTES_MAX / 1024} KiB`,
     `every ${limits.PROGRESS_MS / 1000} seconds`,
     `more than ${limits.WATCHER_UNSENT_BYTES_MAX / 2 ** 20} MiB unsent`,
