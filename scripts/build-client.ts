@@ -1,7 +1,7 @@
 /**
- * Builds the SDK for platforms that run no TypeScript: `bun scripts/build-client.ts [--outdir PATH]`.
- * What `package.json` exports comes out of it: one module that needs nothing but what browsers have,
- * and declarations.
+ * Builds the SDK for platforms that run no TypeScript: `bun scripts/build-client.ts [--outdir
+ * PATH]`. What `package.json` exports comes out of it: one module that needs nothing but what
+ * browsers have, and declarations.
  */
 
 import {

@@ -196,7 +196,8 @@ export class Follower {
 
 // --- internal ---
 
-function withoutValue<E extends ListedEntry>({ value: _, ...info }: E): Omit<E, "value"> {
+function withoutValue<E extends ListedEntry>(entry: E): Omit<E, "value"> {
+  const { value: _, ...info } = entry;
   return info;
 }
 
