@@ -84,6 +84,16 @@ describe("output", () => {
 });
 
 describe("the end", () => {
+  test("comes when all is printed, however slowly it is read", async () => {
+    await rig.put("big", "x".repeat(3_000_000));
+    const child = rig.start(["--from", "1", "--once"], { unread: true });
+    await Bun.sleep(300);
+    child.read();
+    const [event] = await child.jsonLines(1);
+    expect(event!["value"]).toHaveLength(3_000_000);
+    expect(await child.exited).toBe(0);
+  });
+
   test.each([
     ["SIGINT", 130],
     ["SIGTERM", 143],
