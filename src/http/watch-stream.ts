@@ -12,7 +12,8 @@ import { progressFrame } from "../watch/frames.ts";
 import type { StreamTransport, WatchStream } from "../watch/stream-subscriber.ts";
 import { refuseConditions } from "./conditions.ts";
 import type { Call } from "./route.ts";
-import { streamBody, type StreamBody } from "./stream-body.ts";
+import { streamBody } from "./stream-body.ts";
+import type { StreamPlace } from "./watch-streams.ts";
 
 /** What the answers have beside their type. */
 export const WATCH_HEADERS = {
@@ -39,38 +40,28 @@ export async function streamWatch(
   options: WatchOptions,
 ): Promise<Response> {
   const { context, request } = call;
-  const { watchStreams } = context;
+  const { hub, watchStreams } = context;
   refuseConditions(request.headers, "a watch has no revision");
   const begun = withLastEventId(options, request.headers);
-  watchStreams.check();
-  const stream = await begin(call, transport, begun);
-  if (stream === undefined) return new Response(GOODBYE, init(transport));
-  const isWanted = request.method !== "HEAD" && !request.signal.aborted;
-  if (isWanted) return new Response(bodyOf(call, transport, stream), init(transport));
-  stream.close();
-  return new Response(null, init(transport));
+  const place = watchStreams.take();
+  let watch: WatchStream;
+  try {
+    watch = await hub.openStream(transport, begun);
+  } catch (error) {
+    watchStreams.free(place);
+    if (transport !== "sse" || !context.stopping()) throw error;
+    return new Response(GOODBYE, init(transport));
+  }
+  if (request.method === "HEAD") {
+    watch.close();
+    watchStreams.free(place);
+    return new Response(null, init(transport));
+  }
+  // Where the client has gone meanwhile, the platform cancels the body at once.
+  return new Response(bodyOf(call, transport, watch, place), init(transport));
 }
 
 // --- internal ---
-
-/** The watch; `undefined` where the server stops and the client should come again. */
-async function begin(
-  { context }: Call,
-  transport: StreamTransport,
-  options: WatchOptions,
-): Promise<WatchStream | undefined> {
-  let stream: WatchStream | undefined;
-  try {
-    stream = await context.hub.openStream(transport, options);
-    // Others may have begun in the meantime.
-    context.watchStreams.check();
-    return stream;
-  } catch (error) {
-    stream?.close();
-    if (transport === "sse" && context.stopping()) return undefined;
-    throw error;
-  }
-}
 
 /** What a browser makes of the end of a stream is decided here: it comes back after this time. */
 const RETRY = `retry: ${SSE_RETRY_MS}\n\n`;
@@ -118,10 +109,11 @@ function bodyOf(
   call: Call,
   transport: StreamTransport,
   watch: WatchStream,
+  place: StreamPlace,
 ): ReadableStream<Uint8Array> {
   const { watchStreams, heartbeatMs } = call.context;
   let head = transport === "sse" ? encodeUtf8(RETRY) : undefined;
-  const body: StreamBody = streamBody(call, {
+  const { stream, abort } = streamBody(call, {
     async next() {
       for (;;) {
         const read = await watch.read(heartbeatMs);
@@ -135,10 +127,10 @@ function bodyOf(
       }
     },
     ended() {
-      watchStreams.delete(body);
+      watchStreams.free(place);
       watch.close();
     },
   });
-  watchStreams.add(body);
-  return body.stream;
+  place.abort = abort;
+  return stream;
 }

@@ -3,13 +3,14 @@
 import { KvError } from "../errors.ts";
 import { SOCKET_CLOSE_MS, WATCH_STREAMS_MAX } from "../limits.ts";
 
-/** A stream that can be broken off. */
-export interface Abortable {
+/** What a stream holds from before it begins to its end. */
+export interface StreamPlace {
+  /** Breaks the stream off, once it has begun. */
   abort(): void;
 }
 
 export class WatchStreams {
-  readonly #open = new Set<Abortable>();
+  readonly #taken = new Set<StreamPlace>();
   readonly #countMax: number;
   #quiet: (() => void) | undefined;
 
@@ -18,26 +19,20 @@ export class WatchStreams {
   }
 
   get count(): number {
-    return this.#open.size;
+    return this.#taken.size;
   }
 
-  /** @throws `too_many_requests` when there may be no further one. */
-  check(): void {
-    if (this.#open.size < this.#countMax) return;
-    throw new KvError(
-      "too_many_requests",
-      `there are ${this.#countMax} streams of watches, the most allowed; try again later`,
-      { limit: this.#countMax },
-    );
+  /** A place for one more stream. @throws `too_many_requests` when all are taken. */
+  take(): StreamPlace {
+    if (this.#taken.size >= this.#countMax) throw tooManyError(this.#countMax);
+    const place: StreamPlace = { abort: () => {} };
+    this.#taken.add(place);
+    return place;
   }
 
-  add(body: Abortable): void {
-    this.#open.add(body);
-  }
-
-  delete(body: Abortable): void {
-    this.#open.delete(body);
-    if (this.#open.size === 0) this.#quiet?.();
+  free(place: StreamPlace): void {
+    this.#taken.delete(place);
+    if (this.#taken.size === 0) this.#quiet?.();
   }
 
   /**
@@ -45,16 +40,25 @@ export class WatchStreams {
    * taken what there is. Those that have not in `closeMs` are broken off, and counted.
    */
   async stop(closeMs: number = SOCKET_CLOSE_MS): Promise<number> {
-    if (this.#open.size === 0) return 0;
+    if (this.#taken.size === 0) return 0;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#quiet = resolve;
     let broken = 0;
     const timer = setTimeout(() => {
-      broken = this.#open.size;
-      for (const body of this.#open) body.abort();
+      broken = this.#taken.size;
+      for (const place of this.#taken) place.abort();
+      // Those that are left have not begun: the store has not answered.
+      resolve();
     }, closeMs);
     await promise;
     clearTimeout(timer);
     return broken;
   }
+}
+
+// --- internal ---
+
+function tooManyError(limit: number): KvError {
+  const message = `there are ${limit} streams of watches, the most allowed; try again later`;
+  return new KvError("too_many_requests", message, { limit });
 }

@@ -103,7 +103,19 @@ describe.concurrent("in the long run", () => {
     20_000,
   );
 
-  test("one who takes nothing does not hold it up", async () => {
+  test("a watch that cannot begin does not hold up the stop", async () => {
+    const store = openFaulty(openModel());
+    const server = await startTestServer({ store });
+    store.gate = new Promise(() => {});
+    const client = await openStalled(server.port, "/v1/watch", ACCEPT.sse);
+    await server.fetch("/livez");
+    const began = Date.now();
+    await server.stop();
+    expect(Date.now() - began).toBeLessThan(STOP_MS);
+    client.destroy();
+  }, 20_000);
+
+  test("a client that takes nothing does not hold up the stop", async () => {
     const server = await startTestServer();
     const client = await openStalled(server.port, "/v1/watch", ACCEPT.sse);
     await until(async () => (await watchers(server)) === 1);
@@ -142,6 +154,9 @@ describe.each(TRANSPORTS)("a client of a watch as %s", (transport) => {
     await server.fetch("/livez");
     gate.resolve();
     store.gate = Promise.resolve();
+    // Now it begins, for nobody.
+    await server.fetch("/livez");
+    await server.fetch("/livez");
     await until(async () => (await watchers(server)) === 0);
     expect(server.errors).toEqual([]);
   });
