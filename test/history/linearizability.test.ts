@@ -60,7 +60,8 @@ test("an operation that cannot be explained is named", () => {
 /** Up to 6 operations on one key at random times; about half of such histories are right. */
 function few(random: Random): History {
   const operations: Operation[] = [];
-  const count = 2 + random.below(5);
+  const count = 2 + random.below(6);
+  const often = 1 + random.below(4);
   for (let at = 0; at < count; at++) {
     const call = random.below(12);
     const end = call + random.below(6);
@@ -71,7 +72,7 @@ function few(random: Random): History {
       { op: "incr", key: "x", by: "1" },
       { op: "touch", key: "x", ttl: "none" },
     ]);
-    if (step.op !== "get" && random.oneIn(3)) {
+    if (step.op !== "get" && random.oneIn(often)) {
       const until = random.oneIn(2) ? undefined : end + random.below(6);
       operations.push(unknown([call, end], step, until));
     } else {

@@ -188,6 +188,23 @@ describe("an unknown outcome", () => {
     expect(verdict({ operations, commits })).toEqual({ a: [], b: [] });
   });
 
+  test("may have spared a key of a range that it was to delete up to a limit", () => {
+    const clear = { op: "deleteRange", range: {}, limit: 1 } as const;
+    const request = { then: [clear, { op: "put", key: "x", value: "2" } as const] };
+    const operations = [
+      put([0, 1], "a", "1", left(1)),
+      put([2, 3], "x", "1", left(2)),
+      asked([4, 5], request, { kind: "unknown" }),
+      get([6, 7], "x", 3, entry("2", 3, 2)),
+    ];
+    const commits = [
+      commit(1, 1, putEvent("a", "1", 1, 1)),
+      commit(3, 2, putEvent("x", "1", 1, 2)),
+      commit(5, 3, { type: "delete", key: "a" }, putEvent("x", "2", 2, 2)),
+    ];
+    expect(verdict({ operations, commits })).toEqual({ a: [], b: [] });
+  });
+
   test("that comes twice is seen by both", () => {
     const operations = [
       unknown([0, 1], step),

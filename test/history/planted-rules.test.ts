@@ -48,6 +48,15 @@ describe("a condition", () => {
     }
   });
 
+  test("among several that held wrongly is seen by both", () => {
+    const checks = [
+      { key: "x", version: 2 },
+      { key: "x", value: "1" },
+    ];
+    const operations = [...twoPuts, txn([4, 5], 2, [], checks)];
+    expect(verdict({ operations })).toEqual({ a: ["wrong answer"], b: B });
+  });
+
   test("that failed wrongly is seen by both", () => {
     const request = {
       checks: [{ key: "x", version: 2 }],
