@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startChromium, type Page } from "../support/chromium.ts";
 import { testWithTool } from "../support/needs.ts";
+import { NGINX_RECIPE, startNginx } from "../support/nginx.ts";
 import { servePage } from "../support/page-server.ts";
 import { startServerProcess, type ServerProcess } from "../support/server-process.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -71,6 +72,32 @@ testWithTool(
     for (let at = 0; at < 20; at++) await put(fifth, `a/${at % 2}`, String(at));
     await shows(page, "a/0 = 18", "a/1 = 19");
     await fifth.kill("SIGTERM");
+  },
+  60_000,
+);
+
+testWithTool(
+  "chromium nginx",
+  "the live list goes on behind nginx, which answers while the server is away",
+  async () => {
+    using directory = temporaryDirectory();
+    await using site = servePage(PAGE);
+    const flags = ["--allowed-origins", site.origin];
+    const first = await startServerProcess({ directory: directory.path, flags });
+    const { port } = first;
+    await using proxy = await startNginx(NGINX_RECIPE, first.url);
+    await using browser = await startChromium();
+    await put(first, "a/1", "one");
+    const page = await browser.open(`${site.origin}/?kv=${proxy.url}&prefix=a/`);
+    await shows(page, "a/1 = one");
+    await page.evaluate("events.addEventListener('open', () => (window.opened ??= 0, opened++))");
+    await first.kill("SIGKILL");
+    // It has come back, and more than once, to a server that is not there.
+    await page.until("window.opened >= 2");
+    const second = await startServerProcess({ directory: directory.path, port, flags });
+    await put(second, "a/2", "two");
+    await shows(page, "a/1 = one", "a/2 = two");
+    await second.kill("SIGTERM");
   },
   60_000,
 );

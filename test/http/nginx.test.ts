@@ -1,19 +1,15 @@
 /** kv behind nginx: with the recipe of the documents, and with nothing but the address of the server. */
 
 import { describe, expect } from "bun:test";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { LIMITS } from "../../src/limits.ts";
 import { testWithTool } from "../support/needs.ts";
-import { startNginx, type Proxy } from "../support/nginx.ts";
+import { NGINX_RECIPE, startNginx, type Proxy } from "../support/nginx.ts";
 import { rawRequest, sendRaw } from "../support/raw-http.ts";
 import { openSocket } from "../support/socket-client.ts";
 import { put, write } from "../support/stores.ts";
 import { startTestServer, type TestServer } from "../support/test-server.ts";
 import { openWatchStream, type StreamTransport } from "../support/watch-stream.ts";
 
-const PAGE = readFileSync(join(import.meta.dir, "../../docs/nginx.md"), "utf8");
-const RECIPE = /^```nginx\n([^]*?)^```$/m.exec(PAGE)![1]!;
 const DEFAULT = "location / { proxy_pass http://127.0.0.1:5000; }";
 
 interface Pair extends AsyncDisposable {
@@ -41,7 +37,7 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
 }
 
 describe.each([
-  ["the recipe of the documents", RECIPE],
+  ["the recipe of the documents", NGINX_RECIPE],
   ["default settings", DEFAULT],
 ])("behind nginx with %s", (_, settings) => {
   testWithTool("nginx", "keys are what they are without it", async () => {
@@ -175,7 +171,7 @@ describe.each([
 });
 
 testWithTool("nginx", "the recipe carries WebSockets", async () => {
-  await using pair = await start(RECIPE);
+  await using pair = await start(NGINX_RECIPE);
   const { server, proxy } = pair;
   const client = await openSocket(proxy.url, ["kv.v1"]);
   expect(client.protocol).toBe("kv.v1");
@@ -188,7 +184,7 @@ testWithTool("nginx", "the recipe carries WebSockets", async () => {
 });
 
 testWithTool("nginx", "the recipe carries values and keys of the largest size", async () => {
-  await using pair = await start(RECIPE);
+  await using pair = await start(NGINX_RECIPE);
   const value = new Uint8Array(LIMITS.valueBytesMax).fill(65);
   const url = `${pair.proxy.url}/v1/kv/${"%C3%A9".repeat(LIMITS.keyBytesMax / 2)}`;
   const answer = await fetch(url, { method: "PUT", body: value });
@@ -204,7 +200,7 @@ testWithTool(
   "nginx",
   "the recipe keeps tags strong, and tells the server's own pages",
   async () => {
-    await using pair = await start(RECIPE);
+    await using pair = await start(NGINX_RECIPE);
     const { server, proxy } = pair;
     await write(server.store, put("page", "<p>text</p>".repeat(1_000), "text/html"));
     const answer = await fetch(`${proxy.url}/v1/kv/page`, {
@@ -220,7 +216,7 @@ testWithTool(
 );
 
 testWithTool("nginx", "while kv is away, the recipe has a browser come again", async () => {
-  await using pair = await start(RECIPE);
+  await using pair = await start(NGINX_RECIPE);
   const { server, proxy } = pair;
   await server.stop();
   const event = await fetch(`${proxy.url}/v1/watch`, {

@@ -21,6 +21,11 @@ async function status(server: TestServer): Promise<Answer> {
   return answer;
 }
 
+/** In one order; which watch began first is left to the network. */
+function sorted(descriptions: readonly WatcherDescription[]): string[] {
+  return descriptions.map((description) => JSON.stringify(description)).sort();
+}
+
 describe("the status names the watchers", () => {
   test("of every transport, with their filters and where they are", async () => {
     await using server = await startTestServer();
@@ -37,14 +42,13 @@ describe("the status names the watchers", () => {
     const { watchers, watching } = await status(server);
     expect(watchers).toBe(4);
     const here = { state: "live", position: revision, lag: 0, unsentBytes: 0 } as const;
-    const byTransport = (description: WatcherDescription): string => JSON.stringify(description);
     const expected: WatcherDescription[] = [
       { filter: { prefix: ["a/", "b/"], prev: true }, transport: "sse", ...here },
       { filter: { start: "a", end: "b", keys: true }, transport: "ndjson", ...here },
       { filter: { key: "k", latest: true }, transport: "sse", ...here },
       { filter: { key: ["x", "y"], prefix: "z/" }, transport: "ws", ...here },
     ];
-    expect(watching.map(byTransport).sort()).toEqual(expected.map(byTransport).sort());
+    expect(sorted(watching)).toEqual(sorted(expected));
     await socket.close();
   });
 

@@ -2,18 +2,22 @@
 
 import { test } from "bun:test";
 
-/** `test`, where `tool` is there. Elsewhere the runner reports it as left out, or as failed in CI. */
+/**
+ * `test`, where `tools` (names of commands with spaces between) are there. Elsewhere the runner
+ * reports it as left out, or as failed in CI.
+ */
 export function testWithTool(
-  tool: string,
+  tools: string,
   name: string,
   body: () => Promise<void>,
   timeoutMs?: number,
 ): void {
-  if (Bun.which(tool) !== null) test(name, body, timeoutMs);
-  else if (process.env["CI"] === undefined) test.skip(`${name} (needs ${tool})`, body);
+  const missing = tools.split(" ").filter((tool) => Bun.which(tool) === null);
+  if (missing.length === 0) test(name, body, timeoutMs);
+  else if (process.env["CI"] === undefined) test.skip(`${name} (needs ${missing.join(" ")})`, body);
   else {
     test(name, () => {
-      throw new Error(`${tool} is missing; install its package`);
+      throw new Error(`${missing.join(" ")} is missing; install its package`);
     });
   }
 }

@@ -3,7 +3,7 @@
  * Debian ships and one server on a port of its own. Needs the tool `nginx`; see `testWithTool`.
  */
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { temporaryDirectory } from "./temporary.ts";
 
@@ -11,6 +11,11 @@ export interface Proxy extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
 }
+
+/** The settings that the documents recommend, as they stand there. */
+export const NGINX_RECIPE = /^```nginx\n([^]*?)^```$/m.exec(
+  readFileSync(join(import.meta.dir, "../../docs/nginx.md"), "utf8"),
+)![1]!;
 
 /** What stands in a configuration for the address of the server behind it. */
 const UPSTREAM = "http://127.0.0.1:5000";
