@@ -156,8 +156,9 @@ export class HttpChannel implements Channel {
       this.#silentBeats = 0;
     } else if (this.#owed <= this.#position) {
       this.askRevision((answer) => {
-        if (answer instanceof KvError) this.#end(answer);
-        else this.#owed = answer;
+        if (!(answer instanceof KvError)) this.#owed = answer;
+        // A server that is busy is there.
+        else if (answer.code !== "too_many_requests") this.#end(answer);
       });
     } else if (++this.#silentBeats > SILENT_BEATS_MAX) {
       const seconds = ((this.#silentBeats + 1) * this.#options.heartbeatMs) / 1000;

@@ -308,3 +308,49 @@ test("an endpoint that did not select kv's subprotocol is refused, silent or not
     globalThis.WebSocket = own;
   }
 });
+
+test("a connection that is lost in silence may be silent for longer the next time", async () => {
+  await using server = startScriptedServer();
+  const watches = quickWatches(server.url, { heartbeatMs: 20 });
+  const watcher = watches.watch({ filter: ALL, from: 1, waitForServer: true });
+  const times: number[] = [];
+  // What fails a heartbeat here could also be a frame that takes long to come.
+  for (let index = 0; index < 3; index++) {
+    const connection = await server.connection(index);
+    const began = performance.now();
+    await until(() => connection.isClosed);
+    times.push(performance.now() - began);
+  }
+  expect(times[1]).toBeGreaterThan(70);
+  expect(times[2]).toBeGreaterThan(150);
+  const last = await server.connection(3);
+  last.send(created((await last.next("watch")).id, 1, 0), change(1, 1));
+  expect(await revisions(watcher, 1)).toEqual([1]);
+  const began = performance.now();
+  await until(() => last.isClosed);
+  expect(performance.now() - began).toBeGreaterThan(300);
+  // It was heard, so the usual time counts again.
+  const after = await server.connection(4);
+  const again = performance.now();
+  await until(() => after.isClosed);
+  expect(performance.now() - again).toBeLessThan(150);
+  watcher.stop();
+});
+
+test("what the platform refuses to connect to ends the watch with its reason", async () => {
+  const own = globalThis.WebSocket;
+  const reason = new Error("an insecure WebSocket on a secure page");
+  globalThis.WebSocket = class {
+    constructor() {
+      throw reason;
+    }
+  } as unknown as typeof WebSocket;
+  try {
+    const watches = quickWatches("http://127.0.0.1:9");
+    const watcher = watches.watch({ filter: ALL });
+    expect(await watcher.pull().catch((error: unknown) => error)).toBe(reason);
+    expect(watches.connections).toBe(0);
+  } finally {
+    globalThis.WebSocket = own;
+  }
+});

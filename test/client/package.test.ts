@@ -5,14 +5,18 @@ import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildClient } from "../../scripts/build-client.ts";
 import { startServer, type RunningServer } from "../../src/http/server.ts";
-import { openModel } from "../support/model-store.ts";
+import { openModel, type ModelStore } from "../support/model-store.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 import { testWithTool } from "../support/needs.ts";
+import { changesBetween, put, write } from "../support/stores.ts";
+import { startCuttingProxy } from "./odd-server.ts";
+import { until } from "./until.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 
 /** A project in which the package is installed. */
 let project: TemporaryDirectory;
+let store: ModelStore;
 let server: RunningServer;
 
 beforeAll(async () => {
@@ -22,7 +26,8 @@ beforeAll(async () => {
   await buildClient(join(installed, "dist"));
   cpSync(join(ROOT, "package.json"), join(installed, "package.json"));
   cpSync(join(ROOT, "src"), join(installed, "src"), { recursive: true });
-  server = startServer({ store: openModel(), host: "127.0.0.1", port: 0 });
+  store = openModel();
+  server = startServer({ store, host: "127.0.0.1", port: 0 });
 });
 
 afterAll(async () => {
@@ -59,6 +64,65 @@ for (const platform of ["bun", "node"]) {
       const command = platform === "bun" ? process.execPath : platform;
       expect(await run([command, program, server.url])).toBe("sync new true precondition_failed\n");
     },
+  );
+}
+
+/** Prints the revision of each change, until it is that of the key `end`. */
+const FOLLOWER = `
+import { connect } from "kv";
+
+const kv = connect(process.argv[2], { transport: process.argv[3] });
+const watch = kv.watch({ prefix: "w/" });
+console.log("from", (await watch.started).revision);
+for await (const { revision, events } of watch) {
+  console.log(revision);
+  if (events.some(({ key }) => key === "w/end")) break;
+}
+await kv.close();
+`;
+
+for (const transport of ["websocket", "http"]) {
+  testWithTool(
+    "node",
+    `in Node.js a watch over ${transport} goes on through losses`,
+    async () => {
+      const program = join(project.path, "follower.js");
+      writeFileSync(program, FOLLOWER);
+      writeFileSync(join(project.path, "package.json"), '{"type":"module"}');
+      await using proxy = await startCuttingProxy(server.port);
+      // Before version 22 there is a WebSocket only with the flag.
+      const hasSocket = (await run(["node", "-p", "typeof WebSocket"])) === "function\n";
+      const flags = hasSocket ? [] : ["--experimental-websocket"];
+      const child = Bun.spawn(["node", ...flags, program, proxy.url, transport], {
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "inherit",
+      });
+      let output = "";
+      const lines = (): string[] => output.split("\n").slice(0, -1);
+      const reading = (async () => {
+        for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) output += text;
+      })();
+      await until(() => lines().length > 0);
+      for (let round = 0; round < 5; round++) {
+        for (let count = 0; count < 10; count++) {
+          await write(store, put(`w/${count}`), put("other"));
+        }
+        await until(() => lines().at(-1) === String(store.status().revision));
+        proxy.cut();
+      }
+      await write(store, put("w/end"));
+      await reading;
+      expect(await child.exited).toBe(0);
+      const [start, ...seen] = lines();
+      const above = Number(start!.split(" ")[1]);
+      const { revision } = store.status();
+      const expected = await changesBetween(store, above + 1, revision, {
+        range: { prefix: "w/" },
+      });
+      expect(seen).toEqual(expected.map((commit) => String(commit.revision)));
+    },
+    20_000,
   );
 }
 

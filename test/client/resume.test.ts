@@ -1,7 +1,12 @@
 /** Watches that outlive their connections: restarts, silence, another store, slow consumers. */
 
 import { expect, test } from "bun:test";
-import { connect, type KvChange, type KvError } from "../../src/client/index.ts";
+import {
+  connect,
+  type KvChange,
+  type KvError,
+  type WatchTransport,
+} from "../../src/client/index.ts";
 import { filterOf } from "../../src/client/filter.ts";
 import type { Change } from "../../src/client/parts.ts";
 import type { Store } from "../../src/kv.ts";
@@ -19,52 +24,56 @@ function serve(store: Store, port = 0): RunningServer {
   return startServer({ store, host: "127.0.0.1", port, progressMs: 10 });
 }
 
-test("a watch goes on over restarts under writes: nothing lost, nothing twice", async () => {
-  const store = openModel();
-  let server = serve(store);
-  const { port } = server;
-  const log: string[] = [];
-  await using kv = connect(server.url);
-  const watch = kv.watch(
-    { prefix: "a/" },
-    {
-      onDisconnect: ({ code }) => log.push(code),
-      onReconnect: () => log.push("back"),
-    },
-  );
-  const { revision: start } = await watch.started;
-  const enough = new AbortController();
-  const writer = (async () => {
-    for (let count = 0; !enough.signal.aborted; count++) {
-      await write(store, put(`${count % 3 === 0 ? "b" : "a"}/${count % 7}`, `${count}`));
-      if (count % 10 === 0) await Bun.sleep(1);
+const TRANSPORTS: WatchTransport[] = ["websocket", "http"];
+
+for (const transport of TRANSPORTS) {
+  test(`over ${transport} a watch goes on over restarts under writes: nothing lost, nothing twice`, async () => {
+    const store = openModel();
+    let server = serve(store);
+    const { port } = server;
+    const log: string[] = [];
+    await using kv = connect(server.url, { transport });
+    const watch = kv.watch(
+      { prefix: "a/" },
+      {
+        onDisconnect: ({ code }) => log.push(code),
+        onReconnect: () => log.push("back"),
+      },
+    );
+    const { revision: start } = await watch.started;
+    const enough = new AbortController();
+    const writer = (async () => {
+      for (let count = 0; !enough.signal.aborted; count++) {
+        await write(store, put(`${count % 3 === 0 ? "b" : "a"}/${count % 7}`, `${count}`));
+        if (count % 10 === 0) await Bun.sleep(1);
+      }
+    })();
+    const seen: KvChange[] = [];
+    const reader = (async () => {
+      for await (const commit of watch) seen.push(commit);
+    })();
+    for (let round = 0; round < 3; round++) {
+      const before = seen.length;
+      await until(() => seen.length > before + 20);
+      await server.stop();
+      await Bun.sleep(5);
+      server = serve(store, port);
     }
-  })();
-  const seen: KvChange[] = [];
-  const reader = (async () => {
-    for await (const commit of watch) seen.push(commit);
-  })();
-  for (let round = 0; round < 3; round++) {
     const before = seen.length;
     await until(() => seen.length > before + 20);
+    enough.abort();
+    await writer;
+    const last = store.status().revision;
+    const expected = await changesBetween(store, start + 1, last, { range: { prefix: "a/" } });
+    await until(() => seen.length >= expected.length);
+    watch.close();
+    await reader;
+    expect(seen.map(shownCommit)).toEqual(expected.map(shownCommit));
+    expect(log).toEqual(["unavailable", "back", "unavailable", "back", "unavailable", "back"]);
+    await kv.close();
     await server.stop();
-    await Bun.sleep(5);
-    server = serve(store, port);
-  }
-  const before = seen.length;
-  await until(() => seen.length > before + 20);
-  enough.abort();
-  await writer;
-  const last = store.status().revision;
-  const expected = await changesBetween(store, start + 1, last, { range: { prefix: "a/" } });
-  await until(() => seen.length >= expected.length);
-  watch.close();
-  await reader;
-  expect(seen.map(shownCommit)).toEqual(expected.map(shownCommit));
-  expect(log).toEqual(["unavailable", "back", "unavailable", "back", "unavailable", "back"]);
-  await kv.close();
-  await server.stop();
-});
+  });
+}
 
 test("a first connection that is refused ends the watch, unless it is told to wait", async () => {
   const port = await unusedPort();
@@ -89,45 +98,6 @@ test("a first connection that is refused ends the watch, unless it is told to wa
   const { revision } = await write(store, put("k", "v"));
   expect((await patient.next()).value?.revision).toBe(revision);
   expect(log).toEqual(["unavailable", "back"]);
-  await kv.close();
-  await server.stop();
-});
-
-test("another store at the address ends the watch as compacted, wherever it stands", async () => {
-  for (const revision of [0, 2, 3, 5, 1_000]) {
-    let server = serve(openModel({ revision: 3 }));
-    const { port } = server;
-    const kv = connect(server.url);
-    const watch = kv.watch();
-    await watch.started;
-    await kv.put("k", "v");
-    expect((await watch.next()).value?.revision).toBe(4);
-    await server.stop();
-    const other = openModel({ revision });
-    // From 2 on, its revisions could be those that the watch waits for.
-    await write(other, put("other", "x"));
-    await write(other, put("other", "y"));
-    server = serve(other, port);
-    await expectFailure(watch.next(), "compacted");
-    await kv.close();
-    await server.stop();
-  }
-});
-
-test("history that is compacted during a loss ends the watch as compacted", async () => {
-  const store = openModel();
-  let server = serve(store);
-  const { port } = server;
-  const kv = connect(server.url);
-  const watch = kv.watch();
-  await watch.started;
-  await kv.put("k", "v");
-  await watch.next();
-  await server.stop();
-  for (let count = 0; count < 5; count++) await write(store, put("k", `${count}`));
-  store.compact(4);
-  server = serve(store, port);
-  expect((await expectFailure(watch.next(), "compacted")).details.oldest).toBe(5);
   await kv.close();
   await server.stop();
 });

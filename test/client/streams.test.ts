@@ -248,3 +248,17 @@ test("a watch that is given up before its answer leaves nothing behind", async (
   await until(() => stream.isCancelled);
   expect(watches.connections).toBe(0);
 });
+
+test("a platform without WebSocket watches over streams, without being told", async () => {
+  await using server = startScriptedStreams();
+  const own = globalThis.WebSocket;
+  globalThis.WebSocket = undefined as unknown as typeof WebSocket;
+  try {
+    const watcher = quickWatches(server.url).watch({ filter: ALL });
+    (await server.stream(0)).send(created(4), change(5));
+    expect(await revisions(watcher, 1)).toEqual([5]);
+    watcher.stop();
+  } finally {
+    globalThis.WebSocket = own;
+  }
+});
