@@ -16,6 +16,9 @@ import {
   TTL_MS_MAX,
   WAIT_MS_DEFAULT,
   WAIT_MS_MAX,
+  WATCH_RANGES_MAX,
+  WATCH_STREAMS_MAX,
+  WATCHERS_LISTED_MAX,
 } from "../../src/limits.ts";
 import { curlRequest } from "../support/curl.ts";
 import { sendUntil, type RawAnswer } from "../support/raw-http.ts";
@@ -91,11 +94,14 @@ test("the page names the limits that are", () => {
     ENTRY_STREAMS_MAX,
     KEY_WAITS_MAX,
     TTL_MS_MAX / 86_400_000,
+    WATCH_STREAMS_MAX,
   ];
   for (const number of numbers) expect(PAGE).toContain(number.toLocaleString("en"));
   // Short numbers stand in many places.
   expect(PAGE).toContain(`| ${CONNECTION_IDLE_SECONDS} seconds; then the connection is closed `);
   expect(PAGE).toContain(`| ${STREAM_IDLE_SECONDS} seconds; then the connection is closed `);
+  expect(PAGE).toContain(`up to ${WATCH_RANGES_MAX.toLocaleString("en")} of both`);
+  expect(PAGE).toContain(`${WATCHERS_LISTED_MAX.toLocaleString("en")} of\nthem at most`);
   const [most, usual] = [WAIT_MS_MAX / 60_000, WAIT_MS_DEFAULT / 1_000];
   expect(PAGE).toContain(`| ${most} minutes; ${usual} seconds when nothing is said `);
 });
