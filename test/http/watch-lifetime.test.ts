@@ -263,6 +263,31 @@ describe("a watch that cannot go on breaks the connection", () => {
   });
 });
 
+test("a slow watch that asks for the latest is sent each key once, and how much was left out", async () => {
+  await using server = await startTestServer();
+  const opened = Promise.withResolvers<void>();
+  const request = rawRequest("GET", "/v1/watch?latest", [ACCEPT.ndjson]);
+  const received = untilClosed(server.port, request, opened.promise);
+  await until(async () => (await watchers(server)) === 1);
+  const commits = 120;
+  await fill(server.store, commits);
+  opened.resolve();
+  await until(async () => {
+    const status = await (await server.fetch("/v1/status?watchers")).json();
+    return (status as { watching: { state: string }[] }).watching[0]?.state === "live";
+  });
+  await server.stop();
+  const frames = unchunked(await received)
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { type: string; revision: number; skipped?: number });
+  const changes = frames.filter(({ type }) => type === "change");
+  const skipped = changes.reduce((sum, frame) => sum + (frame.skipped ?? 0), 0);
+  expect(skipped).toBeGreaterThan(0);
+  expect(changes.length + skipped).toBe(commits);
+  expect(changes.at(-1)!.revision).toBe(commits);
+}, 20_000);
+
 test("history that goes while a slow watch needs it ends the watch, or begins it anew", async () => {
   await using server = await startTestServer();
   const opened = Promise.withResolvers<void>();
