@@ -22,7 +22,8 @@ export function negotiate(accept: string | null, offered: readonly [string, ...s
 /** Does the client name this very type, and like nothing else as much? */
 export function prefers(accept: string | null, type: string): boolean {
   // Asked of every read of a value: most have no such header, or name quite other types.
-  if (accept === null || !accept.toLowerCase().includes(type)) return false;
+  if (accept === null || accept.length < type.length) return false;
+  if (!accept.toLowerCase().includes(type)) return false;
   const ranges = readRanges(accept);
   const isType = (range: MediaRange): boolean => `${range.type}/${range.subtype}` === type;
   const weight = Math.max(0, ...ranges.filter(isType).map((range) => range.weight));

@@ -75,8 +75,10 @@ export const getRoute: Route = defineRoute({
   handle(call, parameters) {
     const { context, request, key } = call;
     if (prefers(request.headers.get("accept"), SSE_TYPE)) return watchKey(call, parameters);
-    const { revision, meta, wait, timeout, ...watched } = parameters;
-    refuse(watched, `goes with Accept: ${SSE_TYPE} only`);
+    const { revision, meta, wait, timeout, from, initial, prev, keys, latest } = parameters;
+    if ((from ?? initial ?? prev ?? keys ?? latest) !== undefined) {
+      refuse({ from, initial, prev, keys, latest }, `goes with Accept: ${SSE_TYPE} only`);
+    }
     const shown: Shown = {
       key,
       conditions: readConditions(request.headers),
@@ -86,7 +88,7 @@ export const getRoute: Route = defineRoute({
       if (revision !== undefined) throw excluding("wait", "revision");
       return answerWait(call, shown, wait, timeout ?? WAIT_MS_DEFAULT);
     }
-    refuse({ timeout }, "goes with wait only");
+    if (timeout !== undefined) refuse({ timeout }, "goes with wait only");
     const options = revision === undefined ? undefined : { revision };
     const result = context.store.get(key, options);
     // Most values are at hand, and an answer in the same turn is the faster one.
