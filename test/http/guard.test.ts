@@ -252,7 +252,8 @@ describe("CORS", () => {
     expect(Object.fromEntries(answer!.headers)).toMatchObject({
       "access-control-allow-origin": APP,
       "access-control-allow-methods": "GET, HEAD, PUT, DELETE, OPTIONS",
-      "access-control-allow-headers": "Content-Type, If-Match, If-None-Match, Last-Event-ID, Accept, KV-TTL",
+      "access-control-allow-headers":
+        "Content-Type, If-Match, If-None-Match, Last-Event-ID, Accept, KV-TTL",
       "access-control-max-age": "600",
       vary: "Origin",
     });
