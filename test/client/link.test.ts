@@ -340,10 +340,8 @@ test("a connection that is lost in silence may be silent for longer the next tim
 test("what the platform refuses to connect to ends the watch with its reason", async () => {
   const own = globalThis.WebSocket;
   const reason = new Error("an insecure WebSocket on a secure page");
-  globalThis.WebSocket = class {
-    constructor() {
-      throw reason;
-    }
+  globalThis.WebSocket = function refuse() {
+    throw reason;
   } as unknown as typeof WebSocket;
   try {
     const watches = quickWatches("http://127.0.0.1:9");
