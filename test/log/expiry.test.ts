@@ -264,6 +264,16 @@ describe("very many keys that fall due at once", () => {
     time.now += 1_000;
     const last = nameOf(COUNT - 1);
     expect(await textOf(store, last)).toBeUndefined();
+    const checked = [6, 7, 8].map((at) => nameOf(COUNT - at));
+    const absent = await store.commit({
+      checks: [
+        { key: checked[0]!, revision: 0 },
+        { key: checked[1]!, version: 0 },
+        { key: checked[2]!, value: new TextEncoder().encode("v") },
+      ],
+      then: [],
+    });
+    expect(absent.failed).toEqual([2]);
     const other = nameOf(COUNT - 2);
     const { results } = await write(store, incr(other, 5n), del(nameOf(COUNT - 3)));
     expect(results).toMatchObject([
