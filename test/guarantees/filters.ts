@@ -22,6 +22,9 @@ export const KEYS: readonly string[] = [
   "𝄞",
 ];
 
+/** More than a page of a state begins with; written now and then. */
+export const MANY: readonly string[] = Array.from({ length: 100 }, (_, at) => `many/${at}`);
+
 /** Nothing is ever written here. */
 export const SILENT: Range = { prefix: "silent/" };
 
@@ -45,6 +48,7 @@ const RANGES: readonly Range[] = [
   { prefix: "a/" },
   { prefix: "t/" },
   { prefix: "ä" },
+  { prefix: "many/" },
   { start: "a/2", end: "ä" },
   { start: "b" },
   { end: "a/3" },

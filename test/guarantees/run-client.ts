@@ -57,6 +57,8 @@ export class RunClient {
       isEnded = true;
       changed();
     });
+    // Whoever waits for it below gets what went wrong.
+    ended.catch(() => {});
     const goesOn = (): boolean => !isEnded && watchers.some(({ isOpen }) => isOpen);
     let isReading = true;
     if (this.#last === undefined) isReading = await this.#live(wire, watchers, goesOn);

@@ -6,7 +6,7 @@
 import type { JsonOperation, JsonResult } from "../../src/json.ts";
 import { SocketConnection } from "../history/socket-connection.ts";
 import type { Random } from "../support/random.ts";
-import { KEYS } from "./filters.ts";
+import { KEYS, MANY } from "./filters.ts";
 import type { RunServer } from "./run-server.ts";
 
 /** A change that was answered: the log must have it. */
@@ -76,6 +76,7 @@ export class RunWriter {
   #operations(): JsonOperation[] {
     const { below, oneIn } = this.#random;
     if (oneIn(50)) return this.#parts();
+    if (oneIn(50)) return this.#many();
     const count = oneIn(3) ? 2 + below(5) : 1;
     return Array.from({ length: count }, () => this.#operation(below(60)));
   }
@@ -86,6 +87,11 @@ export class RunWriter {
     const bytes = oneIn(4) ? 300_000 : 20_000 + below(80_000);
     const keys = KEYS.filter(() => !oneIn(4));
     return keys.map((key) => ({ op: "put", key, value: this.#text(below(bytes)) }));
+  }
+
+  #many(): JsonOperation[] {
+    const keys = MANY.filter(() => !this.#random.oneIn(3));
+    return keys.map((key) => ({ op: "put", key, value: this.#text(5) }));
   }
 
   #operation(bytes: number): JsonOperation {

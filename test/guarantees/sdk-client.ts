@@ -14,27 +14,31 @@ import { startCuttingProxy, type CuttingProxy } from "../client/odd-server.ts";
 import { entryToJson, eventToJson } from "../../src/json.ts";
 import type { WatchFrame } from "../../src/messages.ts";
 import type { Random } from "../support/random.ts";
-import { randomFilter } from "./filters.ts";
 import type { LiveSession } from "./live-session.ts";
 import type { WatcherRecord } from "./record.ts";
-import { FINISH_MS_MAX, RunWatcher, type RunContext } from "./run-watcher.ts";
+import {
+  distinctFilters,
+  FINISH_MS_MAX,
+  RunWatcher,
+  type RunContext,
+  type RunWatcherOptions,
+} from "./run-watcher.ts";
 
 export class SdkClient {
   readonly #context: RunContext;
   readonly #random: Random;
-  readonly #watcher: RunWatcher;
-  #last: number | undefined;
+  readonly #watchers: SdkWatcher[];
 
   constructor(context: RunContext, random: Random, name: string) {
     this.#context = context;
     this.#random = random;
-    const filter = randomFilter(random);
-    this.#watcher = new RunWatcher({ context, random, name, transport: "sdk", filter });
-    void context.finish.then((revision) => void (this.#last = revision));
+    this.#watchers = distinctFilters(random, 1 + random.below(3)).map((filter, at) => {
+      return new SdkWatcher({ context, random, name: `${name}.${at}`, transport: "sdk", filter });
+    });
   }
 
   get records(): WatcherRecord[] {
-    return [this.#watcher.record];
+    return this.#watchers.map(({ record }) => record);
   }
 
   async run(): Promise<void> {
@@ -42,12 +46,51 @@ export class SdkClient {
     await using proxy = await startCuttingProxy(() => Number(new URL(server.url).port));
     const transport = this.#random.pick(["websocket", "http"] as const);
     const kv = connect(proxy.url, { transport });
-    while (!this.#watcher.isDone && !this.#context.isAborted) await this.#watch(kv, proxy);
+    const watching = Promise.all(this.#watchers.map((watcher) => watcher.run(kv)));
+    const stopped = new AbortController();
+    const cutting = this.#cut(proxy, stopped.signal);
+    await Promise.race([this.#context.finish, watching]).finally(() => stopped.abort());
+    await Promise.all([watching, cutting]);
     await kv.close();
   }
 
+  /** Cuts all connections of the client now and then, until the end of the run. */
+  async #cut(proxy: CuttingProxy, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await Bun.sleep(this.#random.below(1_000));
+      if (proxy.open === 0 || signal.aborted) continue;
+      proxy.cut();
+      this.#context.disconnected();
+    }
+  }
+}
+
+// --- internal ---
+
+class SdkWatcher {
+  readonly #context: RunContext;
+  readonly #random: Random;
+  readonly #watcher: RunWatcher;
+  #last: number | undefined;
+
+  constructor(options: RunWatcherOptions) {
+    const { context, random } = options;
+    this.#context = context;
+    this.#random = random;
+    this.#watcher = new RunWatcher(options);
+    void context.finish.then((revision) => void (this.#last = revision));
+  }
+
+  get record(): WatcherRecord {
+    return this.#watcher.record;
+  }
+
+  async run(kv: KvClient): Promise<void> {
+    while (!this.#watcher.isDone && !this.#context.isAborted) await this.#watch(kv);
+  }
+
   /** One watch, from its beginning to its end. */
-  async #watch(kv: KvClient, proxy: CuttingProxy): Promise<void> {
+  async #watch(kv: KvClient): Promise<void> {
     const { filter } = this.#watcher;
     const session = this.#watcher.begin(this.#last, () => {});
     const { from, initial } = session.begin;
@@ -55,7 +98,7 @@ export class SdkClient {
     const options = { from, initial, prev, keys, latest, waitForServer: true };
     const watch = kv.watch(filter.ranges, options) as KvWatch<KvFrame>;
     const taken = this.#take(watch, session);
-    if (this.#last === undefined) await this.#live(session, proxy);
+    await this.#live(session);
     const last = this.#last;
     if (last !== undefined && !this.#watcher.isLate) await this.#reach(last, watch, session);
     // What was handed out before counts; behind the end the watch hands out nothing.
@@ -68,14 +111,13 @@ export class SdkClient {
     this.#watcher.end(last);
   }
 
-  /** For a while, in which the connection is cut a few times. */
-  async #live(session: LiveSession, proxy: CuttingProxy): Promise<void> {
+  /** Until it has begun, and for a while. */
+  async #live(session: LiveSession): Promise<void> {
     const { below } = this.#random;
-    for (let cuts = below(4); cuts >= 0 && !session.isOver && this.#last === undefined; cuts--) {
-      await Bun.sleep(below(500));
-      if (cuts === 0 || proxy.open === 0) continue;
-      proxy.cut();
-      if (session.isBegun) this.#context.disconnected();
+    const until = performance.now() + below(1_500);
+    const isLiving = (): boolean => !session.isBegun || performance.now() < until;
+    while (this.#last === undefined && !session.isOver && isLiving()) {
+      await Bun.sleep(5 + below(20));
     }
   }
 
@@ -114,8 +156,6 @@ export class SdkClient {
     if (code !== "unavailable") session.refuse({ code, message, ...details });
   }
 }
-
-// --- internal ---
 
 function toJson(frame: KvFrame): WatchFrame {
   if (frame.type === "state") return { type: "state", entries: frame.entries.map(entryToJson) };
