@@ -18,6 +18,7 @@ import {
   timedOut,
   type Attempt,
 } from "./failures.ts";
+import { Stop } from "./stop.ts";
 import type { ServerUrl } from "./url.ts";
 
 export interface RequestOptions {
@@ -209,43 +210,6 @@ export class HttpTransport {
 }
 
 // --- internal ---
-
-/** Joins all reasons to give up on a request into one signal. */
-class Stop {
-  timedOut = false;
-  readonly #controller = new AbortController();
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #sources: readonly (AbortSignal | undefined)[];
-  readonly #abort = (): void => this.#controller.abort();
-
-  constructor(timeoutMs: number, sources: readonly (AbortSignal | undefined)[]) {
-    this.#sources = sources;
-    for (const source of sources) source?.addEventListener("abort", this.#abort);
-    // A timer beyond 2^31 ms would fire at once.
-    if (timeoutMs >= 2 ** 31) return;
-    this.#timer = setTimeout(() => {
-      this.timedOut = true;
-      this.#abort();
-    }, timeoutMs);
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  abort(): void {
-    this.#abort();
-  }
-
-  endTimeout(): void {
-    clearTimeout(this.#timer);
-  }
-
-  forget(): void {
-    clearTimeout(this.#timer);
-    for (const source of this.#sources) source?.removeEventListener("abort", this.#abort);
-  }
-}
 
 async function readWhole(response: Response): Promise<HttpAnswer> {
   const bytes = new Uint8Array(await response.arrayBuffer());

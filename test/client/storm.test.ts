@@ -27,7 +27,7 @@ for (const transport of TRANSPORTS) {
   test(
     `over ${transport}, whatever is cut, paused, stopped and forgotten, each watcher sees what happened`,
     async () => {
-      for (let round = 0; round < rounds(4); round++) {
+      for (let round = 0; round < rounds(2); round++) {
         await withSeed(randomSeed(), (random) => new Storm(random, transport).run());
       }
     },
