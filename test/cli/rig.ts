@@ -3,12 +3,15 @@
  * trace, or a path out of the executable.
  */
 
-import { expect, setDefaultTimeout } from "bun:test";
+import { expect } from "bun:test";
 import { executable } from "../../scripts/build.ts";
 import { closeEnd, openUnreadPipe } from "./unread-pipe.ts";
 
-/** Milliseconds: each test starts processes, on a machine that may have other work. */
-setDefaultTimeout(30_000);
+/**
+ * Milliseconds for a test that starts many processes or moves much, on a machine that may have other work.
+ * To be given to each: a default that a shared module sets holds for the first file of a run only.
+ */
+export const SLOW_TEST_MS = 60_000;
 
 export interface RunOptions {
   /** The server, as `KV_URL`; without one the command gets the default address. */

@@ -1,7 +1,7 @@
 /** watch over losses of the connection: nothing is missed or comes twice, and what is gone is said. */
 
 import { describe, expect, test } from "bun:test";
-import type { Running } from "./rig.ts";
+import { SLOW_TEST_MS, type Running } from "./rig.ts";
 import { watchRig } from "./watch-rig.ts";
 
 const rig = watchRig();
@@ -48,22 +48,26 @@ describe("every change", () => {
     }
   });
 
-  test("comes also if the server is killed within the initial state", async () => {
-    const keys = Array.from({ length: 400 }, (_, at) => `k${String(at).padStart(3, "0")}`);
-    for (const key of keys) await rig.put(key, "x".repeat(60_000));
-    const child = rig.start(["--initial", "--prefix", "k"]);
-    await child.lines(1);
-    await rig.killServer();
-    await rig.startServer();
-    await child.errorLines(2);
-    await rig.put("k0000", "behind");
-    const lines = await child.jsonLines(402);
-    const entries = lines.slice(0, 400);
-    expect(entries.map(({ type, key }) => `${type} ${key}`)).toEqual(
-      keys.map((key) => `state ${key}`),
-    );
-    expect(lines.slice(400)).toMatchObject([{ type: "sync" }, { type: "put", key: "k0000" }]);
-  });
+  test(
+    "comes also if the server is killed within the initial state",
+    async () => {
+      const keys = Array.from({ length: 400 }, (_, at) => `k${String(at).padStart(3, "0")}`);
+      for (const key of keys) await rig.put(key, "x".repeat(60_000));
+      const child = rig.start(["--initial", "--prefix", "k"]);
+      await child.lines(1);
+      await rig.killServer();
+      await rig.startServer();
+      await child.errorLines(2);
+      await rig.put("k0000", "behind");
+      const lines = await child.jsonLines(402);
+      const entries = lines.slice(0, 400);
+      expect(entries.map(({ type, key }) => `${type} ${key}`)).toEqual(
+        keys.map((key) => `state ${key}`),
+      );
+      expect(lines.slice(400)).toMatchObject([{ type: "sync" }, { type: "put", key: "k0000" }]);
+    },
+    SLOW_TEST_MS,
+  );
 });
 
 describe("history that is gone", () => {

@@ -1,7 +1,7 @@
 /** What a watch is asked for: which keys, what was there, what was before, only the newest. */
 
 import { describe, expect, test } from "bun:test";
-import { expectFailure, kv, onTerminal, type Running } from "./rig.ts";
+import { expectFailure, kv, onTerminal, SLOW_TEST_MS, type Running } from "./rig.ts";
 import { watchRig } from "./watch-rig.ts";
 
 const rig = watchRig();
@@ -166,19 +166,23 @@ describe("what of an event", () => {
 });
 
 describe("--latest", () => {
-  test("leaves out, for who is slow, what was replaced, and tells how much", async () => {
-    const value = "x".repeat(100_000);
-    await rig.put("k", "first");
-    const child = rig.start(["k", "--latest", "--from", "1"], { unread: true });
-    for (let round = 0; round < 300; round++) await rig.put("k", value);
-    await rig.put("k", "last");
-    child.read();
-    let seen: Record<string, unknown>[] = [];
-    while (seen.at(-1)?.["value"] !== "last") seen = await child.jsonLines(seen.length + 1);
-    expect(seen.length).toBeLessThan(250);
-    const left = seen.reduce((sum, { skipped = 0 }) => sum + (skipped as number), 0);
-    expect(left + seen.length).toBe(302);
-  });
+  test(
+    "leaves out, for who is slow, what was replaced, and tells how much",
+    async () => {
+      const value = "x".repeat(100_000);
+      await rig.put("k", "first");
+      const child = rig.start(["k", "--latest", "--from", "1"], { unread: true });
+      for (let round = 0; round < 300; round++) await rig.put("k", value);
+      await rig.put("k", "last");
+      child.read();
+      let seen: Record<string, unknown>[] = [];
+      while (seen.at(-1)?.["value"] !== "last") seen = await child.jsonLines(seen.length + 1);
+      expect(seen.length).toBeLessThan(250);
+      const left = seen.reduce((sum, { skipped = 0 }) => sum + (skipped as number), 0);
+      expect(left + seen.length).toBe(302);
+    },
+    SLOW_TEST_MS,
+  );
 });
 
 test("on a terminal each kind of line has its colour", async () => {

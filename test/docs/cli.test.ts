@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { argumentsOf } from "../../src/cli/command.ts";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { EXIT_CODES } from "../../src/cli/exit-codes.ts";
-import { openShellOnTerminal, type RunOptions } from "../cli/rig.ts";
+import { openShellOnTerminal, SLOW_TEST_MS, type RunOptions } from "../cli/rig.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -36,20 +36,24 @@ function steps(label: string): Step[] {
   );
 }
 
-test("the transcripts of the clients go as they are written", async () => {
-  using temporary = temporaryDirectory();
-  const directory = join(temporary.path, "work");
-  mkdirSync(directory);
-  await using server = await startServerProcess({ directory: join(temporary.path, "data") });
-  const all = steps("");
-  expect(all.length).toBeGreaterThan(60);
-  for (const step of all) {
-    // What the page shows of a file is the file.
-    const file = /^cat (\S+)$/.exec(step.command)?.[1];
-    if (file !== undefined) await Bun.write(join(directory, file), step.output);
-    await replay(step, { url: server.url, directory });
-  }
-});
+test(
+  "the transcripts of the clients go as they are written",
+  async () => {
+    using temporary = temporaryDirectory();
+    const directory = join(temporary.path, "work");
+    mkdirSync(directory);
+    await using server = await startServerProcess({ directory: join(temporary.path, "data") });
+    const all = steps("");
+    expect(all.length).toBeGreaterThan(60);
+    for (const step of all) {
+      // What the page shows of a file is the file.
+      const file = /^cat (\S+)$/.exec(step.command)?.[1];
+      if (file !== undefined) await Bun.write(join(directory, file), step.output);
+      await replay(step, { url: server.url, directory });
+    }
+  },
+  SLOW_TEST_MS,
+);
 
 test("the transcript of the server goes as it is written", async () => {
   using temporary = temporaryDirectory();
