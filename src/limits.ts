@@ -200,7 +200,7 @@ export const MARK_BYTES = 16 * KIB;
 /** Bytes of log that one pull of `changes` reads at most before it answers. */
 export const CHANGES_SCAN_BYTES = 1 * MIB;
 /** Keys that the lists and deletions of ranges of one transaction look at. */
-export const TXN_SCAN_KEYS_MAX = 250_000;
+export const TXN_SCAN_KEYS_MAX = 100_000;
 /** Keys that expire in one commit, at most. */
 export const EXPIRE_EVENTS_MAX = 2_000;
 /** Milliseconds after which the clock is looked at again for keys that are due: it may jump. */

@@ -63,6 +63,14 @@ export function checkTtl(ttl: number | string | undefined): void {
   if (typeof ttl === "number") checkInteger("the time to live in milliseconds", ttl, 1, TTL_MS_MAX);
 }
 
+/**
+ * @throws `too_large` when the operations of one transaction make far more bytes of values than a
+ * commit may have, whatever becomes of them.
+ */
+export function checkMadeSize(bytes: number, limits: Limits): void {
+  checkCount("bytes of values made in one transaction", bytes, 4 * limits.commitBytesMax);
+}
+
 /** @throws `too_large` when the reads of one transaction take more bytes of values than allowed. */
 export function checkReadSize(bytes: number, limits: Limits): void {
   checkCount("bytes of values read in one transaction", bytes, limits.commitBytesMax);

@@ -22,12 +22,18 @@ export class Batch<K extends Known> {
   /** What keys became by earlier commits of this batch. */
   readonly #changed = new Map<string, Pending | Gone>();
   #revision: number;
+  #putsKeys = false;
 
   constructor(state: State<K>, limits: Limits, now: number) {
     this.#state = state;
     this.#limits = limits;
     this.#now = now;
     this.#revision = state.revision();
+  }
+
+  /** Has it a commit that may have made a key which the state does not have? */
+  get putsKeys(): boolean {
+    return this.#putsKeys;
   }
 
   /** Adds a commit in which keys expire, of those among `keys` that are overdue. */
@@ -57,16 +63,12 @@ export class Batch<K extends Known> {
     const operations = succeeded ? txn.then : (txn.else ?? []);
     this.#expireFirst(operations.map((operation) => ("key" in operation ? operation.key : "")));
 
-    const run = new Run({
-      revision: this.#revision + 1,
-      now: this.#now,
-      limits: this.#limits,
-      keys: this.#state.keys,
-      before: (key) => this.#live(key),
-      value: (key, known) => this.#value(key, known),
-    });
-    for (const [index, operation] of operations.entries()) perform(run, operation, index);
-
+    let run = this.#run(operations);
+    // What a range had of them goes first, and the operations are run again without it.
+    while (run.overdue.size > 0) {
+      this.#expireFirst([...run.overdue]);
+      run = this.#run(operations);
+    }
     const events = this.#netEffect(run.touched);
     if (events.length === 0) {
       return { succeeded, revision: this.#revision, results: neverTaken(run), failed };
@@ -80,6 +82,19 @@ export class Batch<K extends Known> {
     return { succeeded, revision: run.revision, results: run.results, failed };
   }
 
+  #run(operations: readonly Operation[]): Run {
+    const run = new Run({
+      revision: this.#revision + 1,
+      now: this.#now,
+      limits: this.#limits,
+      keys: this.#state.keys,
+      before: (key) => this.#live(key),
+      value: (key, known) => this.#value(key, known),
+    });
+    for (const [index, operation] of operations.entries()) perform(run, operation, index);
+    return run;
+  }
+
   #holds(check: Check): boolean {
     return this.#fits(check) !== (check.not ?? false);
   }
@@ -87,7 +102,7 @@ export class Batch<K extends Known> {
   #fits(check: Check): boolean {
     const known = this.#live(check.key);
     if (check.value !== undefined) {
-      return known !== undefined && sameBytes(this.#value(check.key, known), check.value);
+      return known !== undefined && this.#hasValue(check.key, known, check.value);
     }
     if (check.version !== undefined) return isOneOf(known?.version ?? 0, check.version);
     return isOneOf(known?.revision ?? 0, check.revision);
@@ -121,6 +136,11 @@ export class Batch<K extends Known> {
     return "value" in known ? (known as Pending).value : this.#state.value(key, known as K);
   }
 
+  #hasValue(key: string, known: Known, value: Uint8Array): boolean {
+    if (!("value" in known)) return this.#state.hasValue(key, known as K, value);
+    return Buffer.compare((known as Pending).value, value) === 0;
+  }
+
   #netEffect(touched: ReadonlyMap<string, Pending | undefined>): PendingEvent[] {
     const events: PendingEvent[] = [];
     for (const [key, pending] of touched) {
@@ -139,8 +159,10 @@ export class Batch<K extends Known> {
 
   #remember({ touched, revision }: Run): void {
     for (const [key, pending] of touched) {
-      if (pending !== undefined) this.#changed.set(key, pending);
-      else if (this.#live(key) !== undefined) this.#changed.set(key, { revision, ...NOTHING });
+      if (pending !== undefined) {
+        this.#changed.set(key, pending);
+        this.#putsKeys = true;
+      } else if (this.#live(key) !== undefined) this.#changed.set(key, { revision, ...NOTHING });
     }
   }
 }
@@ -198,8 +220,4 @@ function neverTaken({ results, revision }: Run): OperationResult[] {
 
 function isOneOf(number: number, wanted: number | readonly number[]): boolean {
   return typeof wanted === "number" ? number === wanted : wanted.includes(number);
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0;
 }

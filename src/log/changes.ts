@@ -4,7 +4,7 @@ import { inRanges } from "../keys.ts";
 import type { Changes, Commit, Event, Range } from "../kv.ts";
 import { CHANGES_SCAN_BYTES } from "../limits.ts";
 import { isChange, KIND, recordBytes } from "./format.ts";
-import type { Log } from "./log.ts";
+import type { Log, PendingEvent } from "./log.ts";
 import { entryOf, keyOf } from "./records.ts";
 import { endsCommit, type ScannedRecord } from "./segment.ts";
 
@@ -41,6 +41,17 @@ export function readChanges(
   // The end of the log was reached: revisions that were never used are covered too.
   if (bytes < CHANGES_SCAN_BYTES) through = applied;
   return { commits, through };
+}
+
+/** What watchers see of a commit that was written. */
+export function commitOf(revision: number, pending: readonly PendingEvent[]): Commit {
+  const events = pending.map((event): Event => {
+    const { type, key, value, contentType, createRevision, version, deadline } = event;
+    if (type !== "put") return { type, key, revision };
+    const put = { type, key, value, contentType, revision, createRevision, version };
+    return deadline === 0 ? put : { ...put, expiresAt: deadline };
+  });
+  return { revision, events };
 }
 
 // --- internal ---

@@ -10,7 +10,7 @@
  */
 
 import { KvError } from "../errors.ts";
-import { utf8Bytes } from "../keys.ts";
+import { rangeStart, utf8Bytes } from "../keys.ts";
 import type { Check, CommitResult, CompactResult, Operation, Txn } from "../kv.ts";
 import {
   BATCH_BYTES_MAX,
@@ -23,6 +23,7 @@ import {
 import { Batch, readsRange } from "./batch.ts";
 import type { Expiry } from "./expiry.ts";
 import { SpaceError, type PendingCommit, type Placed } from "./log.ts";
+import { Slice } from "./slice.ts";
 import type { Known, State } from "./state.ts";
 
 export interface CommitLoopOptions<K extends Known> {
@@ -53,6 +54,7 @@ export class CommitLoop<K extends Known> {
   /** While the disk is full: when keys that are due are tried again. */
   #expireAgainAt = 0;
   #closing = false;
+  #settling: Settling[] = [];
   #running: Promise<void> | undefined;
   #failed: KvError | undefined;
   /** While the disk is full: when a write was last refused. */
@@ -73,6 +75,18 @@ export class CommitLoop<K extends Known> {
   /** Queues a compaction; it comes after what was queued before. */
   compact(revision: number): Promise<CompactResult> {
     return this.#enqueue(OVERHEAD_BYTES, (answer) => ({ compact: revision, ...answer }));
+  }
+
+  /**
+   * Resolves when every key that was due at a time has expired.
+   * @throws `storage_full` when that cannot be written, `unavailable` when the store stops.
+   */
+  settled(asOf: number): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#settling.push({ asOf, resolve, reject });
+    if (this.#failed === undefined) this.#running ??= this.#run();
+    else this.#giveUpSettling(stopped(this.#failed));
+    return promise;
   }
 
   /** Keys may be due: lets them expire. */
@@ -108,6 +122,7 @@ export class CommitLoop<K extends Known> {
   async #run(): Promise<void> {
     // What arrives in the same turn shares the first batch too.
     await Promise.resolve();
+    const slice = new Slice(1);
     while (this.#queue.length > 0 || (!this.#closing && this.#mayExpire(this.#options.clock()))) {
       const taken = this.#take();
       try {
@@ -116,9 +131,31 @@ export class CommitLoop<K extends Known> {
       } catch (error) {
         this.#fail("compact" in taken ? [taken] : taken, error as Error);
       }
+      this.#settle();
+      // Where nothing was written nothing was waited for either.
+      await slice.pause();
     }
     this.#running = undefined;
+    this.#settle();
+    if (this.#closing) this.#giveUpSettling(new KvError("unavailable", "the store is closed"));
     this.#options.expiry.schedule(this.#expireAgainAt);
+  }
+
+  /** Answers those for whom nothing is due any more; a clock that was set back counts. */
+  #settle(): void {
+    if (this.#settling.length === 0) return;
+    const now = this.#options.clock();
+    const { expiry } = this.#options;
+    const isSettled = ({ asOf }: Settling): boolean => !expiry.isDue(Math.min(asOf, now));
+    for (const settling of this.#settling) if (isSettled(settling)) settling.resolve();
+    this.#settling = this.#settling.filter((settling) => !isSettled(settling));
+    const cannot = this.#settling.length > 0 && now < this.#expireAgainAt;
+    if (cannot) this.#giveUpSettling(full("keys that are overdue cannot expire"));
+  }
+
+  #giveUpSettling(error: KvError): void {
+    for (const { reject } of this.#settling) reject(error);
+    this.#settling = [];
   }
 
   /** Are there keys to expire, and can that be tried? */
@@ -145,8 +182,6 @@ export class CommitLoop<K extends Known> {
       if (waiting.length > 0 && bytes + queued.bytes > BATCH_BYTES_MAX) break;
       bytes += queued.bytes;
       waiting.push(queued);
-      // It is evaluated at a time of its own.
-      if (queued.asOf !== undefined) break;
     }
     this.#queuedBytes -= bytes;
     if (waiting.length === this.#queue.length) this.#queue = [];
@@ -156,14 +191,14 @@ export class CommitLoop<K extends Known> {
 
   async #process(taken: readonly Waiting[]): Promise<void> {
     const { state, expiry, limits, append, apply, clock } = this.#options;
-    const now = taken[0]?.asOf ?? clock();
+    const now = clock();
     const batch = new Batch(state, limits, now);
     const due = this.#mayExpire(now) ? expiry.take(now, EXPIRE_EVENTS_MAX) : [];
     batch.expire(due);
-    const answers = this.#evaluate(batch, taken, now);
+    const answers = this.#evaluate(batch, taken);
     // What could not be evaluated in this batch is the beginning of the next one.
     const waiting = taken.slice(0, answers.length);
-    this.#putBack(taken.slice(answers.length), now);
+    this.#putBack(taken.slice(answers.length));
     if (batch.commits.length > 0) {
       try {
         apply(batch.commits, await append(batch.commits));
@@ -183,29 +218,25 @@ export class CommitLoop<K extends Known> {
   }
 
   /**
-   * Answers to as many transactions as this batch can have. One that looks at keys that it does not
-   * name has to find in the index what came before it, and nothing that is overdue.
+   * Answers to as many transactions as this batch can have. One that looks at a range has to find in
+   * the state the keys that others before it have made; and it may take long, so that others outside
+   * of this loop need their turn.
    */
-  #evaluate(batch: Batch<K>, waiting: readonly Waiting[], now: number): (CommitResult | Error)[] {
+  #evaluate(batch: Batch<K>, waiting: readonly Waiting[]): (CommitResult | Error)[] {
     const answers: (CommitResult | Error)[] = [];
+    const slice = new Slice(1);
     for (const { txn } of waiting) {
-      const isDue = this.#options.expiry.isDue(now);
-      const settled = batch.commits.length === 0 && !isDue;
-      if (settled || !readsRange(txn)) answers.push(outcome(batch, txn));
-      else if (batch.commits.length > 0 || this.#mayExpire(now)) break;
-      else answers.push(full("keys that are overdue cannot expire"));
+      const isRanged = readsRange(txn);
+      if (isRanged && batch.putsKeys) break;
+      answers.push(outcome(batch, txn));
+      if (isRanged && slice.isOver()) break;
     }
     return answers;
   }
 
-  /**
-   * Puts back what waits for keys that were due at `now`. The first of them keeps to that time: as
-   * keys fall due all the time, they would never all be gone as of later.
-   */
-  #putBack(waiting: readonly Waiting[], now: number): void {
-    const [first, ...others] = waiting;
-    if (first === undefined) return;
-    this.#queue = [{ ...first, asOf: now }, ...others, ...this.#queue];
+  #putBack(waiting: readonly Waiting[]): void {
+    if (waiting.length === 0) return;
+    this.#queue = [...waiting, ...this.#queue];
     for (const { bytes } of waiting) this.#queuedBytes += bytes;
   }
 
@@ -228,13 +259,12 @@ export class CommitLoop<K extends Known> {
    */
   #refuseForSpace(waiting: readonly Waiting[], cause: SpaceError): void {
     this.#noteFull(cause);
-    const { state, expiry, limits, clock } = this.#options;
+    const { state, limits, clock } = this.#options;
     for (const { txn, resolve, reject } of waiting) {
       const batch = new Batch(state, limits, clock());
       const answer = outcome(batch, txn);
-      const unsettled = readsRange(txn) && expiry.isDue(clock());
       if (answer instanceof Error) reject(answer);
-      else if (batch.commits.length === 0 && !unsettled) resolve(answer);
+      else if (batch.commits.length === 0) resolve(answer);
       else reject(full(cause.message, cause));
     }
   }
@@ -270,6 +300,7 @@ export class CommitLoop<K extends Known> {
     this.#queuedBytes = 0;
     // First those that were put back: they were in no write.
     for (const { reject } of queue) reject(stopped(failed));
+    this.#giveUpSettling(stopped(failed));
     for (const { reject } of waiting) reject(failed);
     this.#options.fatal(failed);
   }
@@ -289,8 +320,14 @@ interface Answer<T> {
 
 interface Waiting extends Answer<CommitResult> {
   readonly txn: Txn;
-  /** The time at which it is evaluated, when that is settled already. */
-  readonly asOf?: number;
+}
+
+/** Waits until nothing is due as of a time. */
+interface Settling {
+  /** Milliseconds since 1970. */
+  readonly asOf: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 interface Compacting extends Answer<CompactResult> {
@@ -322,8 +359,13 @@ function bytesOf({ checks, then, else: otherwise = [] }: Txn): number {
 }
 
 function contentOf(part: Check | Operation): number {
-  const key = "key" in part ? utf8Bytes(part.key) : 0;
-  return key + ("value" in part ? (part.value?.length ?? 0) : 0);
+  let bytes = 0;
+  if ("key" in part) bytes += utf8Bytes(part.key);
+  if ("value" in part) bytes += part.value?.length ?? 0;
+  if ("revision" in part && typeof part.revision === "object") bytes += 8 * part.revision.length;
+  if ("version" in part && typeof part.version === "object") bytes += 8 * part.version.length;
+  if ("range" in part) bytes += rangeStart(part.range).length + (part.range.end?.length ?? 0);
+  return bytes;
 }
 
 function full(reason: string, cause?: SpaceError): KvError {

@@ -9,17 +9,16 @@ import { checkKey, checkRange, checkRanges, distinctRanges } from "../keys.ts";
 import type {
   Changes,
   ChangesOptions,
-  Commit,
   CommitResult,
   CompactResult,
   Entry,
-  Event,
   GetResult,
   HistoryOptions,
   HistoryResult,
   ListOptions,
   ListResult,
   MaybePromise,
+  Operation,
   Range,
   ReadOptions,
   Status,
@@ -27,6 +26,7 @@ import type {
   Txn,
 } from "../kv.ts";
 import {
+  EXPIRE_EVENTS_MAX,
   LIMITS,
   RECENT_BYTES_MAX,
   SEGMENT_BYTES_MAX,
@@ -35,13 +35,14 @@ import {
   type Limits,
 } from "../limits.ts";
 import { checkHistory, checkList, checkTxn, checkWatchable, readableRevision } from "../rules.ts";
-import { readChanges } from "./changes.ts";
+import { commitOf, readChanges } from "./changes.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openDirectory, type Disk } from "./disk.ts";
 import { Expiry, systemTimer, type Timer } from "./expiry.ts";
 import type { KeyIndex, Newest } from "./key-index.ts";
 import type { Lock } from "./lock.ts";
 import { Log, type PendingCommit, type PendingEvent, type Placed } from "./log.ts";
+import { PastSearch } from "./past-search.ts";
 import { RangedRead } from "./ranged-read.ts";
 import { Reader } from "./reader.ts";
 import { Recent } from "./recent.ts";
@@ -159,7 +160,9 @@ export class LogStore implements Store {
     const newest = this.#index.get(key);
     if (revision === undefined && this.#isOverdue(newest)) return this.#getOverdue(key);
     // With its value, which nothing but a wish for keys alone leaves out.
-    const entry = this.#reader.entry(key, newest, at) as Entry | undefined;
+    const found = this.#reader.entry(key, newest, at);
+    if (found instanceof PastSearch) return this.#getSlowly(found, at);
+    const entry = found as Entry | undefined;
     return entry === undefined ? { revision: at } : { revision: at, entry };
   }
 
@@ -252,10 +255,11 @@ export class LogStore implements Store {
   #makeLoop(options: LogOptions): CommitLoop<Newest> {
     return new CommitLoop({
       state: {
-        keys: this.#index,
+        keys: this.#index.living,
         revision: () => this.#revision,
         known: (key) => this.#index.get(key),
         value: (key, newest) => this.#reader.value(key, newest),
+        hasValue: (key, newest, value) => this.#reader.hasValue(key, newest, value),
       },
       expiry: this.#expiry,
       limits: this.limits,
@@ -292,6 +296,13 @@ export class LogStore implements Store {
     return entry === undefined ? { revision } : { revision, entry };
   }
 
+  async #getSlowly(search: PastSearch, revision: number): Promise<GetResult> {
+    const entry = await this.#reader.complete(search);
+    this.#checkOpen();
+    readableRevision(revision, this.#revision, this.#oldest);
+    return entry === undefined ? { revision } : { revision, entry };
+  }
+
   #rangedRead(range: Range, options: ListOptions, now: number): RangedRead {
     return new RangedRead(range, options, {
       index: this.#index,
@@ -313,15 +324,21 @@ export class LogStore implements Store {
     options: ListOptions,
   ): Promise<ListResult> {
     if (state === "slow") await read.pause();
-    else {
-      // A transaction that reads a range lets everything that is due expire first.
-      await this.#loop.commit({ checks: [], then: [{ op: "list", range, keys: true, limit: 1 }] });
-    }
+    else await this.#expire(read.overdue, read.now);
     this.#checkOpen();
     const isGone = state === "overdue" || read.revision < this.#oldest;
-    const next = isGone ? this.#rangedRead(range, options, read.now) : read;
+    // By a clock that was set back, they are not overdue any more.
+    const now = Math.min(read.now, this.#clock());
+    const next = isGone ? this.#rangedRead(range, options, now) : read;
     const after = next.run();
     return after === "whole" ? next.result() : await this.#listOn(next, after, range, options);
+  }
+
+  /** Lets overdue keys expire: by a transaction that reads them, or with all that were due then. */
+  async #expire(keys: readonly string[], now: number): Promise<void> {
+    if (keys.length >= EXPIRE_EVENTS_MAX) return await this.#loop.settled(now);
+    const gets = keys.map((key): Operation => ({ op: "get", key, keys: true }));
+    await this.#loop.commit({ checks: [], then: gets });
   }
 
   async #compact(revision: number): Promise<CompactResult> {
@@ -347,7 +364,7 @@ export class LogStore implements Store {
     let at = 0;
     for (const { revision, events } of commits) {
       for (const event of events) this.#applyEvent(event, revision, placed[at++]!);
-      this.#recent.add(toCommit(revision, events));
+      this.#recent.add(commitOf(revision, events));
       this.#revision = revision;
     }
     this.#wakes.all();
@@ -374,16 +391,4 @@ export class LogStore implements Store {
     this.#checkOpen();
     return readChanges(this.#log, from, this.#revision, ranges);
   }
-}
-
-// --- internal ---
-
-function toCommit(revision: number, pending: readonly PendingEvent[]): Commit {
-  const events = pending.map((event): Event => {
-    const { type, key, value, contentType, createRevision, version, deadline } = event;
-    if (type !== "put") return { type, key, revision };
-    const put = { type, key, value, contentType, revision, createRevision, version };
-    return deadline === 0 ? put : { ...put, expiresAt: deadline };
-  });
-  return { revision, events };
 }

@@ -47,7 +47,7 @@ export class KeyIndex implements KeySource {
   /**
    * Every key once, in order: all keys of a chunk are below those of the next. No chunk is empty.
    */
-  readonly #chunks: string[][] = [];
+  readonly #chunks: Chunk[] = [];
   #live = 0;
   #timed = 0;
   /** Deletions in order of revision; those before `#firstTombstone` are gone. */
@@ -64,6 +64,11 @@ export class KeyIndex implements KeySource {
     return this.#timed;
   }
 
+  /** The keys that are no tombstones; many tombstones in one place are passed over at once. */
+  get living(): KeySource {
+    return { up: (start) => this.up(start, true), down: (end) => this.down(end, true) };
+  }
+
   /** Every key, in no order. The index must not change meanwhile. */
   all(): Iterable<[string, Newest]> {
     return this.#newest;
@@ -75,7 +80,11 @@ export class KeyIndex implements KeySource {
   }
 
   set(key: string, newest: Newest): void {
-    if (!this.#newest.has(key)) this.#insert(key);
+    const before = this.#newest.get(key);
+    if (before === undefined) this.#insert(key);
+    const wasLive = before !== undefined && before.version > 0;
+    const isLive = newest.version > 0;
+    if (wasLive !== isLive) this.#chunks[this.#chunkOf(key)]!.live += isLive ? 1 : -1;
     this.load(key, newest);
   }
 
@@ -116,33 +125,48 @@ export class KeyIndex implements KeySource {
     else keys.sort();
     this.#chunks.length = 0;
     for (let at = 0; at < keys.length; at += CHUNK_KEYS_MAX) {
-      this.#chunks.push(keys.slice(at, at + CHUNK_KEYS_MAX));
+      this.#chunks.push(this.#chunkWith(keys.slice(at, at + CHUNK_KEYS_MAX)));
     }
   }
 
-  /** Keys at or above `start`, tombstones included. The index must not change meanwhile. */
-  *up(start: string): Generator<string, undefined> {
-    let chunk = this.#chunkOf(start);
-    let at = chunk < this.#chunks.length ? lowerBound(this.#chunks[chunk]!, start) : 0;
-    for (; chunk < this.#chunks.length; chunk++, at = 0) {
-      const keys = this.#chunks[chunk]!;
-      for (; at < keys.length; at++) yield keys[at]!;
+  /**
+   * Keys at or above `start`; without tombstones when only `living` ones are wanted. The index must
+   * not change meanwhile.
+   */
+  *up(start: string, living = false): Generator<string, undefined> {
+    const first = this.#chunkOf(start);
+    for (let index = first; index < this.#chunks.length; index++) {
+      const { keys, live } = this.#chunks[index]!;
+      if (living && live === 0) continue;
+      for (let at = index === first ? lowerBound(keys, start) : 0; at < keys.length; at++) {
+        if (!living || this.#isLive(keys[at]!)) yield keys[at]!;
+      }
     }
     return undefined;
   }
 
   /** As `up`, keys below `end` from the last one down. */
-  *down(end: string | undefined): Generator<string, undefined> {
-    let chunk = end === undefined ? this.#chunks.length - 1 : this.#chunkOf(end);
-    if (chunk < 0 || chunk >= this.#chunks.length) return undefined;
-    let keys = this.#chunks[chunk]!;
-    let at = end === undefined ? keys.length : lowerBound(keys, end);
-    for (;;) {
-      while (at > 0) yield keys[--at]!;
-      if (--chunk < 0) return undefined;
-      keys = this.#chunks[chunk]!;
-      at = keys.length;
+  *down(end: string | undefined, living = false): Generator<string, undefined> {
+    const first = end === undefined ? this.#chunks.length - 1 : this.#chunkOf(end);
+    for (let index = Math.min(first, this.#chunks.length - 1); index >= 0; index--) {
+      const { keys, live } = this.#chunks[index]!;
+      if (living && live === 0) continue;
+      const whole = end === undefined || index < first;
+      for (let at = (whole ? keys.length : lowerBound(keys, end)) - 1; at >= 0; at--) {
+        if (!living || this.#isLive(keys[at]!)) yield keys[at]!;
+      }
     }
+    return undefined;
+  }
+
+  #isLive(key: string): boolean {
+    return (this.#newest.get(key)?.version ?? 0) > 0;
+  }
+
+  #chunkWith(keys: string[]): Chunk {
+    let live = 0;
+    for (const key of keys) live += Number(this.#isLive(key));
+    return { keys, live };
   }
 
   #bury(tombstone: Tombstone): void {
@@ -161,26 +185,27 @@ export class KeyIndex implements KeySource {
     // While a log is read there is no order yet.
     if (this.#chunks.length === 0) return;
     const index = this.#chunkOf(key);
-    const chunk = this.#chunks[index]!;
-    chunk.splice(lowerBound(chunk, key), 1);
-    if (chunk.length === 0) this.#chunks.splice(index, 1);
+    const { keys } = this.#chunks[index]!;
+    keys.splice(lowerBound(keys, key), 1);
+    if (keys.length === 0) this.#chunks.splice(index, 1);
   }
 
+  /** Makes a place for a key that is not in yet, and no live one until it is set. */
   #insert(key: string): void {
     if (this.#chunks.length === 0) {
-      this.#chunks.push([key]);
+      this.#chunks.push({ keys: [key], live: 0 });
       return;
     }
     const index = this.#chunkOf(key);
-    const chunk = this.#chunks[index]!;
+    const { keys } = this.#chunks[index]!;
     // Loading in order appends: no search and no move.
-    if (compareKeys(chunk.at(-1)!, key) < 0) chunk.push(key);
-    else chunk.splice(lowerBound(chunk, key), 0, key);
-    if (chunk.length <= CHUNK_KEYS_MAX) return;
+    if (compareKeys(keys.at(-1)!, key) < 0) keys.push(key);
+    else keys.splice(lowerBound(keys, key), 0, key);
+    if (keys.length <= CHUNK_KEYS_MAX) return;
     // A chunk that grew at its end is likely to grow there again: it stays nearly full.
-    const appended = chunk.at(-1) === key && index === this.#chunks.length - 1;
-    const kept = appended ? CHUNK_KEYS_MAX : CHUNK_KEYS_MAX / 2;
-    this.#chunks.splice(index + 1, 0, chunk.splice(kept));
+    const appended = keys.at(-1) === key && index === this.#chunks.length - 1;
+    const rest = keys.splice(appended ? CHUNK_KEYS_MAX : CHUNK_KEYS_MAX / 2);
+    this.#chunks.splice(index, 1, this.#chunkWith(keys), this.#chunkWith(rest));
   }
 
   /** The last chunk whose first key is at or below `key`; the first one when there is none. */
@@ -189,7 +214,7 @@ export class KeyIndex implements KeySource {
     let high = this.#chunks.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (compareKeys(this.#chunks[middle]![0]!, key) <= 0) low = middle + 1;
+      if (compareKeys(this.#chunks[middle]!.keys[0]!, key) <= 0) low = middle + 1;
       else high = middle;
     }
     return Math.max(0, low - 1);
@@ -200,6 +225,12 @@ export class KeyIndex implements KeySource {
 
 /** Tombstones that do not count any more, which are kept at any rate before they are dropped. */
 const STALE_MIN = 1_024;
+
+interface Chunk {
+  readonly keys: string[];
+  /** How many of them are no tombstones. */
+  live: number;
+}
 
 interface Tombstone {
   readonly key: string;

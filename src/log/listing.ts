@@ -15,8 +15,11 @@ export interface KeySource {
   down(end: string | undefined): Iterator<string>;
 }
 
+/** An entry cannot be told yet: the listing stops before its key. */
+export const LATER = Symbol("later");
+
 /** The entry of a key; without its value when only `keys` are wanted. */
-export type ReadEntry = (key: string, keys: boolean) => ListedEntry | undefined;
+export type ReadEntry = (key: string, keys: boolean) => ListedEntry | undefined | typeof LATER;
 
 export class Listing {
   readonly #source: KeySource;
@@ -52,24 +55,24 @@ export class Listing {
 
   /**
    * Looks at keys until the page is whole, and answers true then; false when `stop`, which is asked
-   * after each key, says so before.
+   * after each key, says so before, or an entry comes later. `resume` goes on then.
    */
   gather(read: ReadEntry, stop: () => boolean): boolean {
     const { count, keys = false, delimiter } = this.#options;
     for (;;) {
       const key = this.#nextKey();
       if (key === undefined) return true;
-      if (count === true) {
-        if (read(key, true) !== undefined) this.#count++;
-      } else {
-        const full = this.#isFull();
-        const folder = delimiter === undefined ? undefined : folderOf(this.#range, delimiter, key);
-        const entry = read(key, keys || full || folder !== undefined);
-        if (entry !== undefined) {
-          this.#more = full;
-          if (full) return true;
-          this.#take(entry, folder);
-        }
+      const full = count !== true && this.#isFull();
+      const folder = delimiter === undefined ? undefined : folderOf(this.#range, delimiter, key);
+      const entry = read(key, keys || full || count === true || folder !== undefined);
+      if (entry === LATER) return false;
+      this.#seen = key;
+      this.#seenFolder = undefined;
+      if (entry !== undefined) {
+        this.#more = full;
+        if (full) return true;
+        if (count === true) this.#count++;
+        else this.#take(entry, folder);
       }
       if (stop()) return false;
     }
@@ -79,6 +82,7 @@ export class Listing {
   resume(): void {
     if (this.#seenFolder !== undefined) this.#keys = this.#behindFolder(this.#seenFolder);
     else if (this.#seen !== undefined) this.#keys = this.#behind(this.#seen);
+    else this.#keys = this.#begin();
   }
 
   page(): Page & { readonly next?: string } {
@@ -113,8 +117,6 @@ export class Listing {
   #nextKey(): string | undefined {
     const { done, value: key } = this.#keys.next();
     if (done === true || !inRange(this.#range, key)) return undefined;
-    this.#seen = key;
-    this.#seenFolder = undefined;
     return key;
   }
 

@@ -51,6 +51,13 @@ export interface Placed {
   readonly bytes: number;
 }
 
+/** A part of a segment, from the beginning of a commit to the end of one. */
+export interface LogWindow {
+  readonly segment: Segment;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** There is no room for a batch: nothing of it was applied, and the log is as it was before. */
 export class SpaceError extends Error {
   override readonly name = "SpaceError";
@@ -141,6 +148,28 @@ export class Log {
     });
     if (others < LARGE_COMMIT_EVENTS) return found;
     return recordAt(segment, this.#placesIn(segment, revision).get(key));
+  }
+
+  /**
+   * The log at and below a revision in windows of about 16 KiB, from that revision back. Each holds
+   * whole commits; the first may go on above the revision.
+   */
+  *windowsBefore(revision: number): Generator<LogWindow, undefined> {
+    let at = this.#segmentAt(revision);
+    let segment = this.#segments[at]!;
+    let from: number | undefined = segment.seek(revision);
+    yield { segment, from, to: segment.end };
+    for (;;) {
+      const to: number = from;
+      from = segment.markBefore(to);
+      if (from !== undefined) {
+        yield { segment, from, to };
+        continue;
+      }
+      if (--at < 0) return undefined;
+      segment = this.#segments[at]!;
+      from = segment.end;
+    }
   }
 
   #placesIn(segment: Segment, revision: number): Places {

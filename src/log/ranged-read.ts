@@ -1,12 +1,13 @@
 /**
- * One attempt to list a range at a revision: in slices, and given up when it meets a key that is
- * overdue, which nobody may see.
+ * One attempt to list a range at a revision, in slices. Keys that it finds overdue, which nobody may
+ * see, make it begin anew once they have expired.
  */
 
-import type { ListOptions, ListResult, Range } from "../kv.ts";
-import type { Limits } from "../limits.ts";
+import type { ListedEntry, ListOptions, ListResult, Range } from "../kv.ts";
+import { EXPIRE_EVENTS_MAX, type Limits } from "../limits.ts";
 import type { KeyIndex } from "./key-index.ts";
-import { Listing } from "./listing.ts";
+import { LATER, Listing } from "./listing.ts";
+import { PastSearch } from "./past-search.ts";
 import type { Reader } from "./reader.ts";
 import { Slice } from "./slice.ts";
 
@@ -22,10 +23,14 @@ export interface RangedReadOptions {
 export class RangedRead {
   readonly revision: number;
   readonly now: number;
+  /** The overdue keys that were met, the first `EXPIRE_EVENTS_MAX` of them. */
+  readonly overdue: string[] = [];
   readonly #options: RangedReadOptions;
   readonly #listing: Listing;
   readonly #slice = new Slice();
-  #overdue = false;
+  /** An entry of the past that takes long to find, and what was found for its key. */
+  #search: PastSearch | undefined;
+  #past: { readonly key: string; readonly entry: ListedEntry | undefined } | undefined;
 
   constructor(range: Range, shape: ListOptions, options: RangedReadOptions) {
     this.revision = options.revision;
@@ -36,21 +41,21 @@ export class RangedRead {
 
   /** Reads for a slice of time: `slow` when there is more to look at. */
   run(): "whole" | "slow" | "overdue" {
-    const { index, reader, revision, now } = this.#options;
     const whole = this.#listing.gather(
-      (key, keys) => {
-        const entry = reader.entry(key, index.get(key), revision, { keys, scan: true });
-        if (entry?.expiresAt !== undefined && entry.expiresAt <= now) this.#overdue = true;
-        return entry;
-      },
-      () => this.#overdue || this.#slice.isOver(),
+      (key, keys) => this.#read(key, keys),
+      () => this.#isFullOfOverdue() || this.#slice.isOver(),
     );
-    if (this.#overdue) return "overdue";
+    if (this.overdue.length > 0 && (whole || this.#isFullOfOverdue())) return "overdue";
     return whole ? "whole" : "slow";
   }
 
   /** Lets others have their turn; `run` goes on where it was. */
   async pause(): Promise<void> {
+    if (this.#search !== undefined) {
+      const { key } = this.#search;
+      this.#past = { key, entry: await this.#options.reader.complete(this.#search) };
+      this.#search = undefined;
+    }
     await this.#slice.next();
     this.#listing.resume();
   }
@@ -58,4 +63,29 @@ export class RangedRead {
   result(): ListResult {
     return { revision: this.revision, ...this.#listing.page() };
   }
+
+  #read(key: string, keys: boolean): ListedEntry | undefined | typeof LATER {
+    const { index, reader, revision, now } = this.#options;
+    if (this.#past?.key === key) return withOrWithout(this.#past.entry, keys);
+    const entry = reader.entry(key, index.get(key), revision, { keys, scan: true });
+    if (entry instanceof PastSearch) {
+      this.#search = entry;
+      return LATER;
+    }
+    if (entry?.expiresAt === undefined || entry.expiresAt > now) return entry;
+    this.overdue.push(key);
+    return undefined;
+  }
+
+  #isFullOfOverdue(): boolean {
+    return this.overdue.length >= EXPIRE_EVENTS_MAX;
+  }
+}
+
+// --- internal ---
+
+function withOrWithout(entry: ListedEntry | undefined, keys: boolean): ListedEntry | undefined {
+  if (entry === undefined || !keys) return entry;
+  const { value: _, ...info } = entry;
+  return info;
 }

@@ -14,10 +14,12 @@ import type {
   ListedEntry,
   PastEvent,
 } from "../kv.ts";
+import { utf8Bytes } from "../keys.ts";
 import { PAGE_ENTRIES_DEFAULT, type Limits } from "../limits.ts";
-import { KIND, recordValue } from "./format.ts";
+import { KIND, recordBytes, recordValue } from "./format.ts";
 import type { KeyIndex, Newest } from "./key-index.ts";
 import type { Log } from "./log.ts";
+import { PastSearch } from "./past-search.ts";
 import { entryOf, keyOf } from "./records.ts";
 import type { ScannedRecord } from "./segment.ts";
 import { Slice } from "./slice.ts";
@@ -44,7 +46,8 @@ export class Reader {
   }
 
   /**
-   * A key's entry at a revision that can be read.
+   * A key's entry at a revision that can be read, or the search for it where that takes long: give
+   * it to `complete`.
    * @throws `internal` when a record is damaged.
    */
   entry(
@@ -52,9 +55,14 @@ export class Reader {
     newest: Newest | undefined,
     revision: number,
     { keys = false, scan = false }: EntryOptions = {},
-  ): ListedEntry | undefined {
+  ): ListedEntry | PastSearch | undefined {
     if (newest === undefined) return undefined;
-    if (newest.revision > revision) return this.#pastEntry(key, newest, revision, keys);
+    if (newest.revision > revision) {
+      const search = new PastSearch(this.#log, key, newest, revision);
+      let steps = 0;
+      if (!search.run(() => ++steps === PAST_STEPS)) return search;
+      return entryFound(search, keys);
+    }
     if (newest.version === 0) return undefined;
     const { contentType, createRevision, version, deadline } = newest;
     const entry: { -readonly [Field in keyof ListedEntry]: ListedEntry[Field] } = {
@@ -67,6 +75,13 @@ export class Reader {
     if (!keys) entry.value = this.value(key, newest, !scan);
     if (deadline !== 0) entry.expiresAt = deadline;
     return entry;
+  }
+
+  /** Brings a long search to its end, in slices. @throws `internal` when a record is damaged. */
+  async complete(search: PastSearch): Promise<Entry | undefined> {
+    const slice = new Slice();
+    while (!search.run(() => slice.isOver())) await slice.next();
+    return entryFound(search, false) as Entry | undefined;
   }
 
   /**
@@ -82,6 +97,19 @@ export class Reader {
     const value = recordValue(record.bytes, record.at, record.header).slice();
     if (keep) this.#cache.add(position, value);
     return value;
+  }
+
+  /** Is this the value of a key's newest record? Reads it only where its size is the same. */
+  hasValue(key: string, newest: Newest, value: Uint8Array): boolean {
+    const bytes = recordBytes({
+      keyBytes: utf8Bytes(key),
+      contentTypeBytes: newest.contentType.length,
+      extensionBytes: 0,
+      valueBytes: value.length,
+    });
+    // As far as the size of the record tells, which is padded.
+    if (bytes !== newest.bytes) return false;
+    return sameBytes(this.value(key, newest), value);
   }
 
   /**
@@ -130,7 +158,8 @@ export class Reader {
       const withPrevious: Event[] = [];
       for (const event of events) {
         const newest = this.#index.get(event.key);
-        const prev = this.entry(event.key, newest, revision - 1) as Entry | undefined;
+        const found = this.entry(event.key, newest, revision - 1);
+        const prev = found instanceof PastSearch ? await this.complete(found) : (found as Entry);
         withPrevious.push(prev === undefined ? event : { ...event, prev });
         await slice.pause();
       }
@@ -155,29 +184,17 @@ export class Reader {
     const { previousRevision } = header;
     return previousRevision === 0 ? undefined : this.#log.find(previousRevision, key);
   }
-
-  /** Follows a key's records back to the newest one at or below a revision. */
-  #pastEntry(
-    key: string,
-    newest: Newest,
-    revision: number,
-    keys: boolean,
-  ): ListedEntry | undefined {
-    let record = this.#log.read(newest.position, newest.bytes);
-    while (record.header.revision > revision) {
-      const { createRevision, previousRevision } = record.header;
-      // All versions since the creation are later than it: none of them need be looked at.
-      const skips = createRevision > revision && createRevision < record.header.revision;
-      const before = skips ? createRevision : previousRevision;
-      if (before === 0) return undefined;
-      record = this.#log.find(before, key);
-    }
-    if (record.header.kind !== KIND.put) return undefined;
-    return listed(entryOf(key, record), keys);
-  }
 }
 
 // --- internal ---
+
+/** Steps of a search that are taken at once: a few milliseconds. */
+const PAST_STEPS = 64;
+
+function entryFound({ key, found }: PastSearch, keys: boolean): ListedEntry | undefined {
+  if (found === undefined || found.header.kind !== KIND.put) return undefined;
+  return listed(entryOf(key, found), keys);
+}
 
 function pastEvent(key: string, record: ScannedRecord, keys: boolean): PastEvent {
   const { kind, revision } = record.header;
@@ -189,4 +206,8 @@ function listed(entry: ListedEntry, keys: boolean): ListedEntry {
   if (!keys) return entry;
   const { value: _, ...info } = entry;
   return info;
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
 }

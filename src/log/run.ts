@@ -19,7 +19,7 @@ import type {
 } from "../kv.ts";
 import { TXN_SCAN_KEYS_MAX, type Limits } from "../limits.ts";
 import { TEXT_TYPE } from "../protocol.ts";
-import { checkCommitSize, checkReadSize } from "../rules.ts";
+import { checkCommitSize, checkMadeSize, checkReadSize } from "../rules.ts";
 import { decodeUtf8, encodeUtf8, quote } from "../text.ts";
 import { Listing, type KeySource } from "./listing.ts";
 import { lowerBound } from "./sorted.ts";
@@ -50,6 +50,8 @@ export class Run {
    * What keys become (`undefined`: absent), in the order of the last operation that changed each.
    */
   readonly touched = new Map<string, Pending | undefined>();
+  /** Keys of ranges that are overdue: they were taken as absent, and have to expire first. */
+  readonly overdue = new Set<string>();
   readonly #options: RunOptions;
   /** Where the results are of each key's changes that no delete has undone. */
   readonly #changes = new Map<string, number[]>();
@@ -59,6 +61,8 @@ export class Run {
   #readBytes = 0;
   /** Keys that lists and deletions of ranges looked at. */
   #scanned = 0;
+  /** Bytes of values that the run has made so far. */
+  #madeBytes = 0;
 
   constructor(options: RunOptions) {
     this.revision = options.revision;
@@ -87,7 +91,12 @@ export class Run {
 
   /** What the operations so far made of a key; `undefined` when it is absent. */
   #current(key: string): Known | undefined {
-    return this.touched.has(key) ? this.touched.get(key) : this.#options.before(key);
+    if (this.touched.has(key)) return this.touched.get(key);
+    const { before, now } = this.#options;
+    const known = before(key);
+    if (known === undefined || known.deadline === 0 || known.deadline > now) return known;
+    this.overdue.add(key);
+    return undefined;
   }
 
   #put({ op, key, value, contentType, ttl }: PutOperation): void {
@@ -208,6 +217,9 @@ export class Run {
     let version = 1;
     // A second change in the same transaction is the same change.
     if (before !== undefined) version = before.version + Number(before.revision !== revision);
+    // A touch is a few bytes that make many: no number of them may fill the memory.
+    this.#madeBytes += value.length;
+    checkMadeSize(this.#madeBytes, this.#options.limits);
     this.#become(key, { value, contentType, revision, createRevision, version, deadline });
   }
 

@@ -97,6 +97,19 @@ export class Segment {
     return this.#markOffsets[low - 1] ?? SEGMENT_HEADER_BYTES;
   }
 
+  /** The last mark before an offset; the first record when there is none, nothing before that. */
+  markBefore(offset: number): number | undefined {
+    let low = 0;
+    let high = this.#markOffsets.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#markOffsets[middle]! < offset) low = middle + 1;
+      else high = middle;
+    }
+    const before = this.#markOffsets[low - 1] ?? SEGMENT_HEADER_BYTES;
+    return before < offset ? before : undefined;
+  }
+
   /**
    * Reads the record at an offset, all checksums compared.
    * @throws `internal` that names file and offset when the bytes are not sound or cannot be read.
@@ -142,8 +155,12 @@ export class Segment {
   }
 
   /** As `scan`, for bytes that are known to be part of the log: a fault is an error. */
-  scanSound(from: number, visit: (record: ScannedRecord) => boolean): number {
-    const { offset, fault } = this.scan(from, this.end, visit);
+  scanSound(
+    from: number,
+    visit: (record: ScannedRecord) => boolean,
+    to: number = this.end,
+  ): number {
+    const { offset, fault } = this.scan(from, to, visit);
     if (fault !== undefined) throw damage(this.file.name, offset, fault);
     return offset;
   }

@@ -3,13 +3,19 @@
 import { READ_SLICE_MS } from "../limits.ts";
 
 export class Slice {
+  readonly #stepsALook: number;
   #endsAt = performance.now() + READ_SLICE_MS;
   #steps = 0;
+
+  /** `stepsALook`: steps between two looks at the time, which costs more than a short step. */
+  constructor(stepsALook = 16) {
+    this.#stepsALook = stepsALook;
+  }
 
   /** Is the slice over? To be asked after each step; looks at the time now and then. */
   isOver(): boolean {
     this.#steps++;
-    return this.#steps % STEPS === 0 && performance.now() > this.#endsAt;
+    return this.#steps % this.#stepsALook === 0 && performance.now() > this.#endsAt;
   }
 
   /** Lets others have their turn, and begins the next slice. */
@@ -25,8 +31,3 @@ export class Slice {
     if (this.isOver()) await this.next();
   }
 }
-
-// --- internal ---
-
-/** Steps between two looks at the time, which costs more than a short step. */
-const STEPS = 16;

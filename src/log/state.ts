@@ -14,9 +14,11 @@ export interface Known {
 
 /** The durable state below a batch. */
 export interface State<K extends Known> {
+  /** The keys that are there; some of them may be overdue. */
   readonly keys: KeySource;
   revision(): number;
   /** The key's newest change, `undefined` when it never had one. */
   known(key: string): K | undefined;
   value(key: string, known: K): Uint8Array;
+  hasValue(key: string, known: K, value: Uint8Array): boolean;
 }
