@@ -9,6 +9,7 @@ import {
   checkHistory,
   checkInteger,
   checkList,
+  checkMadeSize,
   checkReadSize,
   checkTtl,
   checkTxn,
@@ -221,6 +222,10 @@ test("sizes are refused one beyond their limit, with the limit", async () => {
   const written = await failure(() => checkCommitSize(0, 101, limits), "too_large");
   const read = await failure(() => checkReadSize(101, limits), "too_large");
   expect([events, written, read].map(({ details }) => details.limit)).toEqual([5, 100, 100]);
+  // What later operations undo may be more than a commit has, but not without bound.
+  checkMadeSize(400, limits);
+  const made = await failure(() => checkMadeSize(401, limits), "too_large");
+  expect(made.details.limit).toBe(400);
 });
 
 test("a time to live is 1 ms to 3,650 d, or a word", async () => {

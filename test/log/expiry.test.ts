@@ -73,10 +73,12 @@ describe("a key whose time has run out", () => {
     const { store } = await begin({ timer, clock: time.clock }, time);
     expect(time.timers).toBe(0);
     await write(store, put("never"));
+    await turns();
     expect(time.timers).toBe(0);
     await write(store, putFor("later", "v", 3_650 * 86_400_000));
     await write(store, putFor("soon", "v", 20));
     await write(store, putFor("sooner", "v", 10));
+    await turns();
     expect(time.timers).toBe(1);
     expect(waits.every((ms) => ms >= 1 && ms <= EXPIRE_LOOK_MS_MAX)).toBe(true);
     expect(waits.at(-1)).toBe(10);
