@@ -351,7 +351,8 @@ function listed(texts: string | readonly string[] | undefined): readonly string[
   return typeof texts === "string" ? [texts] : texts;
 }
 
-function withoutValue({ value: _, ...info }: Entry): ListedEntry {
+function withoutValue(entry: Entry): ListedEntry {
+  const { value: _, ...info } = entry;
   return info;
 }
 

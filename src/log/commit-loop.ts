@@ -218,9 +218,9 @@ export class CommitLoop<K extends Known> {
   }
 
   /**
-   * Answers to as many transactions as this batch can have. One that looks at a range has to find in
-   * the state the keys that others before it have made; and it may take long, so that others outside
-   * of this loop need their turn.
+   * Answers to as many transactions as this batch can have. One that looks at a range has to find
+   * in the state the keys that others before it have made; and it may take long, so that others
+   * outside of this loop need their turn.
    */
   #evaluate(batch: Batch<K>, waiting: readonly Waiting[]): (CommitResult | Error)[] {
     const answers: (CommitResult | Error)[] = [];

@@ -1,6 +1,6 @@
 /**
- * One attempt to list a range at a revision, in slices. Keys that it finds overdue, which nobody may
- * see, make it begin anew once they have expired.
+ * One attempt to list a range at a revision, in slices. Keys that it finds overdue, which nobody
+ * may see, make it begin anew once they have expired.
  */
 
 import type { ListedEntry, ListOptions, ListResult, Range } from "../kv.ts";

@@ -64,8 +64,8 @@ export async function recordedRun(options: RunOptions): Promise<RunReport> {
 // --- internal ---
 
 /** Operations between two compactions, and commits that each leaves readable. */
-const COMPACT_EVERY = 4_000;
-const READABLE_COMMITS = 3_000;
+const COMPACT_EVERY = 500;
+const READABLE_COMMITS = 400;
 
 async function record(options: RunOptions): Promise<History> {
   const { server } = options;
