@@ -100,6 +100,8 @@ export const SOCKET_READS_MAX = 16;
 export const SOCKET_ID_CHARS_MAX = 64;
 /** Watches of one connection. */
 export const SOCKET_WATCHES_MAX = 5_000;
+/** Keys and prefixes of all watches of one connection together. */
+export const SOCKET_RANGES_MAX = 50_000;
 /** Bytes unsent on a connection above which the platform closes it: the last resort. */
 export const SOCKET_BACKPRESSURE_BYTES_MAX = 16 * MIB;
 /** Seconds between pings, at most. */

@@ -25,8 +25,8 @@ export class EncodedCommit {
   readonly commit: Commit;
   readonly #addPrevious: AddPrevious;
   readonly #withPrevious: Event[] = [];
-  /** The texts of the events for each way to show them. */
-  readonly #texts = new Map<string, string[]>();
+  /** The texts of the events for each of the four ways to show them. */
+  readonly #texts: (string[] | undefined)[] = [];
 
   /** `addPrevious` is left out where the events of the commit have what was there before. */
   constructor(commit: Commit, addPrevious: AddPrevious = (event) => event) {
@@ -80,9 +80,7 @@ export class EncodedCommit {
   }
 
   #text({ keys, prev }: Encoding, position: number, event: Event): string {
-    const way = `${keys ? "keys" : ""} ${prev ? "prev" : ""}`;
-    let texts = this.#texts.get(way);
-    if (texts === undefined) this.#texts.set(way, (texts = []));
+    const texts = (this.#texts[(keys ? 1 : 0) + (prev ? 2 : 0)] ??= []);
     return (texts[position] ??= eventText(event, keys));
   }
 }

@@ -6,7 +6,12 @@
 import { KvError } from "../errors.ts";
 import { checkRanges } from "../keys.ts";
 import type { Status, Store } from "../kv.ts";
-import { PROGRESS_MS, SOCKET_WATCHES_MAX, WATCHER_UNSENT_BYTES_MAX } from "../limits.ts";
+import {
+  PROGRESS_MS,
+  SOCKET_RANGES_MAX,
+  SOCKET_WATCHES_MAX,
+  WATCHER_UNSENT_BYTES_MAX,
+} from "../limits.ts";
 import type { EndReason } from "../messages.ts";
 import { checkInteger, checkWatchable } from "../rules.ts";
 import { CatchingUp } from "./catching-up.ts";
@@ -86,12 +91,15 @@ export class Hub {
     }
   }
 
-  /** The watchers of all connections, `limit` of them at most. */
+  /** The watchers of all connections, `limit` of them and some thousands of ranges at most. */
   describeWatchers(limit: number): WatcherDescription[] {
     const described: WatcherDescription[] = [];
+    let ranges = 0;
     for (const { watchers } of this.#sessions) {
       for (const watcher of watchers.values()) {
-        if (described.length >= limit) return described;
+        ranges += watcher.filter.ranges.length;
+        const isFull = ranges > DESCRIBED_RANGES_MAX && described.length > 0;
+        if (described.length === limit || isFull) return described;
         described.push(describeWatcher(watcher, this.#live.position));
       }
     }
@@ -100,7 +108,13 @@ export class Hub {
 
   /** A new connection without watches. */
   connect(subscriber: Subscriber): WatchSession {
-    const session: Session = { subscriber, watchers: new Map(), stalled: false, closed: false };
+    const session: Session = {
+      subscriber,
+      watchers: new Map(),
+      ranges: 0,
+      stalled: false,
+      closed: false,
+    };
     this.#sessions.add(session);
     return {
       watch: (request) => this.#watch(session, request),
@@ -150,6 +164,7 @@ export class Hub {
       pull: undefined,
     };
     session.watchers.set(filter.number, watcher);
+    session.ranges += filter.ranges.length;
     const at = { revision: next - 1, store: status.store };
     const frame = createdFrame(filter.number, at, begins === "changes");
     request.created({ watch: filter.number, ...at, frame });
@@ -169,12 +184,9 @@ export class Hub {
         `this connection has the same watch already, as number ${filter.number}`,
       );
     }
-    if (session.watchers.size >= SOCKET_WATCHES_MAX) {
-      throw new KvError(
-        "too_many_requests",
-        `this connection has ${SOCKET_WATCHES_MAX} watches, the most allowed; open another one`,
-        { limit: SOCKET_WATCHES_MAX },
-      );
+    if (session.watchers.size >= SOCKET_WATCHES_MAX) throw tooMany("watches", SOCKET_WATCHES_MAX);
+    if (session.ranges + wanted.ranges.length > SOCKET_RANGES_MAX) {
+      throw tooMany("watched keys and prefixes", SOCKET_RANGES_MAX);
     }
   }
 
@@ -210,8 +222,10 @@ export class Hub {
     this.#live.leave(watcher);
     this.#catchingUp.remove(watcher);
     watcher.state = "ended";
-    watcher.session.watchers.delete(watcher.filter.number);
-    this.#filters.release(watcher.filter);
+    const { session, filter } = watcher;
+    session.watchers.delete(filter.number);
+    session.ranges -= filter.ranges.length;
+    this.#filters.release(filter);
   }
 
   /** Tells those who have heard nothing while the store moved how far they have come. */
@@ -232,6 +246,17 @@ export class Hub {
 }
 
 // --- internal ---
+
+/** Keys and prefixes of all the watchers that are described together. */
+const DESCRIBED_RANGES_MAX = 10_000;
+
+function tooMany(what: string, limit: number): KvError {
+  return new KvError(
+    "too_many_requests",
+    `a connection has ${limit} ${what} at most; open another one`,
+    { limit },
+  );
+}
 
 /** The first revision that a watch wants to see, and what it begins with. */
 interface Start {

@@ -87,6 +87,8 @@ export interface Session {
   readonly subscriber: Subscriber;
   /** By the number of their filter. */
   readonly watchers: Map<number, Watcher>;
+  /** Keys and prefixes of all of them. */
+  ranges: number;
   /** Too much is unsent: nothing is pulled or published for it until it drains. */
   stalled: boolean;
   closed: boolean;

@@ -59,6 +59,7 @@ test("the page names the limits that are", () => {
   const named = [
     `at most ${limits.SOCKET_MESSAGE_BYTES_MAX.toLocaleString("en")} bytes`,
     `${limits.SOCKET_WATCHES_MAX.toLocaleString("en")} watches`,
+    `with ${limits.SOCKET_RANGES_MAX.toLocaleString("en")} keys and prefixes at most`,
     `together ${limits.WATCH_RANGES_MAX.toLocaleString("en")} of both`,
     `pass ${limits.FRAME_BYTES_MAX / 1024} KiB`,
     `every ${limits.PROGRESS_MS / 1000} seconds`,

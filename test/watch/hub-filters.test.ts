@@ -1,12 +1,17 @@
 /** The hub: several ranges, what was there before, keys alone, and who watches what. */
 
 import { describe, expect, test } from "bun:test";
+import type { Range } from "../../src/kv.ts";
 import { FRAME_BYTES_MAX } from "../../src/limits.ts";
 import { del, failure, put, write } from "../support/stores.ts";
 import { quiet, Rig } from "./rig.ts";
 
 function before(value: string) {
   return { key: "a", value, revision: 1, version: 1 };
+}
+
+function thousand(name: number): Range[] {
+  return Array.from({ length: 1_000 }, (_, at) => ({ key: `${name}/${at}` }));
 }
 
 describe("several keys and prefixes", () => {
@@ -57,6 +62,19 @@ describe("several keys and prefixes", () => {
     await quiet();
     expect(connection.frames).toMatchObject([{ events: [{ key: "k1" }, { key: "k1000" }] }]);
   });
+});
+
+test("a connection watches a bounded number of keys and prefixes", async () => {
+  using rig = new Rig();
+  const connection = rig.connect();
+  for (let watch = 0; watch < 50; watch++) await connection.watch(thousand(watch));
+  const error = await failure(() => connection.watch({ key: "a" }), "too_many_requests");
+  expect(error.details).toEqual({ limit: 50_000 });
+  // Of which some thousands are shown together.
+  expect(rig.hub.describeWatchers(100).length).toBe(10);
+  connection.session.unwatch(7);
+  await connection.watch(thousand(50));
+  await failure(() => connection.watch({ key: "a" }), "too_many_requests");
 });
 
 test("the same range with other options is another watch on the same connection", async () => {
