@@ -9,6 +9,8 @@ export interface ScriptedConnection {
   /** Every request that came and was not taken by `next`. */
   readonly requests: SocketRequest[];
   readonly isClosed: boolean;
+  /** Milliseconds from its opening to its end, which must have come. */
+  readonly lifeMs: number;
   /** Waits for a request, which must be of this kind. */
   next<O extends SocketRequest["op"]>(op: O): Promise<Extract<SocketRequest, { op: O }>>;
   send(...messages: SocketMessage[]): void;
@@ -44,7 +46,7 @@ export function startScriptedServer(
         socket.data.connection!.requests.push(JSON.parse(text as string) as SocketRequest);
       },
       close(socket) {
-        socket.data.connection!.isClosed = true;
+        socket.data.connection!.closed();
       },
     },
   });
@@ -64,6 +66,8 @@ export function startScriptedServer(
 class Connection implements ScriptedConnection {
   readonly requests: SocketRequest[] = [];
   isClosed = false;
+  lifeMs = 0;
+  readonly #opened = performance.now();
   readonly #socket: ServerWebSocket<unknown>;
 
   constructor(socket: ServerWebSocket<unknown>) {
@@ -79,6 +83,11 @@ class Connection implements ScriptedConnection {
 
   send(...messages: SocketMessage[]): void {
     for (const message of messages) this.#socket.send(JSON.stringify(message));
+  }
+
+  closed(): void {
+    this.isClosed = true;
+    this.lifeMs = performance.now() - this.#opened;
   }
 
   close(): void {
