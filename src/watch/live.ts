@@ -80,7 +80,8 @@ export class Live {
     if (watcher.state !== "live") return;
     const { filter } = watcher;
     watcher.session.subscriber.unsubscribe(filter.topic);
-    watcher.next = this.#position + 1;
+    // Between two commits it may have joined with less to see than what the hub has published.
+    watcher.next = Math.max(watcher.next, this.#position + 1);
     watcher.toldThrough = filter.toldThrough;
     filter.live.delete(watcher);
     if (filter.live.size === 0) this.#matcher.remove(filter);

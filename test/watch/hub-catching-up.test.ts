@@ -49,6 +49,23 @@ describe("catching up", () => {
     expect(connection.revisions).toEqual([2]);
   });
 
+  test("a watcher that joins between two commits and leaves at once wants nothing older", async () => {
+    using rig = new Rig({ step: 3 });
+    const connection = rig.connect();
+    await connection.watch({ key: "other" });
+    rig.feed.close();
+    // One chunk with both, the second of which is too large to be published.
+    await Promise.all([
+      write(rig.store, put("a")),
+      write(rig.store, put("a", "x".repeat(300 * KIB))),
+    ]);
+    await connection.watch({}, 5);
+    await rig.store.compact(4);
+    rig.feed.open();
+    await quiet();
+    expect(connection.frames).toMatchObject([{ type: "change", revision: 6, way: "sent" }]);
+  });
+
   test("a few watchers pull at the same time, and the others get their turn", async () => {
     using rig = new Rig({ chunkCommitsMax: 5 });
     for (let count = 0; count < 20; count++) await write(rig.store, put("a"));
