@@ -17,20 +17,24 @@ test("every integer of 64 bits comes back from its text", () => {
   }
 });
 
-test("a text is an integer only as it is written, so no two texts are the same one", () => {
-  const digits = fc.string({
-    unit: fc.constantFrom("0", "1", "9", "-", "+", ".", " "),
-    maxLength: 5,
-  });
-  fc.assert(
-    fc.property(digits, (text) => {
-      const value = int64FromText(text);
-      if (value !== undefined) expect(String(value)).toBe(text);
-      else expect(/^(0|-?[1-9][0-9]*)$/.test(text)).toBe(false);
-    }),
-    { numRuns: rounds(2_000) },
-  );
-});
+test(
+  "a text is an integer only as it is written, so no two texts are the same one",
+  () => {
+    const digits = fc.string({
+      unit: fc.constantFrom("0", "1", "9", "-", "+", ".", " "),
+      maxLength: 5,
+    });
+    fc.assert(
+      fc.property(digits, (text) => {
+        const value = int64FromText(text);
+        if (value !== undefined) expect(String(value)).toBe(text);
+        else expect(/^(0|-?[1-9][0-9]*)$/.test(text)).toBe(false);
+      }),
+      { numRuns: rounds(2_000) },
+    );
+  },
+  rounds(5_000),
+);
 
 test.each([
   "",

@@ -49,22 +49,26 @@ describe("the end of a prefix", () => {
     expect(rangeEnd({ prefix })).toBeUndefined();
   });
 
-  test("is well-formed, and above all that begins with it, and nothing lies between", () => {
-    fc.assert(
-      fc.property(text, text, (prefix, other) => {
-        const end = prefixEnd(prefix);
-        if (end === undefined) {
-          expect(prefix).toBe("\u{10FFFF}".repeat([...prefix].length));
-          return;
-        }
-        expect(end.isWellFormed()).toBe(true);
-        expect(compareKeys(prefix + other, end)).toBeLessThan(0);
-        const between = compareKeys(other, prefix) >= 0 && compareKeys(other, end) < 0;
-        expect(between).toBe(other.startsWith(prefix));
-      }),
-      { numRuns: rounds(3_000) },
-    );
-  });
+  test(
+    "is well-formed, and above all that begins with it, and nothing lies between",
+    () => {
+      fc.assert(
+        fc.property(text, text, (prefix, other) => {
+          const end = prefixEnd(prefix);
+          if (end === undefined) {
+            expect(prefix).toBe("\u{10FFFF}".repeat([...prefix].length));
+            return;
+          }
+          expect(end.isWellFormed()).toBe(true);
+          expect(compareKeys(prefix + other, end)).toBeLessThan(0);
+          const between = compareKeys(other, prefix) >= 0 && compareKeys(other, end) < 0;
+          expect(between).toBe(other.startsWith(prefix));
+        }),
+        { numRuns: rounds(3_000) },
+      );
+    },
+    rounds(5_000),
+  );
 });
 
 describe("a range", () => {
@@ -77,18 +81,22 @@ describe("a range", () => {
     fc.record({ end: text }),
   );
 
-  test("holds exactly what lies from its start up to its end", () => {
-    fc.assert(
-      fc.property(range, text, (range, key) => {
-        const end = rangeEnd(range);
-        const within =
-          compareKeys(key, rangeStart(range)) >= 0 &&
-          (end === undefined || compareKeys(key, end) < 0);
-        expect(within).toBe(inRange(range, key));
-      }),
-      { numRuns: rounds(3_000) },
-    );
-  });
+  test(
+    "holds exactly what lies from its start up to its end",
+    () => {
+      fc.assert(
+        fc.property(range, text, (range, key) => {
+          const end = rangeEnd(range);
+          const within =
+            compareKeys(key, rangeStart(range)) >= 0 &&
+            (end === undefined || compareKeys(key, end) < 0);
+          expect(within).toBe(inRange(range, key));
+        }),
+        { numRuns: rounds(3_000) },
+      );
+    },
+    rounds(5_000),
+  );
 
   const everything: Range[] = [{}, { prefix: "" }, { start: "" }];
   test.each(everything)("is everything: %j", (range) => {
@@ -131,19 +139,23 @@ describe("a folder", () => {
     expect(folderOf(range, delimiter, key)).toBe(folder!);
   });
 
-  test("holds keys that stand together in the order of keys", () => {
-    const delimiter = fc.constantFrom("/", "\u0000", "\u{10FFFF}", "a");
-    const keys = fc.uniqueArray(text, { maxLength: 20 });
-    fc.assert(
-      fc.property(keys, text, delimiter, (keys, prefix, delimiter) => {
-        const sorted = keys.map((key) => prefix + key).toSorted(compareKeys);
-        const names = sorted.map((key) => folderOf({ prefix }, delimiter, key) ?? key);
-        const starts = names.filter((name, at) => name !== names[at - 1]);
-        expect(starts.length).toBe(new Set(names).size);
-        // What stands for them sorts where they do.
-        expect(starts).toEqual(starts.toSorted(compareKeys));
-      }),
-      { numRuns: rounds(1_000) },
-    );
-  });
+  test(
+    "holds keys that stand together in the order of keys",
+    () => {
+      const delimiter = fc.constantFrom("/", "\u0000", "\u{10FFFF}", "a");
+      const keys = fc.uniqueArray(text, { maxLength: 20 });
+      fc.assert(
+        fc.property(keys, text, delimiter, (keys, prefix, delimiter) => {
+          const sorted = keys.map((key) => prefix + key).toSorted(compareKeys);
+          const names = sorted.map((key) => folderOf({ prefix }, delimiter, key) ?? key);
+          const starts = names.filter((name, at) => name !== names[at - 1]);
+          expect(starts.length).toBe(new Set(names).size);
+          // What stands for them sorts where they do.
+          expect(starts).toEqual(starts.toSorted(compareKeys));
+        }),
+        { numRuns: rounds(1_000) },
+      );
+    },
+    rounds(5_000),
+  );
 });

@@ -19,41 +19,45 @@ function beginWith(index: KeyIndex) {
   return { expiry, time, wakes: () => woken };
 }
 
-test("what is due comes by deadline, then by key, each once, whatever was changed before", async () => {
-  await withSeed(randomSeed(), (random) => {
-    for (let run = 0; run < rounds(20); run++) {
-      const index = new KeyIndex();
-      const { expiry } = beginWith(index);
-      const deadlines = new Map<string, number>();
-      let revision = 0;
-      const set = (key: string, deadline: number): void => {
-        revision++;
-        index.set(key, newestOf(revision, deadline));
-        if (deadline > 0) {
-          expiry.add(key, deadline);
-          deadlines.set(key, deadline);
-        } else deadlines.delete(key);
-      };
-      for (let round = 0; round < 200; round++) {
-        for (let change = random.below(4); change > 0; change--) {
-          set(random.pick(KEYS) + random.below(4), random.oneIn(4) ? 0 : 1 + random.below(100));
+test(
+  "what is due comes by deadline, then by key, each once, whatever was changed before",
+  async () => {
+    await withSeed(randomSeed(), (random) => {
+      for (let run = 0; run < rounds(20); run++) {
+        const index = new KeyIndex();
+        const { expiry } = beginWith(index);
+        const deadlines = new Map<string, number>();
+        let revision = 0;
+        const set = (key: string, deadline: number): void => {
+          revision++;
+          index.set(key, newestOf(revision, deadline));
+          if (deadline > 0) {
+            expiry.add(key, deadline);
+            deadlines.set(key, deadline);
+          } else deadlines.delete(key);
+        };
+        for (let round = 0; round < 200; round++) {
+          for (let change = random.below(4); change > 0; change--) {
+            set(random.pick(KEYS) + random.below(4), random.oneIn(4) ? 0 : 1 + random.below(100));
+          }
+          if (!random.oneIn(3)) continue;
+          const now = random.below(100);
+          const right = [...deadlines]
+            .filter(([, deadline]) => deadline <= now)
+            .toSorted(([a, first], [b, second]) => first - second || compareKeys(a, b))
+            .map(([key]) => key);
+          if (right.length > 0) expect(expiry.isDue(now)).toBe(true);
+          const max = 1 + random.below(6);
+          const taken = expiry.take(now, max);
+          expect(taken).toEqual(right.slice(0, max));
+          if (random.oneIn(3)) expiry.giveBack(taken);
+          else for (const key of taken) set(key, 0);
         }
-        if (!random.oneIn(3)) continue;
-        const now = random.below(100);
-        const right = [...deadlines]
-          .filter(([, deadline]) => deadline <= now)
-          .toSorted(([a, first], [b, second]) => first - second || compareKeys(a, b))
-          .map(([key]) => key);
-        if (right.length > 0) expect(expiry.isDue(now)).toBe(true);
-        const max = 1 + random.below(6);
-        const taken = expiry.take(now, max);
-        expect(taken).toEqual(right.slice(0, max));
-        if (random.oneIn(3)) expiry.giveBack(taken);
-        else for (const key of taken) set(key, 0);
       }
-    }
-  });
-});
+    });
+  },
+  rounds(5_000),
+);
 
 test("deadlines that are there at the beginning count, and those of deleted keys do not", () => {
   const index = new KeyIndex();

@@ -3,35 +3,39 @@
 import { expect, test } from "bun:test";
 import { compareKeys } from "../../src/keys.ts";
 import { KeyIndex, type Newest, offsetOf, position, segmentOf } from "../../src/log/key-index.ts";
-import { randomSeed, withSeed } from "../support/random.ts";
+import { type Random, randomSeed, withSeed } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
 
-test("keys come in order from any start, whatever the order they were set in", async () => {
-  await withSeed(randomSeed(), (random) => {
-    const index = new KeyIndex();
-    const expected = new Map<string, Newest>();
-    const parts = ["a", "b", "/", "\u0000", "é", "\uFFFF", "\u{1F600}", "x".repeat(20)];
-    for (let round = 0; round < rounds(6_000); round++) {
-      const key =
-        Array.from({ length: 1 + random.below(6) }, () => random.pick(parts)).join("") +
-        (random.oneIn(2) ? String(round) : "");
-      const newest = newestOf(round, random.below(3));
-      index.set(key, newest);
-      expected.set(key, newest);
-    }
-    const sorted = [...expected].toSorted(([a], [b]) => compareKeys(a, b));
-    expect([...index.up("")].map((key) => [key, index.get(key)])).toEqual(sorted);
-    expect([...index.down(undefined)]).toEqual(sorted.map(([key]) => key).toReversed());
-    expect(index.live).toBe(sorted.filter(([, { version }]) => version > 0).length);
-    for (let round = 0; round < 200; round++) {
-      const start = random.oneIn(2) ? random.pick(sorted)[0] : random.pick(parts) + round;
-      const first = sorted.find(([key]) => compareKeys(key, start) >= 0);
-      expect(index.up(start).next().value).toEqual(first?.[0]);
-      const last = sorted.findLast(([key]) => compareKeys(key, start) < 0);
-      expect(index.down(start).next().value).toEqual(last?.[0]);
-    }
-  });
-});
+test(
+  "keys come in order from any start, whatever the order they were set in",
+  async () => {
+    await withSeed(randomSeed(), (random) => {
+      const index = new KeyIndex();
+      const expected = new Map<string, Newest>();
+      const parts = ["a", "b", "/", "\u0000", "é", "\uFFFF", "\u{1F600}", "x".repeat(20)];
+      for (let round = 0; round < rounds(6_000); round++) {
+        const key =
+          Array.from({ length: 1 + random.below(6) }, () => random.pick(parts)).join("") +
+          (random.oneIn(2) ? String(round) : "");
+        const newest = newestOf(round, random.below(3));
+        index.set(key, newest);
+        expected.set(key, newest);
+      }
+      const sorted = [...expected].toSorted(([a], [b]) => compareKeys(a, b));
+      expect([...index.up("")].map((key) => [key, index.get(key)])).toEqual(sorted);
+      expect([...index.down(undefined)]).toEqual(sorted.map(([key]) => key).toReversed());
+      expect(index.live).toBe(sorted.filter(([, { version }]) => version > 0).length);
+      for (let round = 0; round < 200; round++) {
+        const start = random.oneIn(2) ? random.pick(sorted)[0] : random.pick(parts) + round;
+        const first = sorted.find(([key]) => compareKeys(key, start) >= 0);
+        expect(index.up(start).next().value).toEqual(first?.[0]);
+        const last = sorted.findLast(([key]) => compareKeys(key, start) < 0);
+        expect(index.down(start).next().value).toEqual(last?.[0]);
+      }
+    });
+  },
+  rounds(10_000),
+);
 
 test("keys that are set in order, or in the opposite order, come in order", () => {
   const keys = Array.from({ length: 5_000 }, (_, at) => String(at).padStart(5, "0"));
@@ -85,35 +89,14 @@ test("keys come from any end down, whatever the order they were set in", () => {
   }
 });
 
-test("deletions up to a revision are forgotten, in turns, and no key that came again is", async () => {
-  await withSeed(randomSeed(), (random) => {
-    const index = new KeyIndex();
-    const right = new Map<string, Newest>();
-    const parts = ["a", "/", "\u0000", "\uFFFF", "\u{1F600}", "__proto__"];
-    for (let revision = 1; revision <= rounds(6_000); revision++) {
-      const key = random.pick(parts) + random.pick(parts) + random.below(400);
-      // A key that was never there is not deleted.
-      const version = right.has(key) ? random.below(3) : 1;
-      const newest = newestOf(revision, version);
-      index.set(key, newest);
-      right.set(key, newest);
-      if (!random.oneIn(200)) continue;
-      const oldest = Math.max(1, revision - random.below(500));
-      const turn = 1 + random.below(50);
-      for (let turns = 0; index.dropTombstones(oldest, turn); turns++) {
-        expect(turns).toBeLessThan(10_000);
-      }
-      for (const [key, { revision, version }] of right) {
-        if (version === 0 && revision <= oldest) right.delete(key);
-      }
-      const sorted = [...right.keys()].toSorted(compareKeys);
-      expect([...index.up("")]).toEqual(sorted);
-      expect([...index.down(undefined)]).toEqual(sorted.toReversed());
-      for (const key of sorted) expect(index.get(key)).toBe(right.get(key)!);
-    }
-    expect(index.live).toBe([...right.values()].filter(({ version }) => version > 0).length);
-  });
-});
+test(
+  "deletions up to a revision are forgotten, in turns, and no key that came again is",
+  async () => {
+    const seed = randomSeed();
+    for (let run = 0; run < rounds(1); run++) await withSeed(seed + run, forget);
+  },
+  rounds(5_000),
+);
 
 test("an index whose keys are all forgotten is empty, and takes keys again", () => {
   const index = new KeyIndex();
@@ -171,6 +154,35 @@ test("a position keeps segment and offset apart, up to two million and 4 GiB", (
 });
 
 // --- internal ---
+
+/** Sets, deletes and forgets keys at random, and holds the index against a plain map. */
+function forget(random: Random): void {
+  const index = new KeyIndex();
+  const right = new Map<string, Newest>();
+  const parts = ["a", "/", "\u0000", "\uFFFF", "\u{1F600}", "__proto__"];
+  for (let revision = 1; revision <= 6_000; revision++) {
+    const key = random.pick(parts) + random.pick(parts) + random.below(400);
+    // A key that was never there is not deleted.
+    const version = right.has(key) ? random.below(3) : 1;
+    const newest = newestOf(revision, version);
+    index.set(key, newest);
+    right.set(key, newest);
+    if (!random.oneIn(200)) continue;
+    const oldest = Math.max(1, revision - random.below(500));
+    const turn = 1 + random.below(50);
+    for (let turns = 0; index.dropTombstones(oldest, turn); turns++) {
+      expect(turns).toBeLessThan(10_000);
+    }
+    for (const [key, { revision, version }] of right) {
+      if (version === 0 && revision <= oldest) right.delete(key);
+    }
+    const sorted = [...right.keys()].toSorted(compareKeys);
+    expect([...index.up("")]).toEqual(sorted);
+    expect([...index.down(undefined)]).toEqual(sorted.toReversed());
+    for (const key of sorted) expect(index.get(key)).toBe(right.get(key)!);
+  }
+  expect(index.live).toBe([...right.values()].filter(({ version }) => version > 0).length);
+}
 
 function newestOf(revision: number, version: number): Newest {
   return {

@@ -70,103 +70,119 @@ describe.each(STORES)("%s", (_, open) => {
     );
   };
 
-  test("holds what a map holds, after any puts and deletes of any keys", async () => {
-    const write1 = fc.record({ key: anyKey, value: fc.option(fc.string({ maxLength: 5 })) });
-    await holds(fc.array(write1, { maxLength: 30 }), 30, async (store, writes) => {
-      const map = new Map<string, string>();
-      for (const { key, value } of writes) {
-        const { results } = await write(store, value === null ? del(key) : put(key, value));
-        const [result] = results;
-        if (value === null) {
-          expect(result).toEqual({ op: "delete", deleted: map.delete(key) ? 1 : 0 });
-        } else map.set(key, value);
-        for (const { key } of writes) {
-          const { entry } = await store.get(key);
-          expect(entry && Buffer.from(entry.value).toString()).toBe(map.get(key)!);
+  test(
+    "holds what a map holds, after any puts and deletes of any keys",
+    async () => {
+      const write1 = fc.record({ key: anyKey, value: fc.option(fc.string({ maxLength: 5 })) });
+      await holds(fc.array(write1, { maxLength: 30 }), 30, async (store, writes) => {
+        const map = new Map<string, string>();
+        for (const { key, value } of writes) {
+          const { results } = await write(store, value === null ? del(key) : put(key, value));
+          const [result] = results;
+          if (value === null) {
+            expect(result).toEqual({ op: "delete", deleted: map.delete(key) ? 1 : 0 });
+          } else map.set(key, value);
+          for (const { key } of writes) {
+            const { entry } = await store.get(key);
+            expect(entry && Buffer.from(entry.value).toString()).toBe(map.get(key)!);
+          }
+          expect((await store.status()).keys).toBe(map.size);
         }
-        expect((await store.status()).keys).toBe(map.size);
-      }
-    });
-  });
+      });
+    },
+    rounds(10_000),
+  );
 
-  test("commits the net effect of a transaction: what a map is after it, against before", async () => {
-    const txn = fc.array(simpleOperation(fewKeys), { minLength: 1, maxLength: 12 });
-    await holds(fc.array(txn, { maxLength: 12 }), 40, async (store, txns) => {
-      let before = new Map<string, string>();
-      for (const operations of txns) {
-        const { revision } = await store.status();
-        const after = new Map(before);
-        const order = applyAll(after, operations);
-        const applied = await write(store, ...operations);
-        const commits = await changesBetween(store, revision + 1, applied.revision);
-        const events = commits.flatMap((commit) => commit.events);
-        const expected = order
-          .filter((key) => after.has(key) || before.has(key))
-          .map((key) => [after.has(key) ? "put" : "delete", key, after.get(key)]);
-        expect(
-          events.map((event) => [
-            event.type,
-            event.key,
-            event.type === "put" ? Buffer.from(event.value).toString() : undefined,
-          ]),
-        ).toEqual(expected);
-        if (expected.length === 0) expect(applied.revision).toBe(revision);
-        else expect(applied.revision).toBeGreaterThan(revision);
-        before = after;
-      }
-    });
-  });
-
-  test("lists what a map has in a range, in the order of UTF-8 bytes, both ways and in pages", async () => {
-    const given = fc.record({
-      keys: fc.uniqueArray(anyKey, { maxLength: 25 }),
-      ranges: fc.array(anyRange(), { minLength: 1, maxLength: 6 }),
-      limit: fc.integer({ min: 1, max: 7 }),
-    });
-    await holds(given, 60, async (store, { keys, ranges, limit }) => {
-      await write(store, ...keys.map((key) => put(key, key)));
-      for (const range of ranges) {
-        const right = keys.filter((key) => isInRange(range, key)).toSorted(compareBytes);
-        const listed = async (reverse: boolean) =>
-          (await listPages(store, range, { limit, reverse })).flatMap(({ entries }) =>
-            entries.map(({ key }) => key),
-          );
-        expect(await listed(false)).toEqual(right);
-        expect(await listed(true)).toEqual(right.toReversed());
-        expect((await store.list(range, { count: true })).count).toBe(right.length);
-      }
-      const [range] = ranges as [Range];
-      const gone = keys.filter((key) => isInRange(range, key)).toSorted(compareBytes);
-      const { results } = await write(store, delRange(range, limit));
-      const deleted = Math.min(limit, gone.length);
-      expect(results).toEqual([{ op: "deleteRange", deleted, more: gone.length > limit }]);
-      const left = keys.filter((key) => !gone.slice(0, limit).includes(key));
-      const { entries } = await store.list({});
-      expect(entries.map(({ key }) => key)).toEqual(left.toSorted(compareBytes));
-    });
-  });
-
-  test("lets keys go at their deadlines, and never shows one again that was seen gone", async () => {
-    const steps = fc.array(timedStep(fewKeys), { maxLength: 40 });
-    await holds(steps, 60, async (store, steps, time) => {
-      const map = new Map<string, { deadline: number; version: number }>();
-      for (const step of steps) {
-        if ("ms" in step) {
-          time.now += step.ms;
-          if (step.fire) time.fire();
-        } else await write(store, step).catch(() => undefined);
-        const keys = await liveKeys(store);
-        // What has been looked at as due is gone for good, wherever the clock goes from here.
-        for (const [key, { deadline }] of map) if (deadline <= time.now) map.delete(key);
-        if (!("ms" in step)) applyTimed(map, step, time.now);
-        expect(keys).toEqual([...map.keys()].toSorted(compareBytes));
-        for (const [key, { deadline, version }] of map) {
-          const { entry } = await store.get(key);
-          expect([entry!.expiresAt ?? Infinity, entry!.version]).toEqual([deadline, version]);
+  test(
+    "commits the net effect of a transaction: what a map is after it, against before",
+    async () => {
+      const txn = fc.array(simpleOperation(fewKeys), { minLength: 1, maxLength: 12 });
+      await holds(fc.array(txn, { maxLength: 12 }), 40, async (store, txns) => {
+        let before = new Map<string, string>();
+        for (const operations of txns) {
+          const { revision } = await store.status();
+          const after = new Map(before);
+          const order = applyAll(after, operations);
+          const applied = await write(store, ...operations);
+          const commits = await changesBetween(store, revision + 1, applied.revision);
+          const events = commits.flatMap((commit) => commit.events);
+          const expected = order
+            .filter((key) => after.has(key) || before.has(key))
+            .map((key) => [after.has(key) ? "put" : "delete", key, after.get(key)]);
+          expect(
+            events.map((event) => [
+              event.type,
+              event.key,
+              event.type === "put" ? Buffer.from(event.value).toString() : undefined,
+            ]),
+          ).toEqual(expected);
+          if (expected.length === 0) expect(applied.revision).toBe(revision);
+          else expect(applied.revision).toBeGreaterThan(revision);
+          before = after;
         }
-      }
-    });
-  });
+      });
+    },
+    rounds(10_000),
+  );
+
+  test(
+    "lists what a map has in a range, in the order of UTF-8 bytes, both ways and in pages",
+    async () => {
+      const given = fc.record({
+        keys: fc.uniqueArray(anyKey, { maxLength: 25 }),
+        ranges: fc.array(anyRange(), { minLength: 1, maxLength: 6 }),
+        limit: fc.integer({ min: 1, max: 7 }),
+      });
+      await holds(given, 60, async (store, { keys, ranges, limit }) => {
+        await write(store, ...keys.map((key) => put(key, key)));
+        for (const range of ranges) {
+          const right = keys.filter((key) => isInRange(range, key)).toSorted(compareBytes);
+          const listed = async (reverse: boolean) =>
+            (await listPages(store, range, { limit, reverse })).flatMap(({ entries }) =>
+              entries.map(({ key }) => key),
+            );
+          expect(await listed(false)).toEqual(right);
+          expect(await listed(true)).toEqual(right.toReversed());
+          expect((await store.list(range, { count: true })).count).toBe(right.length);
+        }
+        const [range] = ranges as [Range];
+        const gone = keys.filter((key) => isInRange(range, key)).toSorted(compareBytes);
+        const { results } = await write(store, delRange(range, limit));
+        const deleted = Math.min(limit, gone.length);
+        expect(results).toEqual([{ op: "deleteRange", deleted, more: gone.length > limit }]);
+        const left = keys.filter((key) => !gone.slice(0, limit).includes(key));
+        const { entries } = await store.list({});
+        expect(entries.map(({ key }) => key)).toEqual(left.toSorted(compareBytes));
+      });
+    },
+    rounds(10_000),
+  );
+
+  test(
+    "lets keys go at their deadlines, and never shows one again that was seen gone",
+    async () => {
+      const steps = fc.array(timedStep(fewKeys), { maxLength: 40 });
+      await holds(steps, 60, async (store, steps, time) => {
+        const map = new Map<string, { deadline: number; version: number }>();
+        for (const step of steps) {
+          if ("ms" in step) {
+            time.now += step.ms;
+            if (step.fire) time.fire();
+          } else await write(store, step).catch(() => undefined);
+          const keys = await liveKeys(store);
+          // What has been looked at as due is gone for good, wherever the clock goes from here.
+          for (const [key, { deadline }] of map) if (deadline <= time.now) map.delete(key);
+          if (!("ms" in step)) applyTimed(map, step, time.now);
+          expect(keys).toEqual([...map.keys()].toSorted(compareBytes));
+          for (const [key, { deadline, version }] of map) {
+            const { entry } = await store.get(key);
+            expect([entry!.expiresAt ?? Infinity, entry!.version]).toEqual([deadline, version]);
+          }
+        }
+      });
+    },
+    rounds(10_000),
+  );
 });
 
 // --- internal ---
