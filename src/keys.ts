@@ -148,7 +148,9 @@ export function rangeEnd(range: Range): string | undefined {
 
 /** Is the range every key, whatever way it says so? */
 export function isEverything(range: Range): boolean {
-  return range.key === undefined && rangeStart(range) === "" && rangeEnd(range) === undefined;
+  // U+0000 is the smallest key.
+  const fromFirst = compareKeys(rangeStart(range), "\u0000") <= 0;
+  return range.key === undefined && fromFirst && rangeEnd(range) === undefined;
 }
 
 /**

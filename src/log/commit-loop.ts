@@ -263,9 +263,10 @@ export class CommitLoop<K extends Known> {
     for (const { txn, resolve, reject } of waiting) {
       const batch = new Batch(state, limits, clock());
       const answer = outcome(batch, txn);
-      if (answer instanceof Error) reject(answer);
-      else if (batch.commits.length === 0) resolve(answer);
-      else reject(full(cause.message, cause));
+      // What it rests on was not written, even where it fails by itself.
+      if (batch.commits.length > 0) reject(full(cause.message, cause));
+      else if (answer instanceof Error) reject(answer);
+      else resolve(answer);
     }
   }
 

@@ -137,7 +137,13 @@ export class LogStore implements Store {
       segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
       clock: this.#clock,
     });
-    this.#reader = new Reader(this.#log, this.#index, this.#cache, this.limits);
+    this.#reader = new Reader({
+      log: this.#log,
+      index: this.#index,
+      cache: this.#cache,
+      limits: this.limits,
+      checkOpen: () => this.#checkOpen(),
+    });
     this.#expiry = new Expiry({
       index: this.#index,
       clock: this.#clock,
@@ -180,8 +186,8 @@ export class LogStore implements Store {
   async history(key: string, options: HistoryOptions = {}): Promise<HistoryResult> {
     this.#checkOpen();
     checkKey(key);
-    checkHistory(options, this.#oldest, this.limits);
     if (this.#isOverdue(this.#index.get(key))) await this.#getOverdue(key);
+    checkHistory(options, this.#oldest, this.limits);
     const revision = this.#revision;
     return { revision, ...(await this.#reader.history(key, options, this.#oldest)) };
   }

@@ -25,6 +25,15 @@ import type { ScannedRecord } from "./segment.ts";
 import { Slice } from "./slice.ts";
 import type { ValueCache } from "./value-cache.ts";
 
+export interface ReaderOptions {
+  readonly log: Log;
+  readonly index: KeyIndex;
+  readonly cache: ValueCache;
+  readonly limits: Limits;
+  /** Throws once the files are closed; asked after each pause. */
+  readonly checkOpen: () => void;
+}
+
 export interface EntryOptions {
   /** Leave the value out. */
   readonly keys?: boolean;
@@ -37,8 +46,10 @@ export class Reader {
   readonly #index: KeyIndex;
   readonly #cache: ValueCache;
   readonly #limits: Limits;
+  readonly #checkOpen: () => void;
 
-  constructor(log: Log, index: KeyIndex, cache: ValueCache, limits: Limits) {
+  constructor({ log, index, cache, limits, checkOpen }: ReaderOptions) {
+    this.#checkOpen = checkOpen;
     this.#log = log;
     this.#index = index;
     this.#cache = cache;
@@ -80,7 +91,7 @@ export class Reader {
   /** Brings a long search to its end, in slices. @throws `internal` when a record is damaged. */
   async complete(search: PastSearch): Promise<Entry | undefined> {
     const slice = new Slice();
-    while (!search.run(() => slice.isOver())) await slice.next();
+    while (!search.run(() => slice.isOver())) await this.#pause(slice);
     return entryFound(search, false) as Entry | undefined;
   }
 
@@ -142,7 +153,7 @@ export class Reader {
         bytes += event.type === "put" ? (event.value?.length ?? 0) : 0;
       }
       if (revision <= oldest) break;
-      await slice.pause();
+      if (slice.isOver()) await this.#pause(slice);
     }
     return { entries, more: false };
   }
@@ -161,11 +172,16 @@ export class Reader {
         const found = this.entry(event.key, newest, revision - 1);
         const prev = found instanceof PastSearch ? await this.complete(found) : (found as Entry);
         withPrevious.push(prev === undefined ? event : { ...event, prev });
-        await slice.pause();
+        if (slice.isOver()) await this.#pause(slice);
       }
       whole.push({ revision, events: withPrevious });
     }
     return { commits: whole, through };
+  }
+
+  async #pause(slice: Slice): Promise<void> {
+    await slice.next();
+    this.#checkOpen();
   }
 
   /** A record of a key from which its records below `before` can be followed back. */
