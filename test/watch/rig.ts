@@ -113,6 +113,8 @@ export class Rig implements Publisher, Disposable {
   readonly published: string[] = [];
   /** The store answers each `get` in a later turn. */
   getsLater = false;
+  /** The ranges that were pulled so far. */
+  readonly pulled = new Set<string>();
   pullsRunning = 0;
   pullsMost = 0;
   readonly #connections: RigConnection[] = [];
@@ -149,10 +151,12 @@ export class Rig implements Publisher, Disposable {
 
   #gated(): Store {
     const { store } = this;
-    const changes: Store["changes"] = (from, options) =>
-      options?.range === undefined
-        ? through(store.changes(from, options), this.feed, this.feedErrors)
-        : this.#counted(through(store.changes(from, options), this.pulls, this.pullErrors));
+    const changes: Store["changes"] = (from, options) => {
+      const chunks = store.changes(from, options);
+      if (options?.range === undefined) return through(chunks, this.feed, this.feedErrors);
+      this.pulled.add(JSON.stringify(options.range));
+      return this.#counted(through(chunks, this.pulls, this.pullErrors));
+    };
     const list: Store["list"] = async (range, options) => {
       await this.lists.pass();
       if (this.listErrors.length > 0) throw this.listErrors.shift();
