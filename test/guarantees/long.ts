@@ -11,6 +11,8 @@ import { runWatchers, type RunReport } from "./run.ts";
 
 /** Broken connections in the life of one store. */
 const DISCONNECTS_EACH = 2_000;
+/** Many, as most of the time they wait. */
+const CLIENTS = 60;
 
 const [total = 100_000, first = Math.floor(Math.random() * 2 ** 32)] = Bun.argv
   .slice(2)
@@ -32,7 +34,7 @@ for (let seed = first; disconnects < total && process.exitCode === undefined; se
   let report: RunReport | undefined;
   await withSeed(
     seed,
-    async () => void (report = await runWatchers({ seed, disconnects: wanted })),
+    async () => void (report = await runWatchers({ seed, disconnects: wanted, clients: CLIENTS })),
   );
   if (report === undefined) break;
   disconnects += report.disconnects;

@@ -91,7 +91,7 @@ export class RunClient {
     const { below, oneIn, pick } = this.#random;
     const from = performance.now();
     wire.pause();
-    if (oneIn(2)) this.#context.flood(pick(pick(watchers).keys));
+    if (oneIn(2)) this.#context.flood(pick(watchers).keys.slice(0, 1 + below(5)));
     await Bun.sleep(below(300));
     if (oneIn(4)) return false;
     wire.resume();

@@ -25,8 +25,8 @@ export interface RunContext {
   readonly isAborted: boolean;
   /** A connection on which watches were going on has ended. */
   disconnected(): void;
-  /** More is to be written to this key soon than fits between the server and a stalled reader. */
-  flood(key: string): void;
+  /** More is to be written to these keys soon than fits between the server and a stalled reader. */
+  flood(keys: readonly string[]): void;
 }
 
 export interface RunWatcherOptions {

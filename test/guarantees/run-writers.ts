@@ -38,10 +38,16 @@ export class RunWriter {
     (await this.#connection)?.close();
   }
 
-  /** Writes more to a key than fits between the server and a reader that stalls. */
-  async flood(key: string): Promise<void> {
-    const put = () => this.write([{ op: "put", key, value: this.#text(FLOOD_VALUE_BYTES) }]);
-    await Promise.all(Array.from({ length: FLOOD_COMMITS }, put));
+  /**
+   * Writes more to these keys than fits between the server and a reader that stalls; several of them
+   * in commits that come in parts.
+   */
+  async flood(keys: readonly string[]): Promise<void> {
+    const put = () => {
+      const value = this.#text(FLOOD_VALUE_BYTES);
+      return this.write(keys.map((key) => ({ op: "put", key, value })));
+    };
+    await Promise.all(Array.from({ length: FLOOD_VALUES / keys.length }, put));
   }
 
   stop(): void {
@@ -122,5 +128,5 @@ function openSocket(url: string): Promise<SocketConnection> {
   return SocketConnection.open(Number(new URL(url).port));
 }
 
-const FLOOD_COMMITS = 60;
+const FLOOD_VALUES = 60;
 const FLOOD_VALUE_BYTES = 150_000;

@@ -68,6 +68,8 @@ export async function runWatchers(options: RunOptions): Promise<RunReport> {
 
 const TRANSPORTS: readonly Transport[] = ["ws", "sse", "ndjson", "sdk"];
 
+const CLIENTS_PER_WRITER = 8;
+
 /** What a machine that is busy with other things may add to any time. */
 const BUSY_MS = 10_000;
 /** `progress` is due every 10 seconds. */
@@ -103,7 +105,8 @@ class Run implements RunContext {
     this.#random = random(seed);
     // Everybody has numbers of their own, so that nobody's choices depend on the times of others.
     const own = (): Random => random(this.#random.below(2 ** 32));
-    this.#writers = Array.from({ length: 3 }, () => new RunWriter(server, own()));
+    const writers = Math.ceil(clients / CLIENTS_PER_WRITER);
+    this.#writers = Array.from({ length: writers }, () => new RunWriter(server, own()));
     this.#flooder = new RunWriter(server, own());
     this.#clients = Array.from({ length: clients }, (_, at) => {
       const transport = transports[at % transports.length]!;
@@ -148,11 +151,11 @@ class Run implements RunContext {
     if (this.disconnects % COMPACT_EVERY === 0) this.#incident(() => this.#compact());
   }
 
-  flood(key: string): void {
+  flood(keys: readonly string[]): void {
     const isOften = this.#floods * FLOOD_EVERY > this.disconnects;
     if (isOften || this.#isConcluding) return;
     this.#floods++;
-    this.#flooding = this.#flooding.then(() => this.#flooder.flood(key));
+    this.#flooding = this.#flooding.then(() => this.#flooder.flood(keys));
   }
 
   #incident(happen: () => Promise<void>): void {
