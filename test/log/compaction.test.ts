@@ -3,9 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Store } from "../../src/kv.ts";
 import {
-  contentBytes,
   decodeSegmentHeader,
-  encodeRecord,
   FLAG_BATCH_START,
   FLAG_COMMIT_END,
   KIND,
@@ -17,6 +15,7 @@ import { equalsReplay } from "../store/replay.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import {
+  appendRecord,
   commitsIn,
   cut,
   flipped,
@@ -27,6 +26,7 @@ import {
 } from "../support/logs.ts";
 import { random } from "../support/random.ts";
 import { changesBetween, del, failure, put, putFor, textOf, write } from "../support/stores.ts";
+import { turns } from "../support/turns.ts";
 
 /** Ten revisions of a few keys, with deletions at 4 and 8. */
 async function putTen(store: Store): Promise<void> {
@@ -251,13 +251,13 @@ describe("a record of a compaction that cannot be is refused:", () => {
   ];
   test.each(bad)("%s", async (_, content) => {
     const disk = await sound();
-    append(disk, content);
+    appendRecord(disk, content);
     await failure(() => openOn(disk), "internal");
   });
 
   test("and one that can be is not", async () => {
     const disk = await sound();
-    append(disk, { revision: 3, createRevision: 3 });
+    appendRecord(disk, { revision: 3, createRevision: 3 });
     const store = await openOn(disk);
     expect((await store.status()).oldest).toBe(3);
     await equalsReplay(store, commitsIn(disk), [{}]);
@@ -372,36 +372,4 @@ function compactions(disk: FakeDisk): number[] {
     .flatMap((name) => recordsOf(disk, name))
     .filter(({ kind }) => kind === KIND.compact)
     .map(({ createRevision }) => createRevision);
-}
-
-/** Writes one more record of a compaction at the end of the last segment, sound in itself. */
-function append(disk: FakeDisk, parts: Partial<RecordContent>): void {
-  const name = segmentNames(disk).at(-1)!;
-  const before = disk.bytes(name);
-  const last = recordsOf(disk, name).at(-1)!;
-  const content: RecordContent = {
-    kind: KIND.compact,
-    key: new Uint8Array(0),
-    contentType: "",
-    value: new Uint8Array(0),
-    revision: 0,
-    previousRevision: 0,
-    createRevision: 0,
-    version: 0,
-    time: last.time,
-    deadline: 0,
-    ...parts,
-  };
-  const record = new Uint8Array(contentBytes(content));
-  const flags = FLAG_BATCH_START | FLAG_COMMIT_END;
-  const place = { segment: last.segment, offset: before.length, previousCrc: last.crc, flags };
-  encodeRecord(record, 0, content, place);
-  // As if it had been synced with what was before it: nothing of it is a torn tail.
-  disk.remove("DURABLE");
-  disk.place(name, Buffer.concat([before, record]));
-}
-
-/** Lets everything go on that can without a timer. */
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

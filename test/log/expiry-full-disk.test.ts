@@ -16,6 +16,7 @@ import {
   touch,
   write,
 } from "../support/stores.ts";
+import { turns } from "../support/turns.ts";
 
 /** A store with a key that is due and one that stays, on a disk without room. */
 async function beginFull() {
@@ -162,8 +163,3 @@ test("a disk that fails while keys expire ends the store, and they expire at the
 });
 
 // --- internal ---
-
-/** Lets everything go on that can without a timer. */
-async function turns(): Promise<void> {
-  for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
-}

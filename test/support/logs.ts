@@ -3,8 +3,13 @@
 import { expect } from "bun:test";
 import { openLog, type LogOptions } from "../../src/log/engine.ts";
 import {
+  contentBytes,
+  encodeRecord,
+  FLAG_BATCH_START,
+  FLAG_COMMIT_END,
   isChange,
   KIND,
+  type RecordContent,
   recordContentType,
   type RecordHeader,
   recordKey,
@@ -99,6 +104,36 @@ export function recordsOf(disk: FakeDisk, name: string): RecordHeader[] {
   file.close();
   expect(fault).toBeUndefined();
   return records;
+}
+
+/**
+ * Writes one more record at the end of the last segment, sound in itself: of a compaction, unless
+ * `parts` say otherwise.
+ */
+export function appendRecord(disk: FakeDisk, parts: Partial<RecordContent>): void {
+  const name = segmentNames(disk).at(-1)!;
+  const before = disk.bytes(name);
+  const last = recordsOf(disk, name).at(-1)!;
+  const content: RecordContent = {
+    kind: KIND.compact,
+    key: new Uint8Array(0),
+    contentType: "",
+    value: new Uint8Array(0),
+    revision: 0,
+    previousRevision: 0,
+    createRevision: 0,
+    version: 0,
+    time: last.time,
+    deadline: 0,
+    ...parts,
+  };
+  const record = new Uint8Array(contentBytes(content));
+  const flags = FLAG_BATCH_START | FLAG_COMMIT_END;
+  const place = { segment: last.segment, offset: before.length, previousCrc: last.crc, flags };
+  encodeRecord(record, 0, content, place);
+  // As if it had been synced with what was before it: nothing of it is a torn tail.
+  disk.remove("DURABLE");
+  disk.place(name, Buffer.concat([before, record]));
 }
 
 // --- internal ---
