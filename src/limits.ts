@@ -129,7 +129,7 @@ export const FRAME_BYTES_MAX = 256 * KIB;
 /** Keys and prefixes of one watch. */
 export const WATCH_RANGES_MAX = 1_000;
 /**
- * Bytes of events gathered for a watcher that takes the newest of each key only, before they are
+ * Bytes of keys gathered for a watcher that takes the newest event of each only, before these are
  * sent.
  */
 export const LATEST_BYTES_MAX = 1 * MIB;
