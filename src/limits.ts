@@ -94,8 +94,6 @@ export const SOCKET_ANSWER_BYTES_MAX = 1 * MIB;
 export const SOCKET_REQUESTS_MAX = 1_024;
 /** Bytes of the requests of one connection that are read and not answered yet. */
 export const SOCKET_REQUEST_BYTES_MAX = 64 * MIB;
-/** Reads of one connection that run at the same time. */
-export const SOCKET_READS_MAX = 16;
 /** Characters of a request id that is a string. */
 export const SOCKET_ID_CHARS_MAX = 64;
 /** Watches of one connection. */

@@ -3,9 +3,10 @@
  * be sent. Requests take effect in the order sent.
  *
  * Writes are handed to the store one behind the other without waiting, and the store keeps their
- * order; reads may overlap each other. A read behind unanswered writes waits for them, and a write
- * behind unanswered reads too, so that neither shows what the other's place in the order forbids.
- * Compaction waits for all before it, and all behind it for the compaction.
+ * order. A read behind unanswered writes waits for them, and a write behind an unanswered read too,
+ * so that neither shows what the other's place in the order forbids. Most reads are answered in
+ * the turn in which they begin; one that is not is waited for, lest the next one shows what is
+ * older. Compaction waits for all before it, and all behind it for the compaction.
  */
 
 import { KvError } from "../errors.ts";
@@ -15,7 +16,6 @@ import {
   SOCKET_ANSWER_BYTES_MAX,
   SOCKET_IDLE_SECONDS,
   SOCKET_PING_SECONDS,
-  SOCKET_READS_MAX,
   SOCKET_REQUEST_BYTES_MAX,
   SOCKET_REQUESTS_MAX,
   WATCHER_UNSENT_BYTES_MAX,
@@ -63,7 +63,7 @@ const HOLD_BYTES = WATCHER_UNSENT_BYTES_MAX;
 
 /** Requests of a kind that run at the same time. */
 const RUNNING_MAX: Readonly<Record<RequestKind, number>> = {
-  read: SOCKET_READS_MAX,
+  read: 1,
   write: SOCKET_REQUESTS_MAX,
   compact: 1,
 };

@@ -19,8 +19,7 @@ export interface History {
 export interface Operation {
   readonly client: string;
   /**
-   * Writes of one connection keep their place among its requests, also when they overlap. Reads
-   * that overlap may overtake each other.
+   * Requests of one connection take effect in the order sent, also when they overlap.
    */
   readonly connection?: string;
   /** Before the request was sent. */

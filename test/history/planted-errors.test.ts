@@ -300,6 +300,10 @@ describe("requests of one connection", () => {
     const read = { ...get([1, 5], "x", 1, null), connection };
     const { a } = verdict({ operations: [first, read] });
     expect(a).toEqual(["order of a connection"]);
+    const earlier = { ...get([1, 5], "x", 2, entry("1", 2)), connection };
+    const later = { ...get([2, 5], "y", 1, entry("1", 1)), connection };
+    const reads = [put([0, 5], "y", "1", left(1)), put([0, 5], "x", "1", left(2)), earlier, later];
+    expect(verdict({ operations: reads })).toEqual({ a: ["order of a connection"], b: [] });
   });
 
   test("of two connections may", () => {

@@ -23,7 +23,8 @@ export function checkRealTime(
 ): { violations: Violation[]; rooms: ReadonlyMap<Operation, Room> } {
   const violations: Violation[] = [];
   const floors = new Map<Operation, number>();
-  const connections = new Map<string, Sent>();
+  /** The highest place of what was sent on each connection so far. */
+  const connections = new Map<string, Placed>();
   const timeline = new Timeline(operations);
   for (const operation of timeline) {
     const { asked, answer, connection } = operation;
@@ -32,9 +33,7 @@ export function checkRealTime(
       continue;
     }
     if (answer.kind === "notApplied") continue;
-    const sent = asked.at === undefined ? connections.get(connection ?? "") : undefined;
-    // Reads of one connection may overtake each other, but no writes, nor writes them.
-    const ahead = canWrite(asked) ? sent?.any : sent?.write;
+    const ahead = asked.at === undefined ? connections.get(connection ?? "") : undefined;
     const before = higher(timeline.highest, ahead);
     const place = placeOf(operation, writes) ?? earliestFit(operation, table, before?.place ?? 0);
     if (place === undefined) {
@@ -50,8 +49,7 @@ export function checkRealTime(
       violations.push(outOfOrder(before, placed, before === ahead));
     }
     if (connection === undefined) continue;
-    const write = canWrite(asked) ? higher(sent?.write, placed) : sent?.write;
-    connections.set(connection, { any: higher(sent?.any, placed), write });
+    connections.set(connection, higher(ahead, placed)!);
   }
   const rooms = new Map<Operation, Room>();
   for (const [operation, from] of floors) {
@@ -67,12 +65,6 @@ export function checkRealTime(
 interface Placed {
   readonly place: number;
   readonly by: Operation;
-}
-
-/** The highest places of what was sent on a connection so far. */
-interface Sent {
-  readonly any: Placed | undefined;
-  readonly write: Placed | undefined;
 }
 
 function higher(a: Placed | undefined, b: Placed | undefined): Placed | undefined {
