@@ -163,20 +163,30 @@ export class Reader {
    * @throws `internal` when a record is damaged.
    */
   async withPrevious({ commits, through }: Changes): Promise<Changes> {
-    const slice = new Slice();
+    const slice = new Slice(1);
     const whole: Commit[] = [];
     for (const { revision, events } of commits) {
       const withPrevious: Event[] = [];
       for (const event of events) {
-        const newest = this.#index.get(event.key);
-        const found = this.entry(event.key, newest, revision - 1);
-        const prev = found instanceof PastSearch ? await this.complete(found) : (found as Entry);
+        const prev = this.#before(event);
         withPrevious.push(prev === undefined ? event : { ...event, prev });
         if (slice.isOver()) await this.#pause(slice);
       }
       whole.push({ revision, events: withPrevious });
     }
     return { commits: whole, through };
+  }
+
+  /** What was there before an event: its own record says where to look. */
+  #before({ key, revision }: Event): Entry | undefined {
+    const newest = this.#index.get(key);
+    const isNewest = newest?.revision === revision;
+    const { previousRevision } = isNewest
+      ? this.#log.read(newest.position, newest.bytes).header
+      : this.#log.find(revision, key).header;
+    if (previousRevision === 0) return undefined;
+    const before = this.#log.find(previousRevision, key);
+    return before.header.kind === KIND.put ? entryOf(key, before) : undefined;
   }
 
   async #pause(slice: Slice): Promise<void> {
