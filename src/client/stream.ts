@@ -95,6 +95,8 @@ export class Stream {
     const { need, store } = watcher;
     if (!this.isMade || this.#isStating || need.type !== "from" || store !== this.#store)
       return false;
+    // A change that stands for several counts what was skipped for all of them together.
+    if (this.filter.latest) return false;
     if (need.revision <= this.#position) return false;
     this.members.add(watcher);
     return true;
@@ -208,11 +210,12 @@ export class Stream {
   }
 
   #isSameBeginning(watcher: Watcher): boolean {
+    // What is answered must not be older than the call: what now is, the state that is there now,
+    // and whether there is history at a revision, too.
+    if (this.isAsked) return false;
     const { from, initial = false } = this.#beginning;
     const own = beginningOf([watcher]);
-    if (from !== own.from || initial !== (own.initial ?? false)) return false;
-    // What now is, and the state that is there now, must not be older than the call.
-    return from !== undefined || !this.isAsked;
+    return from === own.from && initial === (own.initial ?? false);
   }
 
   #change({ revision, events, more, skipped = 0 }: ChangeFrame, bytes: number): Watcher[] {
@@ -241,10 +244,14 @@ export class Stream {
   }
 
   #reset({ revision, store }: WatchStart): Watcher[] {
+    // Who was further ahead may have lost nothing, unless the watch began with the reset.
+    const position = this.#isStating ? Infinity : this.#position;
+    const isAhead = ({ need }: Watcher): boolean =>
+      need.type === "from" && need.revision > position + 1;
     this.#isStating = true;
     this.#partial = undefined;
     this.#store = store;
-    const left = [...this.members].filter(({ initial }) => !initial);
+    const left = [...this.members].filter((watcher) => !watcher.initial || isAhead(watcher));
     for (const watcher of left) this.members.delete(watcher);
     left.push(...this.#joining.keys());
     this.#joining.clear();
