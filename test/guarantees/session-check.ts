@@ -186,9 +186,7 @@ export class SessionCheck {
   #sync(arrival: Arrival, revision: number, store: string): void {
     this.#checkStore(store);
     this.#checkExists(revision);
-    // A watch of the client that has a place may share the answer to a question asked before it.
-    const isShared = this.#options.record.transport === "sdk" && this.#first !== undefined;
-    const least = Math.max(isShared ? 0 : this.#session.known, this.#pinned);
+    const least = Math.max(this.#session.known, this.#pinned);
     demand(revision >= least, "begin", () => `the state of ${revision} is older than ${least}`);
     const expected = this.#truth.state(this.#options.record.filter, revision);
     const wrong = stateFault(this.#entries, expected);
