@@ -109,7 +109,6 @@ export class Live {
       this.#matcher.add(filter);
       filter.toldThrough = watcher.toldThrough;
     }
-    filter.toldThrough = Math.min(filter.toldThrough, watcher.toldThrough);
     filter.live.add(watcher);
     watcher.state = "live";
     watcher.session.subscriber.subscribe(filter.topic);
