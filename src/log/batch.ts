@@ -9,7 +9,7 @@ import { utf8Bytes } from "../keys.ts";
 import type { Check, CommitResult, Operation, OperationResult, Txn } from "../kv.ts";
 import { EXPIRE_EVENTS_MAX, type Limits } from "../limits.ts";
 import { checkCommitSize } from "../rules.ts";
-import type { PendingCommit, PendingEvent } from "./log.ts";
+import type { PendingCommit, PendingEvent } from "./appender.ts";
 import { Run, type Pending } from "./run.ts";
 import type { Known, State } from "./state.ts";
 

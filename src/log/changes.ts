@@ -4,7 +4,8 @@ import { inRanges } from "../keys.ts";
 import type { Changes, Commit, Event, Range } from "../kv.ts";
 import { CHANGES_SCAN_BYTES } from "../limits.ts";
 import { isChange, KIND, recordBytes } from "./format.ts";
-import type { Log, PendingEvent } from "./log.ts";
+import type { PendingEvent } from "./appender.ts";
+import type { Log } from "./log.ts";
 import { entryOf, keyOf } from "./records.ts";
 import { endsCommit, type ScannedRecord } from "./segment.ts";
 

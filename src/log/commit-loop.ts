@@ -22,7 +22,7 @@ import {
 } from "../limits.ts";
 import { Batch, readsRange } from "./batch.ts";
 import type { Expiry } from "./expiry.ts";
-import { SpaceError, type PendingCommit, type Placed } from "./log.ts";
+import { SpaceError, type PendingCommit, type Placed } from "./appender.ts";
 import { Slice } from "./slice.ts";
 import type { Known, State } from "./state.ts";
 

@@ -9,6 +9,7 @@ import {
   constants,
   fdatasync,
   fstatSync,
+  fsync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
@@ -50,8 +51,8 @@ export interface Disk {
   /** Takes the place of a file of that name. Durable after `syncDirectory`. */
   rename(from: string, to: string): void;
   unlink(name: string): void;
-  /** Makes creations, renames and removals durable. */
-  syncDirectory(): void;
+  /** Makes creations, renames and removals durable, off the event loop (fsync). */
+  syncDirectory(): Promise<void>;
 }
 
 /** A directory of the file system, made (mode 0700) when it is not there. */
@@ -105,7 +106,7 @@ export async function createWhole(
     disk.unlink(temporary);
     throw error;
   }
-  disk.syncDirectory();
+  await disk.syncDirectory();
   return disk.open(name);
 }
 
@@ -167,8 +168,15 @@ class Directory implements Disk {
     unlinkSync(this.#path(name));
   }
 
-  syncDirectory(): void {
-    syncDirectory(this.directory);
+  async syncDirectory(): Promise<void> {
+    const descriptor = openSync(this.directory, "r");
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    fsync(descriptor, (error) => (error ? reject(error) : resolve()));
+    try {
+      await promise;
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
   #path(name: string): string {

@@ -5,20 +5,18 @@
 
 import { randomBytes } from "node:crypto";
 import { KvError } from "../errors.ts";
-import { checkKey, checkRange, checkRanges, distinctRanges } from "../keys.ts";
+import { checkKey, checkRanges, distinctRanges } from "../keys.ts";
 import type {
   Changes,
   ChangesOptions,
   CommitResult,
   CompactResult,
-  Entry,
   GetResult,
   HistoryOptions,
   HistoryResult,
   ListOptions,
   ListResult,
   MaybePromise,
-  Operation,
   Range,
   ReadOptions,
   Status,
@@ -26,7 +24,6 @@ import type {
   Txn,
 } from "../kv.ts";
 import {
-  EXPIRE_EVENTS_MAX,
   LIMITS,
   RECENT_BYTES_MAX,
   SEGMENT_BYTES_MAX,
@@ -34,20 +31,22 @@ import {
   VALUE_CACHE_BYTES_MAX,
   type Limits,
 } from "../limits.ts";
-import { checkHistory, checkList, checkTxn, checkWatchable, readableRevision } from "../rules.ts";
+import { checkTxn } from "../rules.ts";
+import { Appender, type PendingCommit, type PendingEvent, type Placed } from "./appender.ts";
 import { commitOf, readChanges } from "./changes.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openDirectory, type Disk } from "./disk.ts";
 import { Expiry, systemTimer, type Timer } from "./expiry.ts";
+import { Horizon } from "./horizon.ts";
 import type { KeyIndex, Newest } from "./key-index.ts";
 import type { Lock } from "./lock.ts";
-import { Log, type PendingCommit, type PendingEvent, type Placed } from "./log.ts";
-import { PastSearch } from "./past-search.ts";
-import { RangedRead } from "./ranged-read.ts";
+import { Log } from "./log.ts";
 import { Reader } from "./reader.ts";
 import { Recent } from "./recent.ts";
 import { recover, type Recovered } from "./recovery.ts";
+import { Segments } from "./segments.ts";
 import { Slice } from "./slice.ts";
+import { StateReads } from "./state-reads.ts";
 import { ValueCache } from "./value-cache.ts";
 import { Wakes } from "./wakes.ts";
 
@@ -104,16 +103,18 @@ export class LogStore implements Store {
   readonly capabilities = { history: true };
   readonly #id: string;
   readonly #lock: Lock;
+  readonly #segments: Segments;
   readonly #log: Log;
+  readonly #appender: Appender;
   readonly #index: KeyIndex;
   readonly #cache: ValueCache;
   readonly #recent: Recent;
   readonly #loop: CommitLoop<Newest>;
   readonly #reader: Reader;
+  readonly #reads: StateReads;
+  readonly #horizon: Horizon;
   readonly #expiry: Expiry;
   readonly #clock: () => number;
-  #revision: number;
-  #oldest: number;
   #closed = false;
   #failed = false;
   #closing: Promise<void> | undefined;
@@ -126,13 +127,15 @@ export class LogStore implements Store {
     this.#id = recovered.store;
     this.#lock = lock;
     this.#index = recovered.index;
-    this.#revision = recovered.revision;
-    this.#oldest = recovered.oldest;
+    this.#horizon = new Horizon(recovered);
     this.#clock = options.clock ?? Date.now;
     this.#cache = new ValueCache(options.valueCacheBytesMax ?? VALUE_CACHE_BYTES_MAX);
     this.#recent = new Recent(recovered.revision, options.recentBytesMax ?? RECENT_BYTES_MAX);
-    this.#log = new Log({
+    this.#segments = new Segments(recovered.segments);
+    this.#log = new Log(this.#segments);
+    this.#appender = new Appender({
       disk,
+      segments: this.#segments,
       recovered,
       segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
       clock: this.#clock,
@@ -151,6 +154,16 @@ export class LogStore implements Store {
       wake: () => this.#loop.wake(),
     });
     this.#loop = this.#makeLoop(options);
+    this.#reads = new StateReads({
+      index: this.#index,
+      reader: this.#reader,
+      horizon: this.#horizon,
+      limits: this.limits,
+      clock: this.#clock,
+      checkOpen: () => this.#checkOpen(),
+      commit: (txn) => this.#loop.commit(txn),
+      settled: (asOf) => this.#loop.settled(asOf),
+    });
   }
 
   /** Lets keys that are overdue expire; resolves when none is, or the disk is full. */
@@ -161,35 +174,21 @@ export class LogStore implements Store {
 
   get(key: string, { revision }: ReadOptions = {}): MaybePromise<GetResult> {
     this.#checkOpen();
-    checkKey(key);
-    const at = readableRevision(revision, this.#revision, this.#oldest);
-    const newest = this.#index.get(key);
-    if (revision === undefined && this.#isOverdue(newest)) return this.#getOverdue(key);
-    // With its value, which nothing but a wish for keys alone leaves out.
-    const found = this.#reader.entry(key, newest, at);
-    if (found instanceof PastSearch) return this.#getSlowly(found, at);
-    const entry = found as Entry | undefined;
-    return entry === undefined ? { revision: at } : { revision: at, entry };
+    return this.#reads.get(key, revision);
   }
 
   list(range: Range, options: ListOptions = {}): MaybePromise<ListResult> {
     this.#checkOpen();
-    checkRange(range);
-    checkList(options, this.limits);
-    // Reads at a revision never look at the clock.
-    const now = options.revision === undefined ? this.#clock() : 0;
-    const read = this.#rangedRead(range, options, now);
-    const state = read.run();
-    return state === "whole" ? read.result() : this.#listOn(read, state, range, options);
+    return this.#reads.list(range, options);
   }
 
   async history(key: string, options: HistoryOptions = {}): Promise<HistoryResult> {
     this.#checkOpen();
     checkKey(key);
-    if (this.#isOverdue(this.#index.get(key))) await this.#getOverdue(key);
-    checkHistory(options, this.#oldest, this.limits);
-    const revision = this.#revision;
-    return { revision, ...(await this.#reader.history(key, options, this.#oldest)) };
+    if (this.#reads.isOverdue(this.#index.get(key))) await this.#reads.getOverdue(key);
+    this.#horizon.checkHistory(options, this.limits);
+    const revision = this.#horizon.revision;
+    return { revision, ...(await this.#reader.history(key, options, this.#horizon.oldest)) };
   }
 
   async commit(txn: Txn): Promise<CommitResult> {
@@ -200,7 +199,7 @@ export class LogStore implements Store {
 
   async compact(revision: number): Promise<CompactResult> {
     this.#checkOpen();
-    readableRevision(revision, this.#revision, this.#oldest);
+    this.#horizon.readable(revision);
     return await this.#loop.compact(revision);
   }
 
@@ -212,8 +211,8 @@ export class LogStore implements Store {
     while (true) {
       if (signal?.aborted) return;
       this.#checkOpen();
-      checkWatchable(next, this.#revision, this.#oldest);
-      if (next > this.#revision) {
+      this.#horizon.checkWatchable(next);
+      if (next > this.#horizon.revision) {
         await this.#wakes.next(signal);
         continue;
       }
@@ -221,7 +220,7 @@ export class LogStore implements Store {
       if (prev) {
         chunk = await this.#reader.withPrevious(chunk);
         // What was there before may have been forgotten on the way.
-        checkWatchable(next, this.#revision, this.#oldest);
+        this.#horizon.checkWatchable(next);
       }
       next = chunk.through + 1;
       yield chunk;
@@ -232,10 +231,10 @@ export class LogStore implements Store {
     this.#checkOpen();
     return {
       store: this.#id,
-      revision: this.#revision,
-      oldest: this.#oldest,
+      revision: this.#horizon.revision,
+      oldest: this.#horizon.oldest,
       keys: this.#index.live,
-      bytes: this.#log.bytes,
+      bytes: this.#segments.bytes,
       engine: "log",
       durability: "sync",
     };
@@ -251,8 +250,8 @@ export class LogStore implements Store {
     await this.#loop.close();
     this.#wakes.all();
     try {
-      if (this.#failed) this.#log.abandon();
-      else await this.#log.close();
+      if (this.#failed) this.#appender.abandon();
+      else await this.#appender.close();
     } finally {
       this.#lock.release();
     }
@@ -262,14 +261,14 @@ export class LogStore implements Store {
     return new CommitLoop({
       state: {
         keys: this.#index.living,
-        revision: () => this.#revision,
+        revision: () => this.#horizon.revision,
         known: (key) => this.#index.get(key),
         value: (key, newest) => this.#reader.value(key, newest),
         hasValue: (key, newest, value) => this.#reader.hasValue(key, newest, value),
       },
       expiry: this.#expiry,
       limits: this.limits,
-      append: (commits) => this.#log.append(commits),
+      append: (commits) => this.#appender.append(commits),
       apply: (commits, placed) => this.#apply(commits, placed),
       compact: (revision) => this.#compact(revision),
       notice: (message) => options.onNotice?.(message),
@@ -286,73 +285,12 @@ export class LogStore implements Store {
     if (this.#closed) throw new KvError("unavailable", "the store is closed");
   }
 
-  #isOverdue(newest: Newest | undefined): boolean {
-    const deadline = newest?.deadline ?? 0;
-    return deadline !== 0 && deadline <= this.#clock();
-  }
-
-  /** A transaction that reads the key lets it expire first. */
-  async #getOverdue(key: string): Promise<GetResult> {
-    const { revision, results } = await this.#loop.commit({
-      checks: [],
-      then: [{ op: "get", key }],
-    });
-    const [result] = results;
-    const entry = result?.op === "get" ? (result.entry as Entry | undefined) : undefined;
-    return entry === undefined ? { revision } : { revision, entry };
-  }
-
-  async #getSlowly(search: PastSearch, revision: number): Promise<GetResult> {
-    const entry = await this.#reader.complete(search);
-    this.#checkOpen();
-    readableRevision(revision, this.#revision, this.#oldest);
-    return entry === undefined ? { revision } : { revision, entry };
-  }
-
-  #rangedRead(range: Range, options: ListOptions, now: number): RangedRead {
-    return new RangedRead(range, options, {
-      index: this.#index,
-      reader: this.#reader,
-      limits: this.limits,
-      revision: readableRevision(options.revision, this.#revision, this.#oldest),
-      now,
-    });
-  }
-
-  /**
-   * Goes on with a listing that took long, or begins it anew when it met an overdue key. What falls
-   * due meanwhile does not count.
-   */
-  async #listOn(
-    read: RangedRead,
-    state: "slow" | "overdue",
-    range: Range,
-    options: ListOptions,
-  ): Promise<ListResult> {
-    if (state === "slow") await read.pause();
-    else await this.#expire(read.overdue, read.now);
-    this.#checkOpen();
-    const isGone = state === "overdue" || read.revision < this.#oldest;
-    // By a clock that was set back, they are not overdue any more.
-    const now = Math.min(read.now, this.#clock());
-    const next = isGone ? this.#rangedRead(range, options, now) : read;
-    const after = next.run();
-    return after === "whole" ? next.result() : await this.#listOn(next, after, range, options);
-  }
-
-  /** Lets overdue keys expire: by a transaction that reads them, or with all that were due then. */
-  async #expire(keys: readonly string[], now: number): Promise<void> {
-    if (keys.length >= EXPIRE_EVENTS_MAX) return await this.#loop.settled(now);
-    const gets = keys.map((key): Operation => ({ op: "get", key, keys: true }));
-    await this.#loop.commit({ checks: [], then: gets });
-  }
-
   async #compact(revision: number): Promise<CompactResult> {
     // Another compaction may have come first.
-    readableRevision(revision, this.#revision, this.#oldest);
-    if (revision > this.#oldest) {
-      await this.#log.compact(revision, this.#revision);
-      this.#oldest = revision;
+    this.#horizon.readable(revision);
+    if (revision > this.#horizon.oldest) {
+      await this.#appender.compact(revision, this.#horizon.revision);
+      this.#horizon.oldest = revision;
       void this.#dropTombstones();
     }
     return { oldest: revision };
@@ -361,7 +299,7 @@ export class LogStore implements Store {
   /** Forgets deleted keys that no state which can be read needs, in turns. */
   async #dropTombstones(): Promise<void> {
     const slice = new Slice();
-    while (!this.#closed && this.#index.dropTombstones(this.#oldest, TOMBSTONES_SLICE)) {
+    while (!this.#closed && this.#index.dropTombstones(this.#horizon.oldest, TOMBSTONES_SLICE)) {
       await slice.next();
     }
   }
@@ -371,7 +309,7 @@ export class LogStore implements Store {
     for (const { revision, events } of commits) {
       for (const event of events) this.#applyEvent(event, revision, placed[at++]!);
       this.#recent.add(commitOf(revision, events));
-      this.#revision = revision;
+      this.#horizon.revision = revision;
     }
     this.#wakes.all();
   }
@@ -395,6 +333,6 @@ export class LogStore implements Store {
     setImmediate(resolve);
     await promise;
     this.#checkOpen();
-    return readChanges(this.#log, from, this.#revision, ranges);
+    return readChanges(this.#log, from, this.#horizon.revision, ranges);
   }
 }

@@ -1,55 +1,16 @@
 /**
- * The log as the engine uses it: appends commits to the active segment and makes them durable,
- * begins new segments, finds records by place and by revision. Knows nothing of queues or of what a
- * put means.
+ * The log as readers see it: finds records by place, by revision and by key, across segments. Only
+ * what is applied is found. Knows nothing of who writes.
  */
 
 import { assert } from "../errors.ts";
 import { encodeUtf8 } from "../text.ts";
 import { CommitPlaces, type Places } from "./commit-places.ts";
-import { createWhole, writeFully, type Disk } from "./disk.ts";
-import type { DurableFile } from "./durable.ts";
-import {
-  contentBytes,
-  encodeRecord,
-  encodeSegmentHeader,
-  FLAG_BATCH_START,
-  FLAG_COMMIT_END,
-  isChange,
-  KIND,
-  recordKey,
-  SEGMENT_HEADER_BYTES,
-  type RecordContent,
-} from "./format.ts";
-import { offsetOf, position, segmentOf } from "./key-index.ts";
+import { isChange, recordKey } from "./format.ts";
+import { offsetOf, segmentOf } from "./key-index.ts";
 import { keyOf } from "./records.ts";
-import { markOf, type Recovered } from "./recovery.ts";
-import { openSegment, segmentName, type ScannedRecord, type Segment } from "./segment.ts";
-
-/** One change of one key, evaluated and not yet written. */
-export interface PendingEvent {
-  readonly type: "put" | "delete" | "expire";
-  readonly key: string;
-  /** Empty for a delete; so are the other fields, 0 or without text. */
-  readonly value: Uint8Array;
-  readonly contentType: string;
-  readonly previousRevision: number;
-  readonly createRevision: number;
-  readonly version: number;
-  /** Milliseconds since 1970; 0 = never. */
-  readonly deadline: number;
-}
-
-export interface PendingCommit {
-  readonly revision: number;
-  readonly events: readonly PendingEvent[];
-}
-
-/** Where each record of a batch came to stand, in the order of commits and events. */
-export interface Placed {
-  readonly position: number;
-  readonly bytes: number;
-}
+import type { ScannedRecord, Segment } from "./segment.ts";
+import type { Segments } from "./segments.ts";
 
 /** A part of a segment, from the beginning of a commit to the end of one. */
 export interface LogWindow {
@@ -58,69 +19,17 @@ export interface LogWindow {
   readonly to: number;
 }
 
-/** There is no room for a batch: nothing of it was applied, and the log is as it was before. */
-export class SpaceError extends Error {
-  override readonly name = "SpaceError";
-}
-
-export interface LogOptions {
-  readonly disk: Disk;
-  readonly recovered: Recovered;
-  readonly segmentBytesMax: number;
-  readonly clock: () => number;
-}
-
 export class Log {
-  readonly #disk: Disk;
-  readonly #durable: DurableFile;
-  readonly #segments: Segment[];
-  readonly #segmentBytesMax: number;
-  readonly #clock: () => number;
-  /** The time of the newest commit: never decreasing, whatever the clock does. */
-  #time: number;
-  /** The oldest readable revision. */
-  #compacted: number;
+  readonly #segments: Segments;
   readonly #places = new CommitPlaces();
 
-  constructor({ disk, recovered, segmentBytesMax, clock }: LogOptions) {
-    this.#disk = disk;
-    this.#durable = recovered.durable;
-    this.#segments = recovered.segments;
-    this.#time = recovered.time;
-    this.#compacted = recovered.oldest;
-    this.#segmentBytesMax = segmentBytesMax;
-    this.#clock = clock;
-  }
-
-  /** Bytes of all segments. */
-  get bytes(): number {
-    return this.#segments.reduce((sum, segment) => sum + segment.end, 0);
-  }
-
-  /**
-   * Writes a batch and makes it durable; readers see it when this resolves.
-   * @throws `SpaceError` when the disk is full; any other error leaves the outcome open, and the
-   * log must not be used again.
-   */
-  async append(commits: readonly PendingCommit[]): Promise<Placed[]> {
-    this.#time = Math.max(this.#time, this.#clock());
-    return await this.#append(toRecords(commits, this.#time), commits[0]!.revision);
-  }
-
-  /**
-   * Notes that `oldest` is the oldest readable revision from now on; `revision` is the store's. As
-   * durable as a batch, and fails in the same ways.
-   */
-  async compact(oldest: number, revision: number): Promise<void> {
-    this.#time = Math.max(this.#time, this.#clock());
-    const content = { ...COMPACT, revision, createRevision: oldest, time: this.#time };
-    await this.#append([{ content, first: false, last: true }], revision + 1);
-    this.#compacted = oldest;
+  constructor(segments: Segments) {
+    this.#segments = segments;
   }
 
   /** The record of a key at a place that the index gave. @throws `internal` when it is damaged. */
   read(position: number, bytes: number): ScannedRecord {
-    return this.#segment(segmentOf(position)).read(offsetOf(position), bytes);
+    return this.#segments.byId(segmentOf(position)).read(offsetOf(position), bytes);
   }
 
   /** The record with which a commit changed a key. @throws `internal` when it is damaged. */
@@ -132,7 +41,7 @@ export class Log {
 
   /** As `find`; `undefined` when the commit did not change the key, or there is no such commit. */
   search(revision: number, key: string): ScannedRecord | undefined {
-    const segment = this.#segments[this.#segmentAt(revision)]!;
+    const segment = this.#segments.all[this.#segments.indexAt(revision)]!;
     const places = this.#places.get(revision);
     if (places !== undefined) return recordAt(segment, places.get(key));
     const wanted = encodeUtf8(key);
@@ -155,8 +64,8 @@ export class Log {
    * whole commits; the first may go on above the revision.
    */
   *windowsBefore(revision: number): Generator<LogWindow, undefined> {
-    let at = this.#segmentAt(revision);
-    let segment = this.#segments[at]!;
+    let at = this.#segments.indexAt(revision);
+    let segment = this.#segments.all[at]!;
     let from: number | undefined = segment.seek(revision);
     yield { segment, from, to: segment.end };
     for (;;) {
@@ -167,7 +76,7 @@ export class Log {
         continue;
       }
       if (--at < 0) return undefined;
-      segment = this.#segments[at]!;
+      segment = this.#segments.all[at]!;
       from = segment.end;
     }
   }
@@ -190,8 +99,8 @@ export class Log {
    * @throws `internal` when one is damaged.
    */
   scan(from: number, visit: (record: ScannedRecord) => boolean): void {
-    for (let at = this.#segmentAt(from); at < this.#segments.length; at++) {
-      const segment = this.#segments[at]!;
+    for (let at = this.#segments.indexAt(from); at < this.#segments.all.length; at++) {
+      const segment = this.#segments.all[at]!;
       let goOn = true;
       segment.scanSound(segment.seek(from), (record) => {
         if (record.header.revision >= from) goOn = visit(record);
@@ -200,180 +109,12 @@ export class Log {
       if (!goOn) return;
     }
   }
-
-  /** Seals the log. Nothing may be under way. */
-  async close(): Promise<void> {
-    try {
-      await this.#durable.sync();
-    } finally {
-      this.abandon();
-    }
-  }
-
-  /** Closes the files as they are. */
-  abandon(): void {
-    this.#durable.close();
-    for (const segment of this.#segments) segment.file.close();
-  }
-
-  /** Writes records and makes them durable; no later commit is below `nextRevision`. */
-  async #append(records: readonly PendingRecord[], nextRevision: number): Promise<Placed[]> {
-    const bytes = records.reduce((sum, record) => sum + contentBytes(record.content), 0);
-    let active = this.#segments.at(-1)!;
-    if (active.end > SEGMENT_HEADER_BYTES && active.end + bytes > this.#segmentBytesMax) {
-      active = await this.#roll(active, nextRevision);
-    }
-    const batch = encodeBatch(active, records, bytes);
-    await this.#write(active, batch.bytes);
-    await active.file.sync();
-
-    for (const { revision, offset } of batch.commits) active.mark(revision, offset);
-    active.end += bytes;
-    active.chain = batch.chain;
-    this.#durable.write(markOf(active));
-    return batch.placed;
-  }
-
-  /**
-   * Writes a batch at the end of a segment. On a full disk the part that was written is cut off
-   * again, durably: the next write must not leave old bytes behind it that look like records.
-   */
-  async #write(segment: Segment, bytes: Uint8Array): Promise<void> {
-    try {
-      writeFully(segment.file, bytes, segment.end);
-    } catch (error) {
-      if (!isSpace(error)) throw error;
-      segment.file.truncate(segment.end);
-      await segment.file.sync();
-      throw new SpaceError((error as Error).message);
-    }
-  }
-
-  /** Begins the next segment. All of the active one is synced already. */
-  async #roll(active: Segment, nextRevision: number): Promise<Segment> {
-    const number = active.number + 1;
-    const header = encodeSegmentHeader({
-      store: active.header.store,
-      number,
-      nextRevision,
-      compactedRevision: this.#compacted,
-      previousEnd: active.end,
-      previousCrc: active.chain,
-      createdAt: this.#clock(),
-      reservedRevision: 0,
-    });
-    try {
-      const file = await createWhole(this.#disk, segmentName(number), header);
-      const segment = openSegment(file);
-      this.#segments.push(segment);
-      return segment;
-    } catch (error) {
-      // Under its name it is part of the log already, and may end the segment before it for good:
-      // going on in that one could lose what is written there.
-      const begun = this.#disk.list().includes(segmentName(number));
-      if (isSpace(error) && !begun) throw new SpaceError((error as Error).message);
-      throw error;
-    }
-  }
-
-  #segment(number: number): Segment {
-    const segment = this.#segments[number - this.#segments[0]!.number];
-    assert(segment !== undefined, `segment ${number} is open`);
-    return segment;
-  }
-
-  /** The segment in which a revision is, or would be: the last one that begins at or below it. */
-  #segmentAt(revision: number): number {
-    let low = 1;
-    let high = this.#segments.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#segments[middle]!.header.nextRevision <= revision) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
-  }
 }
 
 // --- internal ---
 
 /** Events of one commit above which the places of all of them are noted. */
 const LARGE_COMMIT_EVENTS = 64;
-
-interface PendingRecord {
-  readonly content: RecordContent;
-  /** The first record of a commit; the last one of it, or a record that belongs to none. */
-  readonly first: boolean;
-  readonly last: boolean;
-}
-
-const COMPACT = {
-  kind: KIND.compact,
-  key: new Uint8Array(0),
-  contentType: "",
-  value: new Uint8Array(0),
-  previousRevision: 0,
-  version: 0,
-  deadline: 0,
-};
-
-function toRecords(commits: readonly PendingCommit[], time: number): PendingRecord[] {
-  const records: PendingRecord[] = [];
-  for (const { revision, events } of commits) {
-    for (const [at, event] of events.entries()) {
-      const content = {
-        kind: KIND[event.type],
-        key: encodeUtf8(event.key),
-        contentType: event.contentType,
-        value: event.value,
-        revision,
-        previousRevision: event.previousRevision,
-        createRevision: event.createRevision,
-        version: event.version,
-        time,
-        deadline: event.deadline,
-      };
-      records.push({ content, first: at === 0, last: at === events.length - 1 });
-    }
-  }
-  return records;
-}
-
-interface EncodedBatch {
-  readonly bytes: Uint8Array;
-  readonly placed: Placed[];
-  /** Where each commit begins. */
-  readonly commits: { readonly revision: number; readonly offset: number }[];
-  /** The checksum of the last record. */
-  readonly chain: number;
-}
-
-function encodeBatch(
-  segment: Segment,
-  records: readonly PendingRecord[],
-  bytes: number,
-): EncodedBatch {
-  const into = new Uint8Array(bytes);
-  const placed: Placed[] = [];
-  const commits: EncodedBatch["commits"] = [];
-  let chain = segment.chain;
-  let at = 0;
-  for (const { content, first, last } of records) {
-    const offset = segment.end + at;
-    const flags = (last ? FLAG_COMMIT_END : 0) | (at === 0 ? FLAG_BATCH_START : 0);
-    chain = encodeRecord(into, at, content, {
-      segment: segment.number,
-      offset,
-      previousCrc: chain,
-      flags,
-    });
-    if (first) commits.push({ revision: content.revision, offset });
-    const size = contentBytes(content);
-    placed.push({ position: position(segment.number, offset), bytes: size });
-    at += size;
-  }
-  return { bytes: into, placed, commits, chain };
-}
 
 function recordAt(segment: Segment, offset: number | undefined): ScannedRecord | undefined {
   if (offset === undefined) return undefined;
@@ -383,12 +124,6 @@ function recordAt(segment: Segment, offset: number | undefined): ScannedRecord |
     return false;
   });
   return found;
-}
-
-/** The disk, a quota or a limit on the size of files has no room. */
-function isSpace(error: unknown): boolean {
-  const { code } = error as { code?: string };
-  return code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG";
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

@@ -58,6 +58,8 @@ export interface ScanEnd {
 export class Segment {
   readonly file: DiskFile;
   readonly header: SegmentHeader;
+  /** What positions in memory name it by: numbers are used again when segments are merged. */
+  readonly id: number;
   /** Bytes that are part of the log and applied: readers stop here. */
   end = SEGMENT_HEADER_BYTES;
   /** The checksum that the record at `end` will carry as the one before it. */
@@ -65,9 +67,10 @@ export class Segment {
   readonly #markRevisions: number[] = [];
   readonly #markOffsets: number[] = [];
 
-  constructor(file: DiskFile, header: SegmentHeader) {
+  constructor(file: DiskFile, header: SegmentHeader, id: number) {
     this.file = file;
     this.header = header;
+    this.id = id;
     this.chain = header.crc;
   }
 
@@ -172,14 +175,14 @@ export class Segment {
 }
 
 /** Opens a segment and checks its header. @throws `internal` when that is damaged. */
-export function openSegment(file: DiskFile): Segment {
+export function openSegment(file: DiskFile, id = 1): Segment {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const header = decodeSegmentHeader(bytes.subarray(0, fill(file, bytes, 0)));
   if (typeof header === "string") throw damage(file.name, 0, header);
   if (header.number !== segmentNumber(file.name)) {
     throw damage(file.name, 0, `its header says that it is segment ${header.number}`);
   }
-  return new Segment(file, header);
+  return new Segment(file, header, id);
 }
 
 /** Is the record the last one of its commit? */

@@ -199,7 +199,8 @@ async function rewriteSuspect(
     previousCrc = relocateRecord(content, offset, { segment: number, offset, previousCrc, flags });
     offset += recordBytes(old);
   }
-  const next = openSegment(await createWhole(disk, segmentName(number), content));
+  const file = await createWhole(disk, segmentName(number), content);
+  const next = openSegment(file, segment.id + 1);
   await truncate(segment, tail.syncedEnd);
   notice(
     `the log ended without being synced: rewrote ${suspect} bytes of ${segment.file.name} ` +

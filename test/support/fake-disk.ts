@@ -77,10 +77,15 @@ export class FakeDisk implements Disk {
     this.#change({ remove: name });
   }
 
-  syncDirectory(): void {
+  async syncDirectory(): Promise<void> {
+    this.checkAlive();
+    const names = new Map(this.#names);
+    const last = this.#namesPending.at(-1);
+    // As on a real disk, other work goes on meanwhile.
+    await new Promise((resolve) => setImmediate(resolve));
     this.before({ kind: "syncDirectory", name: "." });
-    this.#durableNames = new Map(this.#names);
-    this.#namesPending = [];
+    this.#durableNames = names;
+    if (last !== undefined) this.#namesPending.splice(0, this.#namesPending.indexOf(last) + 1);
   }
 
   /** The bytes of a file, to look at and to damage. */
