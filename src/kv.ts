@@ -103,14 +103,37 @@ export interface Status {
   readonly bytes: number;
   /** `log` or `etcd`: what keeps the data. */
   readonly engine: string;
-  /** What a success answer to a write means: `sync` = it was covered by an fdatasync. */
+  /** What a success answer to a write means: `sync`, `interval:<ms>` or `os`. */
   readonly durability: string;
+  /** What was answered and is not synced yet; left out where an answer means that it is. */
+  readonly lag?: Lag;
+}
+
+/** Writes that a power cut could lose. */
+export interface Lag {
+  /** How far the newest revision is above the newest synced one. */
+  readonly revisions: number;
+  /** Bytes of the log that are not synced. */
+  readonly bytes: number;
+  /** Milliseconds since the oldest of them was written; 0 when there is none. */
+  readonly ms: number;
+}
+
+export interface SnapshotOptions {
+  /**
+   * Only the commits above this revision, for a store that has everything up to it. At or above
+   * `oldest`, and in no void.
+   */
+  readonly since?: number;
+  readonly signal?: AbortSignal;
 }
 
 /** What an engine can do beyond the interface; a caller asks before it relies on one. */
 export interface Capabilities {
   /** The engine can read and watch revisions below the newest one. */
   readonly history: boolean;
+  /** There is a `snapshot`; not when left out. */
+  readonly snapshot?: boolean;
 }
 
 export type MaybePromise<T> = T | Promise<T>;
@@ -175,6 +198,22 @@ export interface Store {
   compact(revision: number): Promise<CompactResult>;
 
   status(): MaybePromise<Status>;
+
+  /**
+   * Keeps history from being forgotten by itself at and above a revision, for 10 minutes and 1 GiB of
+   * further history at most. Call the result when it is not needed any more. An engine whose
+   * history nothing but `compact` ends has no such method.
+   */
+  pin?(revision: number): () => void;
+
+  /**
+   * A consistent copy of the store at its present revision, in pieces, while writes go on: what a
+   * restore makes a store of. A copy without its end is broken, and can be told from a whole one.
+   * Only where `capabilities.snapshot`.
+   * @throws at a pull: `compacted` when `since` is below `oldest`, `invalid_argument` above the
+   * store's revision, `unavailable` when the store closes.
+   */
+  snapshot?(options?: SnapshotOptions): AsyncIterable<Uint8Array>;
 
   /** Finishes what is in flight and lets go of everything. Later calls fail with `unavailable`. */
   close(): Promise<void>;

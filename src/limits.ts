@@ -209,3 +209,30 @@ export const EXPIRE_LOOK_MS_MAX = 1_000;
 export const READ_SLICE_MS = 5;
 /** Deleted keys that are forgotten in one turn after a compaction. */
 export const TOMBSTONES_SLICE = 2_048;
+/** Milliseconds for which history is kept, unless the operator says otherwise. */
+export const HISTORY_MS_DEFAULT = 24 * 60 * 60 * 1000;
+/** Bytes of log above the oldest readable revision that are kept, unless the operator says. */
+export const HISTORY_BYTES_DEFAULT = 1024 * MIB;
+/** How long a pin keeps history from being forgotten by itself, and how much further history. */
+export const PIN_MS_MAX = 10 * 60 * 1000;
+export const PIN_BYTES_MAX = 1024 * MIB;
+/** Bytes on the disk that are kept for deletions, compactions and merges when it is full. */
+export const RESERVE_BYTES = 64 * MIB;
+/** Revisions that are reserved at a time where writes are answered before they are synced. */
+export const RESERVED_REVISIONS = 1_000_000;
+/** Revisions above those of a copy that a store made of it passes over. */
+export const RESTORE_VOID_REVISIONS = 1_000_000_000;
+/** Bytes that wait for a sync at which one is made, where writes are answered before. */
+export const UNSYNCED_BYTES_MAX = 8 * MIB;
+/** Bytes that background work writes between two syncs: the log's own wait behind each. */
+export const BACKGROUND_SYNC_BYTES = 1 * MIB;
+/** Milliseconds that background work goes on before it lets requests have their turn. */
+export const BACKGROUND_SLICE_MS = 1;
+/** Milliseconds between two looks whether there is background work. */
+export const BACKGROUND_LOOK_MS = 1_000;
+/** Milliseconds before background work that failed is tried again. */
+export const BACKGROUND_RETRY_MS = 60_000;
+/** Bytes of the log that nobody can read any more, below which nothing is merged. */
+export const MERGE_BYTES_MIN = 4 * MIB;
+/** Bytes of log that are read again at a start, below which no checkpoint is made. */
+export const CHECKPOINT_BYTES_MIN = 16 * MIB;

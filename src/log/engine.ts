@@ -4,6 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
+import type { Durability } from "../durability.ts";
 import { KvError } from "../errors.ts";
 import { checkKey, checkRanges, distinctRanges } from "../keys.ts";
 import type {
@@ -62,8 +63,18 @@ export interface LogOptions {
   /** Fresh random bytes. */
   readonly random?: (bytes: number) => Uint8Array;
   readonly limits?: Partial<Limits>;
+  /** What an answer to a write means; `sync` when left out. */
+  readonly durability?: Durability;
+  /** How much history is kept: no more than either; all that nobody compacts when left out. */
+  readonly history?: { readonly milliseconds?: number; readonly bytes?: number };
+  /** Bytes kept on the disk for what makes room when it is full; none when left out. */
+  readonly reserveBytes?: number;
   /** Bytes after which a segment is sealed. */
   readonly segmentBytesMax?: number;
+  /** Bytes of garbage below which nothing is merged. */
+  readonly mergeBytesMin?: number;
+  /** Bytes of log to read again at a start below which no checkpoint is made. */
+  readonly checkpointBytesMin?: number;
   /** Bytes of values kept in memory. */
   readonly valueCacheBytesMax?: number;
   /** Bytes of the newest commits kept in memory. */

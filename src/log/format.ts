@@ -17,7 +17,15 @@ export const SLOT_BYTES = 64;
 export const SLOT_OFFSETS = [0, 4096] as const;
 export const DURABLE_FILE_BYTES = 8192;
 
-export const KIND = { put: 1, delete: 2, expire: 3, compact: 4, reserve: 5, void: 6 } as const;
+export const KIND = {
+  put: 1,
+  delete: 2,
+  expire: 3,
+  compact: 4,
+  reserve: 5,
+  void: 6,
+  end: 7,
+} as const;
 export type Kind = (typeof KIND)[keyof typeof KIND];
 
 /** Is it a record of a commit, which changes a key? */
@@ -29,6 +37,12 @@ export function isChange(kind: Kind): boolean {
 export const FLAG_COMMIT_END = 1;
 /** The first record of a batch: all bytes before it had been synced when it was written. */
 export const FLAG_BATCH_START = 2;
+
+/** Numbers of segments, both included. */
+export interface SegmentRange {
+  readonly first: number;
+  readonly last: number;
+}
 
 export interface SegmentHeader {
   /** 32 hexadecimal digits. */
@@ -47,6 +61,8 @@ export interface SegmentHeader {
   readonly createdAt: number;
   /** Revisions up to this one may have been handed out without being synced. */
   readonly reservedRevision: number;
+  /** Of a merged segment: the segments that it stands for. */
+  readonly merged?: SegmentRange | undefined;
   /** The checksum of this header: the chain of its records begins with it. */
   readonly crc: number;
 }
@@ -110,6 +126,11 @@ export function encodeSegmentHeader(header: Omit<SegmentHeader, "crc">): Uint8Ar
   setInteger(view, 48, header.compactedRevision);
   setInteger(view, 56, header.previousEnd);
   view.setUint32(64, header.previousCrc, true);
+  if (header.merged !== undefined) {
+    view.setUint32(68, FLAG_MERGED, true);
+    setInteger(view, 72, header.merged.first);
+    setInteger(view, 80, header.merged.last);
+  }
   setInteger(view, 88, header.createdAt);
   setInteger(view, 96, header.reservedRevision);
   view.setUint32(12, segmentHeaderCrc(bytes), true);
@@ -127,7 +148,9 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
   if (version !== FORMAT_VERSION) {
     return `its format is version ${version}; this kv reads version ${FORMAT_VERSION}`;
   }
-  if (view.getUint32(68, true) !== 0) return "it is a merged segment, which this kv does not read";
+  const flags = view.getUint32(68, true);
+  if ((flags & ~FLAG_MERGED) !== 0) return `its flags are ${flags}, which this kv does not know`;
+  const merged = { first: getInteger(view, 72), last: getInteger(view, 80) };
   return {
     store: Buffer.from(bytes.subarray(16, 32)).toString("hex"),
     number: getInteger(view, 32),
@@ -137,6 +160,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
     previousCrc: view.getUint32(64, true),
     createdAt: getInteger(view, 88),
     reservedRevision: getInteger(view, 96),
+    merged: (flags & FLAG_MERGED) === 0 ? undefined : merged,
     crc,
   };
 }
@@ -333,6 +357,9 @@ export function decodeSlot(bytes: Uint8Array): Slot | undefined {
  */
 const SEGMENT_MAGIC = Uint8Array.of(0x8b, 0x6b, 0x76, 0x6c, 0x6f, 0x67, 0x0d, 0x0a);
 const SLOT_MAGIC = 0x6b76_4455;
+
+/** The bit of a segment's flags that says that it stands for others. */
+const FLAG_MERGED = 1;
 
 const ascii = new TextDecoder("latin1");
 

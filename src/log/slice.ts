@@ -4,12 +4,15 @@ import { READ_SLICE_MS } from "../limits.ts";
 
 export class Slice {
   readonly #stepsALook: number;
-  #endsAt = performance.now() + READ_SLICE_MS;
+  readonly #milliseconds: number;
+  #endsAt: number;
   #steps = 0;
 
   /** `stepsALook`: steps between two looks at the time, which costs more than a short step. */
-  constructor(stepsALook = 16) {
+  constructor(stepsALook = 16, milliseconds = READ_SLICE_MS) {
     this.#stepsALook = stepsALook;
+    this.#milliseconds = milliseconds;
+    this.#endsAt = performance.now() + milliseconds;
   }
 
   /** Is the slice over? To be asked after each step; looks at the time now and then. */
@@ -23,7 +26,7 @@ export class Slice {
     const { promise, resolve } = Promise.withResolvers<void>();
     setImmediate(resolve);
     await promise;
-    this.#endsAt = performance.now() + READ_SLICE_MS;
+    this.#endsAt = performance.now() + this.#milliseconds;
   }
 
   /** After a step: `next` when the slice is over. */
