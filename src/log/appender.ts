@@ -127,7 +127,7 @@ export class Appender {
     await this.#write(active, batch.bytes);
     await active.file.sync();
 
-    for (const { revision, offset } of batch.commits) active.mark(revision, offset);
+    for (const { revision, offset } of batch.commits) active.mark(revision, offset, this.#time);
     active.end += bytes;
     active.chain = batch.chain;
     this.#durable.write(markOf(active));

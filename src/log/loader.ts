@@ -28,8 +28,17 @@ export interface Loaded {
   readonly oldest: number;
   /** The time of the newest commit, in milliseconds since 1970. */
   readonly time: number;
+  /** Revisions up to this one may have been handed out without being synced. */
+  readonly reserved: number;
   /** In order: revisions that are lost. */
   readonly voids: readonly Void[];
+}
+
+/** Where a segment ends, and the checksum that ends its chain: what the next one must follow. */
+interface Seal {
+  readonly store: string;
+  readonly end: number;
+  readonly chain: number;
 }
 
 /** Reads segments in order and builds the index. Everything in them has to be sound. */
@@ -37,15 +46,23 @@ export class Loader {
   readonly #index = new KeyIndex();
   #revision = 0;
   #oldest = 0;
+  /** The oldest readable revision as compactions say: a merge may have been made at a later one. */
+  #compacted = 0;
+  /** Up to here merges have left out what cannot be read. */
+  #merged = 0;
   #time = 0;
-  #previous: Segment | undefined;
+  #reserved = 0;
+  readonly #voids: Void[] = [];
+  #seal: Seal | undefined;
   /** Inside a commit: its revision. */
   #open: number | undefined;
+  /** In a merged segment: its last record, once it was met. */
+  #end: RecordHeader | undefined;
 
   /** Reads a segment up to `end`, where it has to end. */
   load(segment: Segment, end: number): void {
     this.checkHeader(segment);
-    this.#oldest = Math.max(this.#oldest, segment.header.compactedRevision);
+    this.#begin(segment);
     const { offset, chain, fault } = segment.scan(
       SEGMENT_HEADER_BYTES,
       end,
@@ -59,18 +76,18 @@ export class Loader {
     if (this.#open !== undefined) throw damage(segment.file.name, offset, "a commit has no end");
     segment.end = end;
     segment.chain = chain;
-    this.#previous = segment;
+    this.#seal = this.#sealOf(segment);
   }
 
   /** @throws `internal` when a segment is not the next one after those that were read. */
   checkHeader(segment: Segment): void {
     const { header, file } = segment;
-    const before = this.#previous;
     if (header.nextRevision <= this.#revision) {
       throw damage(file.name, 0, "its revisions do not follow those of the segment before");
     }
+    const before = this.#seal;
     if (before === undefined) return;
-    if (header.store !== before.header.store) {
+    if (header.store !== before.store) {
       throw damage(file.name, 0, "it belongs to another store");
     }
     if (header.previousCrc !== before.chain || header.previousEnd !== before.end) {
@@ -79,7 +96,10 @@ export class Loader {
   }
 
   /** What was read. No further segment may follow. */
-  finish(): Loaded {
+  finish(last: Segment): Loaded {
+    if (this.#oldest > this.#revision) {
+      throw damage(last.file.name, last.end, "the log ends below its oldest readable revision");
+    }
     this.#index.dropTombstones(this.#oldest, Infinity);
     this.#index.sort();
     return {
@@ -87,8 +107,28 @@ export class Loader {
       revision: this.#revision,
       oldest: this.#oldest,
       time: this.#time,
-      voids: [],
+      reserved: this.#reserved,
+      voids: this.#voids,
     };
+  }
+
+  #begin({ header }: Segment): void {
+    const { nextRevision, compactedRevision, reservedRevision, merged } = header;
+    // The newest commit may have been a deletion that a merge has left out.
+    this.#revision = Math.max(this.#revision, nextRevision - 1);
+    this.#oldest = Math.max(this.#oldest, compactedRevision);
+    if (merged === undefined) this.#compacted = Math.max(this.#compacted, compactedRevision);
+    else this.#merged = Math.max(this.#merged, compactedRevision);
+    this.#reserved = reservedRevision;
+    this.#end = undefined;
+  }
+
+  #sealOf(segment: Segment): Seal {
+    const { header, end, chain, file } = segment;
+    if (header.merged === undefined) return { store: header.store, end, chain };
+    const last = this.#end;
+    if (last === undefined) throw damage(file.name, end, "a merged segment has no end record");
+    return { store: header.store, end: last.createRevision, chain: last.version };
   }
 
   #apply(segment: Segment, record: ScannedRecord): void {
@@ -101,15 +141,9 @@ export class Loader {
         "a record with an extension that this kv does not know; use a newer one",
       );
     }
+    if (this.#end !== undefined) throw faulty(segment, header, "a record behind the end record");
     if (isChange(kind)) this.#applyChange(segment, record);
-    else if (kind === KIND.compact) this.#applyCompact(segment, header);
-    else {
-      throw faulty(
-        segment,
-        header,
-        `a record of kind ${kind}, which this kv does not know; use a newer one`,
-      );
-    }
+    else this.#applyNote(segment, header);
     this.#time = Math.max(this.#time, header.time);
   }
 
@@ -118,13 +152,13 @@ export class Loader {
     if (this.#open === undefined) {
       if (revision <= this.#revision)
         throw faulty(segment, header, "a revision that is not above the one before");
-      segment.mark(revision, header.offset);
+      segment.mark(revision, header.offset, header.time);
     } else if (revision !== this.#open) throw faulty(segment, header, "a commit of two revisions");
 
     const key = decodeUtf8(recordKey(bytes, at, header));
     if (key === undefined) throw faulty(segment, header, "a key that is no UTF-8");
     const known = this.#index.get(key);
-    if (previousRevision !== (known?.revision ?? 0) && !this.#isForgotten(known, header)) {
+    if (previousRevision !== (known?.revision ?? 0) && !this.#isLeftOut(known, header)) {
       throw faulty(
         segment,
         header,
@@ -144,22 +178,57 @@ export class Loader {
     this.#open = endsCommit(header) ? undefined : revision;
   }
 
-  /** A deletion that compaction has passed may have been forgotten when the key was made anew. */
-  #isForgotten(known: Newest | undefined, { previousRevision }: RecordHeader): boolean {
-    if (known === undefined || previousRevision !== 0) return false;
-    return known.version === 0 && known.revision <= this.#oldest;
+  /**
+   * May there have been a record between the one that is known of a key and this one? A deletion
+   * that compaction has passed may have been forgotten when the key was made anew, and a merge
+   * leaves out what it can.
+   */
+  #isLeftOut(known: Newest | undefined, { previousRevision }: RecordHeader): boolean {
+    if (previousRevision !== 0) {
+      return previousRevision <= this.#merged && (known?.revision ?? 0) < previousRevision;
+    }
+    if (known === undefined) return false;
+    const isForgotten = known.version === 0 && known.revision <= this.#oldest;
+    return isForgotten || known.revision <= this.#merged;
+  }
+
+  /** A record that belongs to no commit. */
+  #applyNote(segment: Segment, header: RecordHeader): void {
+    const { kind, revision, createRevision } = header;
+    if (this.#open !== undefined) throw faulty(segment, header, "a commit has no end");
+    const isMerged = segment.header.merged !== undefined;
+    // What a merge has left out may have been between this record and the one before.
+    const follows = revision === this.#revision || (isMerged && revision > this.#revision);
+    if (!follows || !endsCommit(header)) {
+      throw faulty(segment, header, "a note that is not of its place");
+    }
+    if (kind === KIND.compact && !isMerged) this.#applyCompact(segment, header);
+    else if (kind === KIND.reserve && !isMerged) this.#reserved = createRevision;
+    else if (kind === KIND.void) this.#applyVoid(segment, header);
+    else if (kind === KIND.end && isMerged) this.#end = header;
+    else {
+      throw faulty(
+        segment,
+        header,
+        `a record of kind ${kind}, which this kv does not know here; use a newer one`,
+      );
+    }
+    this.#revision = kind === KIND.void ? createRevision : revision;
   }
 
   #applyCompact(segment: Segment, header: RecordHeader): void {
     const { revision, createRevision: oldest } = header;
-    if (this.#open !== undefined) throw faulty(segment, header, "a commit has no end");
-    if (revision !== this.#revision || !endsCommit(header)) {
-      throw faulty(segment, header, "a compaction that is not of its place");
-    }
-    if (oldest < this.#oldest || oldest > revision) {
+    if (oldest < this.#compacted || oldest > revision) {
       throw faulty(segment, header, `a compaction to ${oldest}, which cannot be`);
     }
-    this.#oldest = oldest;
+    this.#compacted = oldest;
+    this.#oldest = Math.max(this.#oldest, oldest);
+  }
+
+  #applyVoid(segment: Segment, header: RecordHeader): void {
+    const { revision, createRevision: last } = header;
+    if (last <= revision) throw faulty(segment, header, `a void up to ${last}, which cannot be`);
+    this.#voids.push({ first: revision + 1, last });
   }
 
   /** One string for all records of a type: there are few types and many records. */

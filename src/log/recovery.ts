@@ -45,11 +45,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const segments: Segment[] = [];
   const opened: { close(): void }[] = [];
   try {
-    for (const number of numbers) {
-      const file = disk.open(segmentName(number));
-      opened.push(file);
-      segments.push(openSegment(file, segments.length + 1));
-    }
+    const replaced = openAll(disk, numbers, segments, opened);
     const { durable, mark } = await DurableFile.open(disk);
     opened.push(durable);
     const active = segments.at(-1)!;
@@ -61,6 +57,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     loader.checkHeader(active);
     // What comes before the end is sound: only now is anything changed.
     await cutSealed(disk, sealed, notice);
+    await removeReplaced(disk, replaced);
     const end = active.file.size();
     if (mark?.segment === active.number && mark.end === end) {
       // Synced to its last byte: there is nothing to mend, and reading it once tells all.
@@ -76,7 +73,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
       }
     }
     const { store } = active.header;
-    const recovered = { store, segments, durable, ...loader.finish() };
+    const recovered = { store, segments, durable, ...loader.finish(segments.at(-1)!) };
     await noteDurable(recovered);
     return recovered;
   } catch (error) {
@@ -121,6 +118,7 @@ async function begin({ disk, clock, random }: RecoveryOptions): Promise<Recovere
     revision: 0,
     oldest: 0,
     time: 0,
+    reserved: 0,
     voids: [],
   };
   await noteDurable(recovered);
@@ -142,28 +140,75 @@ function removeTemporary(disk: Disk): void {
   }
 }
 
+/** In order. */
 function segmentNumbers(disk: Disk): number[] {
-  const numbers = disk
+  return disk
     .list()
     .map(segmentNumber)
     .filter((number) => number !== undefined)
     .sort((a, b) => a - b);
-  for (const [at, number] of numbers.entries()) {
-    if (number === at + 1) continue;
-    throw new KvError(
-      "internal",
-      `${segmentName(at + 1)} is missing, but there is ${segmentName(number)}; ` +
-        "restore the data directory from a copy",
-    );
+}
+
+/**
+ * Opens all segments that are part of the log; answers the names of those for which a merged one
+ * stands.
+ */
+function openAll(
+  disk: Disk,
+  numbers: readonly number[],
+  segments: Segment[],
+  opened: { close(): void }[],
+): string[] {
+  const replaced: string[] = [];
+  let next = 1;
+  for (const number of numbers) {
+    if (number < next) {
+      replaced.push(segmentName(number));
+      continue;
+    }
+    if (number > next) throw missing(next, `there is ${segmentName(number)}`);
+    const file = disk.open(segmentName(number));
+    opened.push(file);
+    const segment = openSegment(file, segments.length + 1);
+    segments.push(segment);
+    next = lastOf(segment) + 1;
   }
-  return numbers;
+  // What is written goes into a segment that nothing was left out of.
+  const last = segments.at(-1)!;
+  if (last.header.merged !== undefined) throw missing(next, `${last.file.name} is merged`);
+  return replaced;
+}
+
+/** The number of the last segment that a segment stands for: most often its own. */
+function lastOf({ header, file }: Segment): number {
+  const { number, merged } = header;
+  if (merged === undefined) return number;
+  if (merged.first !== number || merged.last < number) {
+    const range = `${merged.first} to ${merged.last}`;
+    throw damage(file.name, 0, `its header says that it stands for segments ${range}`);
+  }
+  return merged.last;
+}
+
+function missing(number: number, but: string): KvError {
+  const what = `${segmentName(number)} is missing, but ${but}`;
+  return new KvError("internal", `${what}; restore the data directory from a copy`);
+}
+
+/** Removes segments for which a merged one stands: a crash came before their removal. */
+async function removeReplaced(disk: Disk, names: readonly string[]): Promise<void> {
+  if (names.length === 0) return;
+  for (const name of names) disk.unlink(name);
+  await disk.syncDirectory();
 }
 
 /** Where a segment that has a successor ends. */
 function sealedEnd(segment: Segment, next: Segment, mark: Mark | undefined): number {
   const { name } = segment.file;
-  const end = next.header.previousEnd;
   const size = segment.file.size();
+  // It was made whole, and ends with a record that says so.
+  if (segment.header.merged !== undefined) return size;
+  const end = next.header.previousEnd;
   if (size < end) throw damage(name, size, `the file ends here, but had ${end} bytes`);
   if (mark?.segment === segment.number && mark.end > end) {
     throw damage(name, end, `the next segment begins here, but it was synced up to ${mark.end}`);

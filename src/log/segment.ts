@@ -55,6 +55,14 @@ export interface ScanEnd {
   readonly fault?: string;
 }
 
+/** Places in a segment at which commits begin, in order. */
+export interface Marks {
+  readonly revisions: number[];
+  readonly offsets: number[];
+  /** Times of the commits, in milliseconds since 1970. */
+  readonly times: number[];
+}
+
 export class Segment {
   readonly file: DiskFile;
   readonly header: SegmentHeader;
@@ -64,8 +72,7 @@ export class Segment {
   end = SEGMENT_HEADER_BYTES;
   /** The checksum that the record at `end` will carry as the one before it. */
   chain: number;
-  readonly #markRevisions: number[] = [];
-  readonly #markOffsets: number[] = [];
+  readonly #marks: Marks = { revisions: [], offsets: [], times: [] };
 
   constructor(file: DiskFile, header: SegmentHeader, id: number) {
     this.file = file;
@@ -78,12 +85,19 @@ export class Segment {
     return this.header.number;
   }
 
-  /** Notes that a commit begins at an offset; keeps one mark for every 16 KiB. */
-  mark(revision: number, offset: number): void {
-    const last = this.#markOffsets.at(-1);
+  /** Places at which commits begin, one for every 16 KiB: to look at, or to fill at a start. */
+  get marks(): Marks {
+    return this.#marks;
+  }
+
+  /** Notes that a commit of a time begins at an offset; keeps one mark for every 16 KiB. */
+  mark(revision: number, offset: number, time: number): void {
+    const { revisions, offsets, times } = this.#marks;
+    const last = offsets.at(-1);
     if (last !== undefined && offset - last < MARK_BYTES) return;
-    this.#markRevisions.push(revision);
-    this.#markOffsets.push(offset);
+    revisions.push(revision);
+    offsets.push(offset);
+    times.push(time);
   }
 
   /**
@@ -91,25 +105,27 @@ export class Segment {
    */
   seek(revision: number): number {
     let low = 0;
-    let high = this.#markRevisions.length;
+    const { revisions, offsets } = this.#marks;
+    let high = revisions.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#markRevisions[middle]! <= revision) low = middle + 1;
+      if (revisions[middle]! <= revision) low = middle + 1;
       else high = middle;
     }
-    return this.#markOffsets[low - 1] ?? SEGMENT_HEADER_BYTES;
+    return offsets[low - 1] ?? SEGMENT_HEADER_BYTES;
   }
 
   /** The last mark before an offset; the first record when there is none, nothing before that. */
   markBefore(offset: number): number | undefined {
     let low = 0;
-    let high = this.#markOffsets.length;
+    const { offsets } = this.#marks;
+    let high = offsets.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#markOffsets[middle]! < offset) low = middle + 1;
+      if (offsets[middle]! < offset) low = middle + 1;
       else high = middle;
     }
-    const before = this.#markOffsets[low - 1] ?? SEGMENT_HEADER_BYTES;
+    const before = offsets[low - 1] ?? SEGMENT_HEADER_BYTES;
     return before < offset ? before : undefined;
   }
 
