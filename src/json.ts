@@ -9,7 +9,17 @@
 import { fromBase64, toBase64 } from "./base64.ts";
 import { KvError, isErrorCode, type ErrorDetails } from "./errors.ts";
 import { checkRange, checkRanges, isEverything, type Range, type Ranges } from "./keys.ts";
-import type { Commit, Entry, Event, HistoryResult, ListedEntry, ListedEvent, Page } from "./kv.ts";
+import type {
+  Capabilities,
+  Commit,
+  Entry,
+  Event,
+  HistoryResult,
+  Lag,
+  ListedEntry,
+  ListedEvent,
+  Page,
+} from "./kv.ts";
 import type { Limits } from "./limits.ts";
 import { decodeUtf8, encodeUtf8 } from "./text.ts";
 
@@ -336,12 +346,14 @@ export interface JsonStatus {
   bytes: number;
   engine: string;
   durability: string;
+  /** Only where a write is answered before it is synced. */
+  lag?: Lag;
   /** Version of the server. */
   version: string;
   uptimeSeconds: number;
   watchers: number;
   limits: Limits;
-  capabilities: { history: boolean };
+  capabilities: Capabilities;
 }
 
 // --- internal ---

@@ -4,6 +4,12 @@ import { resolve } from "node:path";
 import type { ArgsDef } from "citty";
 import { UsageError } from "./failure.ts";
 import { defaultPort } from "./server-url.ts";
+import {
+  parseStorageOptions,
+  storageEnvironment,
+  storageFlags,
+  type StorageOptions,
+} from "./storage-options.ts";
 import { environment, parseInteger, parseNames } from "./values.ts";
 
 export const serveFlags = {
@@ -22,6 +28,7 @@ export const serveFlags = {
     valueHint: "DIRECTORY",
     description: "where the data is kept; ./kv-data by default, made when it is not there",
   },
+  ...storageFlags,
   "allowed-hosts": {
     type: "string",
     valueHint: "NAMES",
@@ -38,6 +45,7 @@ export const serveEnvironment = {
   KV_HOST: "as --host",
   KV_PORT: "as --port",
   KV_DATA: "as --data",
+  ...storageEnvironment,
   KV_ALLOWED_HOSTS: "as --allowed-hosts",
   KV_ALLOWED_ORIGINS: "as --allowed-origins",
 } as const;
@@ -47,6 +55,7 @@ export interface ServeOptions {
   readonly port: number;
   /** An absolute path. */
   readonly directory: string;
+  readonly storage: StorageOptions;
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
 }
@@ -62,6 +71,7 @@ export function parseServeOptions(args: ServeArguments): ServeOptions {
     host: host ?? environment("KV_HOST") ?? "127.0.0.1",
     port: port === undefined ? defaultPort(0) : parseInteger("--port", port, 0, 65_535),
     directory: resolve(data ?? environment("KV_DATA") ?? "kv-data"),
+    storage: parseStorageOptions(args),
     allowedHosts: parseNames(args["allowed-hosts"] ?? environment("KV_ALLOWED_HOSTS") ?? ""),
     allowedOrigins: parseNames(args["allowed-origins"] ?? environment("KV_ALLOWED_ORIGINS") ?? ""),
   };

@@ -16,6 +16,7 @@ import {
   type ServeOptions,
 } from "./serve-options.ts";
 import { Signals, signalExitCode } from "./signals.ts";
+import { durabilityWarning } from "./storage-options.ts";
 import { VERSION } from "../version.ts";
 
 export const command = defineCommand({
@@ -36,12 +37,19 @@ export const help: CommandHelp = {
   notes: [
     "Says on stderr where it listens, where the data is and at which revision. SIGTERM and SIGINT",
     "finish what is in flight, end the watches and close the store (exit code 0); a second signal",
-    "ends the process at once. A success answer to a write means that it is on disk.",
+    "ends the process at once. A success answer to a write means that it is on disk, unless",
+    "--durability says otherwise.",
+    "",
+    "History is what changed before: reads at older revisions, kv history, and watches that resume.",
+    "What is older than --history, or beyond --history-bytes of log, is forgotten by itself, and",
+    "its disk space comes back. What is there now is never forgotten. --history all keeps everything.",
   ],
   examples: [
     ["kv serve", "listen on 127.0.0.1:5000, data in ./kv-data"],
     ["kv serve --port 0 --data /tmp/try", "any free port; the start line tells which"],
     ["KV_HOST=0.0.0.0 KV_DATA=/data kv serve", "the same by environment, as in a container"],
+    ["kv serve --history 7d --history-bytes 20GiB", "changes of a week can be read and resumed"],
+    ["kv serve --durability interval:100", "faster writes; a power cut may lose 100 ms of them"],
     ["kv serve --allowed-origins https://app.example.com", "let the pages of one site in"],
   ],
 };
@@ -58,7 +66,7 @@ async function serve(options: ServeOptions, signals: Signals): Promise<number> {
   const failed = Promise.withResolvers<unknown>();
   checkDirectory(directory);
   if (isNew(directory)) await checkOptions(options);
-  const opening = openStore(directory, failed.resolve);
+  const opening = openStore(options, failed.resolve);
   const store = await Promise.race([opening, signals.first]);
   // Recovery can be broken off at any point: the next start does it again.
   if (typeof store === "string") return signalExitCode(store);
@@ -83,9 +91,13 @@ async function checkOptions(options: ServeOptions): Promise<void> {
   await checkStart(options);
 }
 
-async function openStore(directory: string, onFatal: (error: unknown) => void): Promise<Store> {
+async function openStore(
+  { directory, storage }: ServeOptions,
+  onFatal: (error: unknown) => void,
+): Promise<Store> {
   const { openLog } = await import("../log/engine.ts");
-  return openLog({ directory, onFatal, onNotice: (notice) => log().info(notice) });
+  const onNotice = (notice: string): void => log().info(notice);
+  return openLog({ ...storage, directory, onFatal, onNotice });
 }
 
 async function listen(options: ServeOptions, store: Store): Promise<RunningServer> {
@@ -101,9 +113,11 @@ async function listen(options: ServeOptions, store: Store): Promise<RunningServe
 }
 
 function announce(options: ServeOptions, server: RunningServer, revision: number): void {
-  const { host, directory } = options;
+  const { host, directory, storage } = options;
   const data = showText(directory);
   log().info(`kv ${VERSION} serves ${server.url}, data in ${data}, revision ${revision}`);
+  const warning = durabilityWarning(storage.durability);
+  if (warning !== undefined) log().warn(warning);
   if (isLoopback(host)) return;
   log().warn(
     `other machines can reach ${host} port ${server.port}, and whoever reaches it can read and ` +

@@ -3,13 +3,14 @@
 import { defineCommand } from "citty";
 import type { HttpTransport } from "../client/http-transport.ts";
 import type { JsonStatus } from "../json.ts";
+import type { Lag } from "../kv.ts";
 import { PATHS } from "../protocol.ts";
 import type { WatcherDescription } from "../watch/watcher-description.ts";
 import type { CommandHelp } from "./command.ts";
 import { connectionEnvironment, connectionFlags, transportByFlags } from "./connection.ts";
 import { escapeControls, jsonLine, writeOut } from "./output.ts";
 import { outputFlag } from "./output-flag.ts";
-import { showBytes, showDuration } from "./preview.ts";
+import { showBytes, showCount, showDuration } from "./preview.ts";
 
 export const command = defineCommand({
   args: {
@@ -60,12 +61,19 @@ async function askStatus(transport: HttpTransport, watchers: boolean): Promise<W
   );
 }
 
+/** What a power cut would lose now, where writes are answered before they are on disk. */
+function describeLag({ revisions, bytes, ms }: Lag): string {
+  if (bytes === 0) return "nothing";
+  return `${showCount(revisions, "revision")}, ${showBytes(bytes)}, for ${showDuration(ms)}`;
+}
+
 function describe(url: string, status: JsonStatus): string {
   const rows = [
     ["server", `${url}, kv ${status.version}`],
     ["uptime", showDuration(status.uptimeSeconds * 1_000)],
     ["store", status.store],
     ["engine", `${status.engine}, durability ${status.durability}`],
+    ...(status.lag === undefined ? [] : [["unsynced", describeLag(status.lag)]]),
     ["revision", `${status.revision}, readable from ${status.oldest}`],
     ["keys", String(status.keys)],
     ["size", showBytes(status.bytes)],

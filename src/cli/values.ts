@@ -7,6 +7,7 @@ import { int64FromText } from "../int64.ts";
 import { quote } from "../text.ts";
 import { durationFromText, ttlFromText } from "../ttl.ts";
 import { UsageError } from "./failure.ts";
+import { showBytes } from "./preview.ts";
 
 /** A whole number from `minimum` to `maximum`. @throws `UsageError`. */
 export function parseInteger(
@@ -66,6 +67,28 @@ export function parseTtl<const W extends string = never>(
   }
 }
 
+/**
+ * Bytes of a size such as `64MiB`, `1GiB`, `1GB` or `4096`, from `minimum` to `maximum`: `KiB` is
+ * 1,024 bytes, `kB` 1,000; upper and lower case are the same. @throws `UsageError`.
+ */
+export function parseBytes(
+  source: string,
+  text: string,
+  minimum: number,
+  maximum = Number.MAX_SAFE_INTEGER,
+): number {
+  const [, digits, unit = ""] = /^(\d{1,16})(?:([kmgt]i?)?b)?$/i.exec(text) ?? [];
+  const bytes = Number(digits) * (UNIT_BYTES[unit.toLowerCase()] ?? Number.NaN);
+  if (Number.isSafeInteger(bytes) && bytes >= minimum && bytes <= maximum) return bytes;
+  const bounds =
+    maximum === Number.MAX_SAFE_INTEGER
+      ? `of at least ${showBytes(minimum)}`
+      : `from ${showBytes(minimum)} to ${showBytes(maximum)}`;
+  throw new UsageError(
+    `${source} must be a size ${bounds}, such as 64MiB, 1GiB, 1GB or 4096, not ${quote(text)}`,
+  );
+}
+
 /** The parts of a list with commas; spaces around a part do not count. */
 export function parseNames(text: string): string[] {
   const parts = text.split(",").map((part) => part.trim());
@@ -78,6 +101,12 @@ export function environment(name: string): string | undefined {
 }
 
 // --- internal ---
+
+const UNIT_BYTES: Readonly<Record<string, number>> = Object.assign(
+  Object.create(null) as object,
+  { "": 1, k: 1e3, m: 1e6, g: 1e9, t: 1e12 },
+  { ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30, ti: 2 ** 40 },
+);
 
 /** A timer of more than 2^31 - 1 milliseconds fires at once. */
 const MILLISECONDS_MAX = 24 * 86_400_000;

@@ -127,8 +127,9 @@ class RemoteStore implements Store {
   status(): Promise<Status> {
     return this.#transport.run(async () => {
       const status = await getStatus(this.#transport);
-      const { store, revision, oldest, keys, bytes, engine, durability } = status;
-      return { store, revision, oldest, keys, bytes, engine, durability };
+      const { store, revision, oldest, keys, bytes, engine, durability, lag } = status;
+      const own = { store, revision, oldest, keys, bytes, engine, durability };
+      return lag === undefined ? own : { ...own, lag };
     });
   }
 

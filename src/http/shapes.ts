@@ -200,12 +200,30 @@ const statusFields = {
   keys: count,
   bytes: { ...count, description: "What the store takes on disk." },
   engine: text,
-  durability: { ...text, description: "sync = a write is answered once it is on disk." },
+  durability: {
+    ...text,
+    description: "sync = a write is answered once it is on disk; else interval:<ms> or os.",
+  },
+  lag: object(
+    {
+      revisions: { ...count, description: "From the newest synced revision to the newest one." },
+      bytes: { ...count, description: "Of the log, not synced yet." },
+      ms: { ...count, description: "Since the oldest of these was written; 0 without any." },
+    },
+    [],
+    "What a power cut could lose; absent where a write is answered once it is on disk.",
+  ),
   version: { ...text, description: "Of the server." },
   uptimeSeconds: count,
   watchers: count,
   limits: object(Object.fromEntries(Object.keys(LIMITS).map((name) => [name, count]))),
-  capabilities: object({ history: { type: "boolean" } }),
+  capabilities: object(
+    {
+      history: { type: "boolean", description: "Older revisions can be read and watched." },
+      snapshot: { type: "boolean", description: "GET /v1/snapshot makes backups." },
+    },
+    ["snapshot"],
+  ),
   watching: {
     type: "array",
     items: watcherShape,
@@ -214,7 +232,7 @@ const statusFields = {
 } satisfies Record<string, Schema>;
 
 /** The answer of `/v1/status`. */
-export const statusShape = object(statusFields, ["watching"]);
+export const statusShape = object(statusFields, ["lag", "watching"]);
 
 /** Every answer that is an error. */
 export const errorShape = object({

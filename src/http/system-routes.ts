@@ -118,7 +118,7 @@ function welcome({ context, request, server }: Call, revision: number): string {
 }
 
 function statusToJson({ context }: Call, status: Status): JsonStatus {
-  const { store, revision, oldest, keys, bytes, engine, durability } = status;
+  const { store, revision, oldest, keys, bytes, engine, durability, lag } = status;
   return {
     store,
     revision,
@@ -127,6 +127,7 @@ function statusToJson({ context }: Call, status: Status): JsonStatus {
     bytes,
     engine,
     durability,
+    ...(lag === undefined ? undefined : { lag }),
     version: context.version,
     uptimeSeconds: Math.floor((Date.now() - context.startedAt) / 1000),
     watchers: context.hub.watchers,
