@@ -3,7 +3,7 @@
  * begins the next segment. Knows nothing of queues or of what a put means.
  */
 
-import { createWhole, writeFully, type Disk } from "./disk.ts";
+import { createWhole, isSpaceError, writeFully, type Disk } from "./disk.ts";
 import type { DurableFile } from "./durable.ts";
 import { encodeUtf8 } from "../text.ts";
 import {
@@ -69,6 +69,7 @@ export class Appender {
   #time: number;
   /** The oldest readable revision. */
   #compacted: number;
+  #sealNext = false;
 
   constructor({ disk, segments, recovered, segmentBytesMax, clock }: AppenderOptions) {
     this.#disk = disk;
@@ -101,6 +102,11 @@ export class Appender {
     this.#compacted = oldest;
   }
 
+  /** The next write begins a segment: what is in the active one can be merged then. */
+  sealNext(): void {
+    this.#sealNext = true;
+  }
+
   /** Seals the log. Nothing may be under way. */
   async close(): Promise<void> {
     try {
@@ -120,9 +126,11 @@ export class Appender {
   async #append(records: readonly PendingRecord[], nextRevision: number): Promise<Placed[]> {
     const bytes = records.reduce((sum, record) => sum + contentBytes(record.content), 0);
     let active = this.#segments.active;
-    if (active.end > SEGMENT_HEADER_BYTES && active.end + bytes > this.#segmentBytesMax) {
+    const isFull = this.#sealNext || active.end + bytes > this.#segmentBytesMax;
+    if (isFull && active.end > SEGMENT_HEADER_BYTES) {
       active = await this.#roll(active, nextRevision);
     }
+    this.#sealNext = false;
     const batch = encodeBatch(active, records, bytes);
     await this.#write(active, batch.bytes);
     await active.file.sync();
@@ -142,10 +150,10 @@ export class Appender {
     try {
       writeFully(segment.file, bytes, segment.end);
     } catch (error) {
-      if (!isSpace(error)) throw error;
+      if (!isSpaceError(error)) throw error;
       segment.file.truncate(segment.end);
       await segment.file.sync();
-      throw new SpaceError((error as Error).message);
+      throw new SpaceError(error.message);
     }
   }
 
@@ -171,7 +179,7 @@ export class Appender {
       // Under its name it is part of the log already, and may end the segment before it for good:
       // going on in that one could lose what is written there.
       const begun = this.#disk.list().includes(segmentName(number));
-      if (isSpace(error) && !begun) throw new SpaceError((error as Error).message);
+      if (isSpaceError(error) && !begun) throw new SpaceError(error.message);
       throw error;
     }
   }
@@ -252,10 +260,4 @@ function encodeBatch(
     at += size;
   }
   return { bytes: into, placed, commits, chain };
-}
-
-/** The disk, a quota or a limit on the size of files has no room. */
-function isSpace(error: unknown): boolean {
-  const { code } = error as { code?: string };
-  return code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG";
 }

@@ -17,6 +17,7 @@ import {
   readdirSync,
   readSync,
   renameSync,
+  statfsSync,
   unlinkSync,
   writeSync,
 } from "node:fs";
@@ -51,6 +52,8 @@ export interface Disk {
   /** Takes the place of a file of that name. Durable after `syncDirectory`. */
   rename(from: string, to: string): void;
   unlink(name: string): void;
+  /** Bytes that may still be written, as far as the system says: a quota can allow fewer. */
+  room(): number;
   /** Makes creations, renames and removals durable, off the event loop (fsync). */
   syncDirectory(): Promise<void>;
 }
@@ -110,6 +113,12 @@ export async function createWhole(
   return disk.open(name);
 }
 
+/** The disk, a quota or a limit on the size of files has no room. */
+export function isSpaceError(error: unknown): error is Error {
+  const { code } = error as { code?: string };
+  return code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG";
+}
+
 /** What files that are still being made end in; a start removes them. */
 export const TEMPORARY_SUFFIX = ".tmp";
 
@@ -166,6 +175,12 @@ class Directory implements Disk {
 
   unlink(name: string): void {
     unlinkSync(this.#path(name));
+  }
+
+  room(): number {
+    const { bavail, bsize, blocks } = statfsSync(this.directory);
+    // A file system that does not count its blocks says that it has none at all.
+    return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
   }
 
   async syncDirectory(): Promise<void> {
