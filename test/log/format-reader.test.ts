@@ -1,0 +1,88 @@
+/**
+ * A second reader, made from FORMAT.md alone, finds in the files of a log what the engine shows: the
+ * page is right, and enough to read a log by.
+ */
+
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Store } from "../../src/kv.ts";
+import { FakeDisk } from "../support/fake-disk.ts";
+import { readLog } from "../support/format/reader.ts";
+import { GOLDEN_NOW } from "../support/golden.ts";
+import { filesOf, viewOfContent, viewOfStore } from "../support/log-view.ts";
+import { openOn } from "../support/logs.ts";
+import { type Random, randomSeed, withSeed } from "../support/random.ts";
+import { rounds } from "../support/rounds.ts";
+import { del, delRange, incr, put, putFor, write } from "../support/stores.ts";
+
+const fixtures = join(import.meta.dir, "../fixtures");
+
+describe("the reader of the format", () => {
+  test("finds in each golden directory what the engine shows", async () => {
+    for (const name of readdirSync(fixtures)) {
+      const disk = new FakeDisk();
+      for (const file of readdirSync(join(fixtures, name))) {
+        if (file === "expected.json") continue;
+        disk.place(file, readFileSync(join(fixtures, name, file)));
+      }
+      await expectSame(disk, GOLDEN_NOW);
+    }
+  });
+
+  test("finds in logs of random commits what the engine shows, also where it was killed", async () => {
+    const seed = randomSeed();
+    for (let run = 0; run < rounds(8); run++) {
+      await withSeed(seed + run, async (random) => {
+        let disk = new FakeDisk();
+        let now = 1_000_000;
+        for (let cycle = 0; cycle < 3; cycle++) {
+          const store = await openOn(disk, { segmentBytesMax: 3_000, clock: () => now });
+          await load(store, random, () => (now += random.below(2_000)));
+          if (random.oneIn(2)) await store.close();
+          disk = disk.kill();
+          await expectSame(disk.copy(), now);
+        }
+      });
+    }
+  });
+});
+
+// --- internal ---
+
+/** Holds what the engine shows of a disk against what the reader finds, before and after. */
+async function expectSame(disk: FakeDisk, now: number): Promise<void> {
+  const before = viewOfContent(readLog(filesOf(disk)));
+  const store = await openOn(disk, { clock: () => now, timer: () => () => {} });
+  const view = await viewOfStore(store);
+  // What expired at the start is a commit more.
+  expect(view.commits.slice(0, before.commits.length)).toEqual(before.commits);
+  const after = viewOfContent(readLog(filesOf(disk)));
+  expect(view).toEqual(after);
+  await store.close();
+  expect(viewOfContent(readLog(filesOf(disk)))).toEqual(after);
+}
+
+/** Random commits of all kinds, compactions among them. */
+async function load(store: Store, random: Random, tick: () => void): Promise<void> {
+  const keys = ["a", "b", "c/d", "c/e", "é", "\u{1F600}", "__proto__"];
+  for (let count = 5 + random.below(30); count > 0; count--) {
+    tick();
+    const key = random.pick(keys);
+    const value = "x".repeat(random.below(random.oneIn(10) ? 2_000 : 40));
+    const { revision, oldest } = await store.status();
+    if (random.oneIn(12) && revision > oldest) {
+      await store.compact(oldest + 1 + random.below(revision - oldest));
+    }
+    await random.pick([
+      () => write(store, put(key, value)),
+      () => write(store, put(key, value), put(random.pick(keys), "more")),
+      () => write(store, del(key)),
+      () => write(store, del(key), put(key, "anew")),
+      () => write(store, putFor(key, value, 1_000)),
+      () => write(store, incr(`n/${key}`)),
+      () => write(store, delRange({ prefix: "c/" })),
+      () => Promise.all([write(store, put(key, "1")), write(store, put(key, "2"))]),
+    ])();
+  }
+}
