@@ -1,27 +1,42 @@
 /**
  * A disk in memory behind the log engine's interface, which forgets, tears, fills up and fails as real
  * ones do. What was written is seen at once; it outlives the process always, and a power cut only after
- * a sync: of a file for its bytes, of the directory for its names.
+ * a sync: of a file for its bytes, of the directory for its names. Copies of it, as it would be after a
+ * crash at any moment, cost little.
  */
 
 import { KvError } from "../../src/errors.ts";
 import type { Disk, DiskFile } from "../../src/log/disk.ts";
 import type { Lock } from "../../src/log/lock.ts";
+import { Inode } from "./fake-inode.ts";
 import type { Random } from "./random.ts";
 
 /** A call that changes something, before it does. */
 export interface Call {
   readonly kind: "create" | "write" | "truncate" | "sync" | "rename" | "unlink" | "syncDirectory";
   readonly name: string;
+  /** Of a write: where, and what. */
+  readonly at?: number;
+  readonly bytes?: Uint8Array;
 }
 
-/** Bytes that a power cut keeps or loses as one. */
-const SECTOR_BYTES = 512;
+/** A call that changes nothing, before it answers. */
+export interface Look {
+  readonly kind: "list" | "open" | "size" | "read";
+  readonly name: string;
+}
+
+/** In place of an error's code: a write takes only a part of the bytes, and says so. */
+export const SHORT = "SHORT";
 
 export class FakeDisk implements Disk {
   readonly directory = "the fake disk";
-  /** Answers with the code of the system's error that the call shall fail with. */
+  /** Answers with the code of the system's error that the call shall fail with, or `SHORT`. */
   fault: ((call: Call) => string | undefined) | undefined;
+  /** As `fault`, for calls that change nothing. */
+  lookFault: ((look: Look) => string | undefined) | undefined;
+  /** Which bytes a sync that fails has made durable all the same. */
+  failedSyncKeeps: () => boolean = () => false;
   /** Bytes that all files may take; a write beyond is cut short, and fails when nothing fits. */
   capacityBytes = Number.POSITIVE_INFINITY;
   /** Bytes that one write takes at most, as where a system takes long writes in parts. */
@@ -49,12 +64,12 @@ export class FakeDisk implements Disk {
   }
 
   list(): string[] {
-    this.checkAlive();
+    this.look({ kind: "list", name: "." });
     return [...this.#names.keys()];
   }
 
   open(name: string): DiskFile {
-    this.checkAlive();
+    this.look({ kind: "open", name });
     return this.#handle(name, this.#inode(name));
   }
 
@@ -119,42 +134,72 @@ export class FakeDisk implements Disk {
   /** The power is cut: what was not synced stays, is lost or is torn, as `random` has it. */
   powerCut(random: Random): FakeDisk {
     this.#dead = true;
-    // Nothing, everything or something of what was not synced is kept.
-    const keep = random.pick<() => boolean>([
-      () => false,
-      () => true,
-      () => random.oneIn(2),
-      () => !random.oneIn(8),
-    ]);
+    return this.afterPowerCut(random);
+  }
+
+  /** The disk as it would be after a power cut now; this one goes on. */
+  afterPowerCut(random: Random): FakeDisk {
+    const keep = keeping(random);
     const names = new Map(this.#durableNames);
     for (const change of this.#namesPending) if (keep()) apply(change, names);
-    const after = new Map<Inode, Inode>();
-    for (const inode of names.values()) after.set(inode, inode.afterPowerCut(keep));
-    return new FakeDisk(new Map([...names].map(([name, inode]) => [name, after.get(inode)!])));
+    return new FakeDisk(mapInodes(names, (inode) => inode.afterPowerCut(keep)));
+  }
+
+  /**
+   * The disk as the next process would find it after the death of this one now, which goes on. Where
+   * it dies in the middle of a write, `bytes` of that are there.
+   */
+  fork(dying?: Call, bytes = 0): FakeDisk {
+    const copies = new Map<Inode, Inode>();
+    const copy = (inode: Inode): Inode => {
+      const known = copies.get(inode);
+      if (known !== undefined) return known;
+      const fresh = inode.fork();
+      copies.set(inode, fresh);
+      return fresh;
+    };
+    const next = new FakeDisk();
+    next.#names = mapInodes(this.#names, copy);
+    next.#durableNames = mapInodes(this.#durableNames, copy);
+    next.#namesPending = this.#namesPending.map(({ remove, add }) => ({
+      ...(remove !== undefined && { remove }),
+      ...(add !== undefined && { add: [add[0], copy(add[1])] as const }),
+    }));
+    if (dying?.bytes !== undefined && bytes > 0) {
+      next.#inode(dying.name).change({ at: dying.at!, bytes: dying.bytes.slice(0, bytes) });
+    }
+    return next;
   }
 
   /** A disk with the same files, all of them durable. */
   copy(): FakeDisk {
-    const names = [...this.#names].map(
-      ([name, inode]) => [name, new Inode(inode.bytes())] as const,
-    );
-    return new FakeDisk(new Map(names));
+    return new FakeDisk(mapInodes(this.#names, (inode) => inode.copy()));
   }
 
   checkAlive(): void {
     if (this.#dead) throw systemError("EIO", "the process is dead");
   }
 
-  /** Called by the files too, before each change. */
-  before(call: Call): void {
+  /** Called by the files too, before each change. Answers whether a write is to be a short one. */
+  before(call: Call): boolean {
     this.checkAlive();
     this.calls++;
     const code = this.fault?.(call);
-    if (code !== undefined) throw systemError(code, `${call.kind} ${call.name}`);
+    if (code === undefined) return false;
+    if (code === SHORT) return true;
+    throw systemError(code, `${call.kind} ${call.name}`);
+  }
+
+  /** Called by the files too, before each look. */
+  look(look: Look): void {
+    this.checkAlive();
+    const code = this.lookFault?.(look);
+    if (code !== undefined) throw systemError(code, `${look.kind} ${look.name}`);
   }
 
   /** Bytes that still fit. */
   room(): number {
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) return this.capacityBytes;
     let used = 0;
     for (const inode of this.#names.values()) used += inode.size;
     return Math.max(0, this.capacityBytes - used);
@@ -193,101 +238,29 @@ function systemError(code: string, what: string): Error {
   return Object.assign(new Error(`${code}: ${what}`), { code });
 }
 
-/** A write at an offset, or a cut to a size. */
-type FileChange = { readonly at: number; readonly bytes: Uint8Array } | { readonly size: number };
-
-/** The content of a file: as the process sees it, as it is durable, and the way from here to there. */
-class Inode {
-  #content: Content;
-  #durable: Content;
-  #pending: FileChange[] = [];
-
-  constructor(bytes: Uint8Array = new Uint8Array(0)) {
-    this.#content = new Content(bytes);
-    this.#durable = new Content(bytes);
-  }
-
-  get size(): number {
-    return this.#content.size;
-  }
-
-  bytes(): Uint8Array {
-    return this.#content.bytes();
-  }
-
-  change(change: FileChange): void {
-    this.#content.apply(change);
-    this.#pending.push(change);
-  }
-
-  /** Begins a sync; what was written before it is durable when `finish` is called. */
-  beginSync(): { finish(): void; fail(): void } {
-    const last = this.#pending.at(-1);
-    // Up to the last one of then; none where another sync has seen to them meanwhile.
-    const take = (): FileChange[] =>
-      this.#pending.splice(0, last === undefined ? 0 : this.#pending.indexOf(last) + 1);
-    return {
-      finish: () => {
-        for (const change of take()) this.#durable.apply(change);
-      },
-      // The system marks the pages clean: they look written, and no later sync writes them.
-      fail: () => void take(),
-    };
-  }
-
-  afterPowerCut(keep: () => boolean): Inode {
-    const content = new Content(this.#durable.bytes());
-    for (const change of this.#pending) {
-      if ("size" in change) {
-        if (keep()) content.apply(change);
-        continue;
-      }
-      // The size may be there without the bytes, which then are zeros.
-      if (keep()) content.extend(change.at + change.bytes.length);
-      for (let done = 0; done < change.bytes.length;) {
-        const at = change.at + done;
-        const length = Math.min(change.bytes.length - done, SECTOR_BYTES - (at % SECTOR_BYTES));
-        if (keep()) content.apply({ at, bytes: change.bytes.subarray(done, done + length) });
-        done += length;
-      }
-    }
-    return new Inode(content.bytes());
-  }
+/** Nothing, everything or something of what was not synced is kept. */
+function keeping(random: Random): () => boolean {
+  return random.pick<() => boolean>([
+    () => false,
+    () => true,
+    () => random.oneIn(2),
+    () => !random.oneIn(8),
+  ]);
 }
 
-/** Bytes that grow. */
-class Content {
-  #buffer: Uint8Array;
-  size: number;
-
-  constructor(bytes: Uint8Array) {
-    this.#buffer = bytes.slice();
-    this.size = bytes.length;
+/** The same names with other files, where two names of one file stay two names of one. */
+function mapInodes(
+  names: ReadonlyMap<string, Inode>,
+  map: (inode: Inode) => Inode,
+): Map<string, Inode> {
+  const mapped = new Map<Inode, Inode>();
+  const next = new Map<string, Inode>();
+  for (const [name, inode] of names) {
+    const other = mapped.get(inode) ?? map(inode);
+    mapped.set(inode, other);
+    next.set(name, other);
   }
-
-  bytes(): Uint8Array {
-    return this.#buffer.subarray(0, this.size);
-  }
-
-  apply(change: FileChange): void {
-    if ("size" in change) {
-      this.extend(change.size);
-      this.#buffer.fill(0, change.size, this.size);
-      this.size = change.size;
-    } else {
-      this.extend(change.at + change.bytes.length);
-      this.#buffer.set(change.bytes, change.at);
-    }
-  }
-
-  extend(size: number): void {
-    if (size > this.#buffer.length) {
-      const larger = new Uint8Array(Math.max(size, this.#buffer.length * 2));
-      larger.set(this.bytes());
-      this.#buffer = larger;
-    }
-    this.size = Math.max(this.size, size);
-  }
+  return next;
 }
 
 class FakeFile implements DiskFile {
@@ -304,22 +277,25 @@ class FakeFile implements DiskFile {
 
   size(): number {
     this.#checkOpen();
+    this.#disk.look({ kind: "size", name: this.name });
     return this.#inode.size;
   }
 
   read(into: Uint8Array, offset: number): number {
     this.#checkOpen();
-    const bytes = this.#inode.bytes().subarray(offset, offset + into.length);
+    this.#disk.look({ kind: "read", name: this.name });
+    const bytes = this.#inode.peek().subarray(offset, offset + into.length);
     into.set(bytes);
     return bytes.length;
   }
 
   write(bytes: Uint8Array, offset: number): number {
     this.#checkOpen();
-    this.#disk.before({ kind: "write", name: this.name });
+    const isShort = this.#disk.before({ kind: "write", name: this.name, at: offset, bytes });
     const growth = Math.max(0, offset + bytes.length - this.#inode.size);
     const fitting = bytes.length - Math.max(0, growth - this.#disk.room());
-    const count = Math.min(fitting, this.#disk.writeBytesMax);
+    const taken = isShort ? Math.ceil(bytes.length / 2) : bytes.length;
+    const count = Math.min(fitting, taken, this.#disk.writeBytesMax);
     if (count <= 0 && bytes.length > 0) throw systemError("ENOSPC", `write ${this.name}`);
     this.#inode.change({ at: offset, bytes: bytes.slice(0, count) });
     return count;
@@ -340,7 +316,7 @@ class FakeFile implements DiskFile {
     try {
       this.#disk.before({ kind: "sync", name: this.name });
     } catch (error) {
-      running.fail();
+      running.fail(this.#disk.failedSyncKeeps);
       throw error;
     }
     running.finish();
