@@ -4,7 +4,9 @@
  * finds one key; sorted chunks give the order.
  */
 
+import { assert } from "../errors.ts";
 import { compareKeys } from "../keys.ts";
+import { IndexCopy } from "./index-copy.ts";
 import type { KeySource } from "./listing.ts";
 import { lowerBound } from "./sorted.ts";
 
@@ -49,14 +51,21 @@ export class KeyIndex implements KeySource {
    */
   readonly #chunks: Chunk[] = [];
   #live = 0;
+  #liveBytes = 0;
   #timed = 0;
   /** Deletions in order of revision; those before `#firstTombstone` are gone. */
   #tombstones: Tombstone[] = [];
   #firstTombstone = 0;
+  #copy: IndexCopy<Newest> | undefined;
 
   /** Keys that are no tombstones. */
   get live(): number {
     return this.#live;
+  }
+
+  /** Bytes of the records of live keys: what a log without garbage would hold. */
+  get liveBytes(): number {
+    return this.#liveBytes;
   }
 
   /** Keys that have a deadline. */
@@ -81,6 +90,7 @@ export class KeyIndex implements KeySource {
 
   set(key: string, newest: Newest): void {
     const before = this.#newest.get(key);
+    this.#copy?.note(key, before);
     if (before === undefined) this.#insert(key);
     const wasLive = before !== undefined && before.version > 0;
     const isLive = newest.version > 0;
@@ -92,6 +102,7 @@ export class KeyIndex implements KeySource {
   load(key: string, newest: Newest): void {
     const before = this.#newest.get(key);
     this.#live += Number(newest.version > 0) - Number(before !== undefined && before.version > 0);
+    this.#liveBytes += liveBytes(newest) - liveBytes(before);
     this.#timed +=
       Number(newest.deadline > 0) - Number(before !== undefined && before.deadline > 0);
     this.#newest.set(key, newest);
@@ -100,9 +111,10 @@ export class KeyIndex implements KeySource {
 
   /**
    * Forgets keys whose newest record is a deletion at or below `revision`; looks at `max` deletions
-   * at most. Returns whether there are more.
+   * at most. Returns whether there are more; none is forgotten while there is a copy.
    */
   dropTombstones(revision: number, max: number): boolean {
+    if (this.#copy !== undefined) return false;
     for (let left = max; left > 0; left--) {
       const tombstone = this.#tombstones[this.#firstTombstone];
       if (tombstone === undefined || tombstone.revision > revision) {
@@ -115,6 +127,20 @@ export class KeyIndex implements KeySource {
       if (newest?.revision === tombstone.revision) this.#remove(tombstone.key);
     }
     return true;
+  }
+
+  /**
+   * The index as it is now, for one reader that takes its time: keys may change meanwhile, but no
+   * deletion is forgotten. Only one at a time; `endCopy` when it is not needed any more.
+   */
+  copy(): IndexCopy<Newest> {
+    assert(this.#copy === undefined, "one copy of the index at a time");
+    this.#copy = new IndexCopy(this);
+    return this.#copy;
+  }
+
+  endCopy(): void {
+    this.#copy = undefined;
   }
 
   /** Makes the order of all keys, which `load` left out. */
@@ -225,6 +251,10 @@ export class KeyIndex implements KeySource {
 
 /** Tombstones that do not count any more, which are kept at any rate before they are dropped. */
 const STALE_MIN = 1_024;
+
+function liveBytes(newest: Newest | undefined): number {
+  return newest === undefined || newest.version === 0 ? 0 : newest.bytes;
+}
 
 interface Chunk {
   readonly keys: string[];
