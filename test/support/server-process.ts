@@ -14,6 +14,8 @@ export interface ServerProcessOptions {
   readonly flags?: readonly string[];
   /** Further variables of the environment; those of kv itself are not inherited. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** A command that runs the rest of its line as this process, to put before that of kv. */
+  readonly through?: readonly string[];
 }
 
 export interface ServerProcess extends AsyncDisposable {
@@ -30,9 +32,9 @@ export interface ServerProcess extends AsyncDisposable {
 
 /** Starts `./kv serve` and waits until it says where it listens. Throws what it said when it ends before. */
 export async function startServerProcess(options: ServerProcessOptions): Promise<ServerProcess> {
-  const { directory, port = 0, flags = [], environment } = options;
+  const { directory, port = 0, flags = [], environment, through = [] } = options;
   const child = Bun.spawn(
-    [executable, "serve", "--data", directory, "--port", String(port), ...flags],
+    [...through, executable, "serve", "--data", directory, "--port", String(port), ...flags],
     {
       env: { ...inheritedEnvironment(), ...environment },
       stdin: "ignore",
