@@ -76,6 +76,8 @@ export const WAIT_MS_MAX = 300_000;
 export const STREAM_IDLE_SECONDS = 120;
 /** Streams of entries at the same time. */
 export const ENTRY_STREAMS_MAX = 1_000;
+/** Copies of the store that are streamed at the same time: each reads as fast as it is taken. */
+export const SNAPSHOT_STREAMS_MAX = 4;
 /** Bytes of a stream that are made at once, one entry more or less. */
 export const STREAM_PIECE_BYTES = 64 * KIB;
 /** Bytes of values that one read for a stream aims at. */
@@ -218,12 +220,18 @@ export const PIN_MS_MAX = 10 * 60 * 1000;
 export const PIN_BYTES_MAX = 1024 * MIB;
 /** Bytes on the disk that are kept for deletions, compactions and merges when it is full. */
 export const RESERVE_BYTES = 64 * MIB;
+/** Bytes of it that are made in one step. */
+export const RESERVE_PIECE_BYTES = 64 * KIB;
+/** Milliseconds between two looks whether a full disk has room again. */
+export const FULL_DISK_LOOK_MS = 1_000;
 /** Revisions that are reserved at a time where writes are answered before they are synced. */
 export const RESERVED_REVISIONS = 1_000_000;
 /** Revisions above those of a copy that a store made of it passes over. */
 export const RESTORE_VOID_REVISIONS = 1_000_000_000;
 /** Bytes that wait for a sync at which one is made, where writes are answered before. */
 export const UNSYNCED_BYTES_MAX = 8 * MIB;
+/** Bytes that wait for a sync at which writes wait as well: the disk cannot keep up with them. */
+export const UNSYNCED_BYTES_WAIT = 32 * MIB;
 /** Bytes that background work writes between two syncs: the log's own wait behind each. */
 export const BACKGROUND_SYNC_BYTES = 1 * MIB;
 /** Milliseconds that background work goes on before it lets requests have their turn. */
@@ -236,3 +244,14 @@ export const BACKGROUND_RETRY_MS = 60_000;
 export const MERGE_BYTES_MIN = 4 * MIB;
 /** Bytes of log that are read again at a start, below which no checkpoint is made. */
 export const CHECKPOINT_BYTES_MIN = 16 * MIB;
+/** The share of a segment that nobody can read any more, from which on it is merged. */
+export const MERGE_GARBAGE_SHARE = 0.25;
+/** Milliseconds before garbage is looked for again after little was found, and at most. */
+export const SURVEY_BACKOFF_MS_MIN = 60_000;
+export const SURVEY_BACKOFF_MS_MAX = 60 * 60_000;
+/** Bytes of one piece of a backup, about; a large record goes in several. */
+export const SNAPSHOT_PIECE_BYTES = 256 * KIB;
+/** Bytes of a log that is made offline that are gathered before they are written. */
+export const OFFLINE_WRITE_BYTES = 1 * MIB;
+/** Keys of one damaged place that a report names. */
+export const REPORTED_KEYS_MAX = 100;

@@ -19,15 +19,18 @@ export class Batch<K extends Known> {
   readonly #limits: Limits;
   /** The time of the batch, in milliseconds since 1970. */
   readonly #now: number;
+  /** What a commit with a put fails with, where there is no room for one. */
+  readonly #refusal: KvError | undefined;
   /** What keys became by earlier commits of this batch. */
   readonly #changed = new Map<string, Pending | Gone>();
   #revision: number;
   #putsKeys = false;
 
-  constructor(state: State<K>, limits: Limits, now: number) {
+  constructor(state: State<K>, limits: Limits, now: number, refusal?: KvError) {
     this.#state = state;
     this.#limits = limits;
     this.#now = now;
+    this.#refusal = refusal;
     this.#revision = state.revision();
   }
 
@@ -52,8 +55,8 @@ export class Batch<K extends Known> {
 
   /**
    * The answer to a transaction; its commit, if it changes anything, is added to `commits`.
-   * @throws what an operation fails with, and `too_large` when its commit or its reads pass the
-   * limits: then it changes nothing.
+   * @throws what an operation fails with, `too_large` when its commit or its reads pass the limits,
+   * and `storage_full` for a commit with a put where those are refused: then it changes nothing.
    */
   evaluate(txn: Txn): CommitResult {
     this.#expireFirst(txn.checks.map(({ key }) => key));
@@ -76,6 +79,9 @@ export class Batch<K extends Known> {
     let bytes = 0;
     for (const { key, value } of events) bytes += utf8Bytes(key) + value.length;
     checkCommitSize(events.length, bytes, this.#limits);
+    if (this.#refusal !== undefined && events.some(({ type }) => type === "put")) {
+      throw this.#refusal;
+    }
     this.#revision = run.revision;
     this.#remember(run);
     this.commits.push({ revision: run.revision, events });

@@ -5,7 +5,8 @@
  * of each batch, a bounded number of them; without transactions too.
  *
  *   queued ──▶ evaluated ──▶ written ──▶ synced ──▶ applied ──▶ answered
- *                  │             └─ disk full: cut off again, storage_full
+ *                  │             └─ disk full: cut off again; where room can be made evaluated
+ *                  │                again, else storage_full
  *                  └─ nothing to write in the whole batch: answered at once
  */
 
@@ -22,6 +23,7 @@ import {
 } from "../limits.ts";
 import { Batch, readsRange } from "./batch.ts";
 import type { Expiry } from "./expiry.ts";
+import { storageFull, type FullDisk } from "./full-disk.ts";
 import { SpaceError, type PendingCommit, type Placed } from "./appender.ts";
 import { Slice } from "./slice.ts";
 import type { Known, State } from "./state.ts";
@@ -36,8 +38,7 @@ export interface CommitLoopOptions<K extends Known> {
   readonly apply: (commits: readonly PendingCommit[], placed: readonly Placed[]) => void;
   /** Makes a revision the oldest readable one, durably. Fails as `append`. */
   readonly compact: (revision: number) => Promise<CompactResult>;
-  /** Told in one line when the disk becomes full, and when there is room again. */
-  readonly notice: (message: string) => void;
+  readonly fullDisk: Pick<FullDisk, "refusal" | "makeRoom" | "noteWritten">;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /**
@@ -57,8 +58,6 @@ export class CommitLoop<K extends Known> {
   #settling: Settling[] = [];
   #running: Promise<void> | undefined;
   #failed: KvError | undefined;
-  /** While the disk is full: when a write was last refused. */
-  #refusedAt: number | undefined;
 
   constructor(options: CommitLoopOptions<K>) {
     this.#options = options;
@@ -150,7 +149,7 @@ export class CommitLoop<K extends Known> {
     for (const settling of this.#settling) if (isSettled(settling)) settling.resolve();
     this.#settling = this.#settling.filter((settling) => !isSettled(settling));
     const cannot = this.#settling.length > 0 && now < this.#expireAgainAt;
-    if (cannot) this.#giveUpSettling(full("keys that are overdue cannot expire"));
+    if (cannot) this.#giveUpSettling(storageFull("keys that are overdue cannot expire"));
   }
 
   #giveUpSettling(error: KvError): void {
@@ -190,9 +189,9 @@ export class CommitLoop<K extends Known> {
   }
 
   async #process(taken: readonly Waiting[]): Promise<void> {
-    const { state, expiry, limits, append, apply, clock } = this.#options;
+    const { state, expiry, limits, append, apply, clock, fullDisk } = this.#options;
     const now = clock();
-    const batch = new Batch(state, limits, now);
+    const batch = new Batch(state, limits, now, fullDisk.refusal());
     const due = this.#mayExpire(now) ? expiry.take(now, EXPIRE_EVENTS_MAX) : [];
     batch.expire(due);
     const answers = this.#evaluate(batch, taken);
@@ -202,10 +201,11 @@ export class CommitLoop<K extends Known> {
     if (batch.commits.length > 0) {
       try {
         apply(batch.commits, await append(batch.commits));
-        this.#noteRoom();
+        fullDisk.noteWritten();
       } catch (error) {
         if (!(error instanceof SpaceError)) throw error;
         expiry.giveBack(due);
+        if (await fullDisk.makeRoom(error)) return this.#putBack(waiting);
         this.#expireAgainAt = now + EXPIRE_LOOK_MS_MAX;
         return this.#refuseForSpace(waiting, error);
       }
@@ -234,21 +234,22 @@ export class CommitLoop<K extends Known> {
     return answers;
   }
 
-  #putBack(waiting: readonly Waiting[]): void {
+  #putBack(waiting: readonly Queued[]): void {
     if (waiting.length === 0) return;
     this.#queue = [...waiting, ...this.#queue];
     for (const { bytes } of waiting) this.#queuedBytes += bytes;
   }
 
-  async #compact({ compact, resolve, reject }: Compacting): Promise<void> {
+  async #compact(compacting: Compacting): Promise<void> {
+    const { compact, fullDisk } = this.#options;
     try {
-      resolve(await this.#options.compact(compact));
-      this.#noteRoom();
+      compacting.resolve(await compact(compacting.compact));
+      fullDisk.noteWritten();
     } catch (error) {
       if (error instanceof SpaceError) {
-        this.#noteFull(error);
-        reject(full(error.message, error));
-      } else if (error instanceof KvError) reject(error);
+        if (await fullDisk.makeRoom(error)) return this.#putBack([compacting]);
+        compacting.reject(storageFull(error.message, error));
+      } else if (error instanceof KvError) compacting.reject(error);
       else throw error;
     }
   }
@@ -258,33 +259,15 @@ export class CommitLoop<K extends Known> {
    * is answered, so that reads and refusals do not depend on writes that never happened.
    */
   #refuseForSpace(waiting: readonly Waiting[], cause: SpaceError): void {
-    this.#noteFull(cause);
-    const { state, limits, clock } = this.#options;
+    const { state, limits, clock, fullDisk } = this.#options;
     for (const { txn, resolve, reject } of waiting) {
-      const batch = new Batch(state, limits, clock());
+      const batch = new Batch(state, limits, clock(), fullDisk.refusal());
       const answer = outcome(batch, txn);
       // What it rests on was not written, even where it fails by itself.
-      if (batch.commits.length > 0) reject(full(cause.message, cause));
+      if (batch.commits.length > 0) reject(storageFull(cause.message, cause));
       else if (answer instanceof Error) reject(answer);
       else resolve(answer);
     }
-  }
-
-  #noteFull(cause: SpaceError): void {
-    const isNew = this.#refusedAt === undefined;
-    this.#refusedAt = this.#options.clock();
-    if (!isNew) return;
-    this.#options.notice(
-      `the disk is full (${cause.message}): writes are refused until there is room, reads go on`,
-    );
-  }
-
-  /** A small write can find room between two large ones that do not: that is not told each time. */
-  #noteRoom(): void {
-    if (this.#refusedAt === undefined) return;
-    if (this.#options.clock() - this.#refusedAt < ROOM_AGAIN_MS) return;
-    this.#refusedAt = undefined;
-    this.#options.notice("the disk has room again: writes go on");
   }
 
   /** Nobody knows whether the batch is on the disk. It is never tried again. */
@@ -308,9 +291,6 @@ export class CommitLoop<K extends Known> {
 }
 
 // --- internal ---
-
-/** Without a refusal for so long, a write that goes through means that there is room again. */
-const ROOM_AGAIN_MS = 1_000;
 
 interface Answer<T> {
   /** See `bytesOf`. */
@@ -367,11 +347,6 @@ function contentOf(part: Check | Operation): number {
   if ("version" in part && typeof part.version === "object") bytes += 8 * part.version.length;
   if ("range" in part) bytes += rangeStart(part.range).length + (part.range.end?.length ?? 0);
   return bytes;
-}
-
-function full(reason: string, cause?: SpaceError): KvError {
-  const message = `the disk is full (${reason}); nothing was changed`;
-  return new KvError("storage_full", message, {}, cause);
 }
 
 function stopped(cause: KvError): KvError {

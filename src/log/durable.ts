@@ -13,6 +13,7 @@ import {
   SLOT_OFFSETS,
   type Slot,
 } from "./format.ts";
+import { withReserve } from "./reserve.ts";
 
 export const DURABLE_FILE = "DURABLE";
 
@@ -33,7 +34,9 @@ export class DurableFile {
     const there = disk.list().includes(DURABLE_FILE);
     const file = there
       ? disk.open(DURABLE_FILE)
-      : await createWhole(disk, DURABLE_FILE, new Uint8Array(DURABLE_FILE_BYTES));
+      : await withReserve(disk, () =>
+          createWhole(disk, DURABLE_FILE, new Uint8Array(DURABLE_FILE_BYTES)),
+        );
     let newest: Slot | undefined;
     for (const offset of SLOT_OFFSETS) {
       const bytes = new Uint8Array(SLOT_BYTES);

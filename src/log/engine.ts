@@ -20,6 +20,7 @@ import type {
   MaybePromise,
   Range,
   ReadOptions,
+  SnapshotOptions,
   Status,
   Store,
   Txn,
@@ -38,6 +39,7 @@ import { commitOf, readChanges } from "./changes.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openDirectory, type Disk } from "./disk.ts";
 import { Expiry, systemTimer, type Timer } from "./expiry.ts";
+import { FullDisk } from "./full-disk.ts";
 import { Horizon } from "./horizon.ts";
 import type { KeyIndex, Newest } from "./key-index.ts";
 import type { Lock } from "./lock.ts";
@@ -45,8 +47,10 @@ import { Log } from "./log.ts";
 import { Reader } from "./reader.ts";
 import { Recent } from "./recent.ts";
 import { recover, type Recovered } from "./recovery.ts";
+import { openReserve } from "./reserve.ts";
 import { Segments } from "./segments.ts";
 import { Slice } from "./slice.ts";
+import { snapshotOf } from "./snapshot.ts";
 import { StateReads } from "./state-reads.ts";
 import { ValueCache } from "./value-cache.ts";
 import { Wakes } from "./wakes.ts";
@@ -111,7 +115,8 @@ export async function openLog(options: LogOptions): Promise<LogStore> {
 
 export class LogStore implements Store {
   readonly limits: Limits;
-  readonly capabilities = { history: true };
+  readonly capabilities = { history: true, snapshot: true };
+  readonly #disk: Disk;
   readonly #id: string;
   readonly #lock: Lock;
   readonly #segments: Segments;
@@ -125,6 +130,7 @@ export class LogStore implements Store {
   readonly #reads: StateReads;
   readonly #horizon: Horizon;
   readonly #expiry: Expiry;
+  readonly #fullDisk: FullDisk;
   readonly #clock: () => number;
   #closed = false;
   #failed = false;
@@ -136,6 +142,7 @@ export class LogStore implements Store {
   constructor(options: LogOptions, disk: Disk, lock: Lock, recovered: Recovered) {
     this.limits = { ...LIMITS, ...options.limits };
     this.#id = recovered.store;
+    this.#disk = disk;
     this.#lock = lock;
     this.#index = recovered.index;
     this.#horizon = new Horizon(recovered);
@@ -164,6 +171,7 @@ export class LogStore implements Store {
       timer: options.timer ?? systemTimer,
       wake: () => this.#loop.wake(),
     });
+    this.#fullDisk = this.#makeFullDisk(options, disk);
     this.#loop = this.#makeLoop(options);
     this.#reads = new StateReads({
       index: this.#index,
@@ -238,6 +246,18 @@ export class LogStore implements Store {
     }
   }
 
+  snapshot(options?: SnapshotOptions): AsyncGenerator<Uint8Array> {
+    const source = {
+      disk: this.#disk,
+      segments: this.#segments,
+      horizon: this.#horizon,
+      store: this.#id,
+      clock: this.#clock,
+      checkOpen: () => this.#checkOpen(),
+    };
+    return snapshotOf(source, options);
+  }
+
   status(): Status {
     this.#checkOpen();
     return {
@@ -268,6 +288,18 @@ export class LogStore implements Store {
     }
   }
 
+  #makeFullDisk(options: LogOptions, disk: Disk): FullDisk {
+    const { reserveBytes: bytes = 0, random = randomBytes } = options;
+    return new FullDisk({
+      reserve: openReserve({ disk, bytes, random }),
+      halfway: () => undefined,
+      compact: (revision) => this.#loop.compact(revision),
+      wake: () => undefined,
+      notice: (message) => options.onNotice?.(message),
+      clock: this.#clock,
+    });
+  }
+
   #makeLoop(options: LogOptions): CommitLoop<Newest> {
     return new CommitLoop({
       state: {
@@ -282,7 +314,7 @@ export class LogStore implements Store {
       append: (commits) => this.#appender.append(commits),
       apply: (commits, placed) => this.#apply(commits, placed),
       compact: (revision) => this.#compact(revision),
-      notice: (message) => options.onNotice?.(message),
+      fullDisk: this.#fullDisk,
       clock: this.#clock,
       fatal: (error) => {
         this.#failed = true;

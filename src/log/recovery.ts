@@ -9,6 +9,7 @@ import { DURABLE_FILE, DurableFile, type Mark } from "./durable.ts";
 import { encodeSegmentHeader } from "./format.ts";
 import { KeyIndex } from "./key-index.ts";
 import { Loader, type Loaded } from "./loader.ts";
+import { RESERVE_FILE } from "./reserve.ts";
 import { damage, openSegment, segmentName, segmentNumber, type Segment } from "./segment.ts";
 import { cutAside, mendTail, otherThanMarked, type Notice } from "./tail.ts";
 
@@ -136,7 +137,8 @@ function removeTemporary(disk: Disk): void {
     if (!name.endsWith(TEMPORARY_SUFFIX)) continue;
     const whole = name.slice(0, -TEMPORARY_SUFFIX.length);
     const segment = whole.replace(/\.cut-\d+$/, "");
-    if (whole === DURABLE_FILE || segmentNumber(segment) !== undefined) disk.unlink(name);
+    const isOurs = whole === DURABLE_FILE || whole === RESERVE_FILE;
+    if (isOurs || segmentNumber(segment) !== undefined) disk.unlink(name);
   }
 }
 

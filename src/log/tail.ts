@@ -18,6 +18,7 @@ import {
   relocateRecord,
   SEGMENT_HEADER_BYTES,
 } from "./format.ts";
+import { withReserve } from "./reserve.ts";
 import { damage, endsCommit, openSegment, segmentName, type Segment } from "./segment.ts";
 
 /** Tells the operator, in one line, what recovery did. */
@@ -59,7 +60,7 @@ export async function cutAside(
   const cut = new Uint8Array(file.size() - offset);
   readFully(file, cut, offset);
   const name = `${file.name}.cut-${offset}`;
-  (await createWhole(disk, name, cut)).close();
+  (await withReserve(disk, () => createWhole(disk, name, cut))).close();
   await truncate(segment, offset);
   notice(
     `cut ${cut.length} bytes of an unfinished write from ${file.name} at offset ${offset}, kept as ${name}`,
@@ -199,7 +200,7 @@ async function rewriteSuspect(
     previousCrc = relocateRecord(content, offset, { segment: number, offset, previousCrc, flags });
     offset += recordBytes(old);
   }
-  const file = await createWhole(disk, segmentName(number), content);
+  const file = await withReserve(disk, () => createWhole(disk, segmentName(number), content));
   const next = openSegment(file, segment.id + 1);
   await truncate(segment, tail.syncedEnd);
   notice(
