@@ -19,6 +19,7 @@ export const PATHS = {
   history: "/v1/history",
   compact: "/v1/compact",
   watch: "/v1/watch",
+  snapshot: "/v1/snapshot",
   status: "/v1/status",
   openapi: "/v1/openapi.json",
   socket: "/v1/ws",
@@ -35,6 +36,8 @@ export const HEADERS = {
   ttl: "KV-TTL",
   /** The store's revision at the read. */
   storeRevision: "KV-Store-Revision",
+  /** The id of the store that was read. */
+  storeId: "KV-Store-Id",
 } as const;
 
 export const TEXT_TYPE = "text/plain; charset=utf-8";
@@ -43,6 +46,8 @@ export const BYTES_TYPE = "application/octet-stream";
 export const SSE_TYPE = "text/event-stream";
 /** One JSON object a line. */
 export const NDJSON_TYPE = "application/x-ndjson";
+/** A copy of a store, or of its newest part. */
+export const SNAPSHOT_TYPE = "application/x-kv-snapshot";
 
 /** The content type of a value that came without one: text when the bytes are UTF-8. */
 export function defaultContentType(value: Uint8Array): string {

@@ -96,8 +96,7 @@ async function openStore(
   onFatal: (error: unknown) => void,
 ): Promise<Store> {
   const { openLog } = await import("../log/engine.ts");
-  const onNotice = (notice: string): void => log().info(notice);
-  return openLog({ ...storage, directory, onFatal, onNotice });
+  return openLog({ ...storage, directory, onFatal, onNotice: (notice) => log().info(notice) });
 }
 
 async function listen(options: ServeOptions, store: Store): Promise<RunningServer> {

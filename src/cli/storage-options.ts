@@ -140,7 +140,7 @@ function parseMode(given: Setting | undefined): Durability {
   }
 }
 
-/** Whoever keeps changes for ever means all of them, unless the bytes are bounded in so many words. */
+/** Whoever keeps changes for ever means all of them, unless their bytes are bounded as well. */
 function parseHistory(
   time: Setting | undefined,
   size: Setting | undefined,

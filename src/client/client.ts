@@ -5,6 +5,7 @@
  */
 
 import type { Range, Ranges } from "../kv.ts";
+import { definedOnly } from "./defined-only.ts";
 import { filterOf } from "./filter.ts";
 import { HttpTransport, type RequestOptions } from "./http-transport.ts";
 import { KvWatch, type KvChange, type KvFrame } from "./kv-watch.ts";
@@ -22,11 +23,13 @@ import type {
   KvIncrOptions,
   KvPut,
   KvPutOptions,
+  KvSnapshotOptions,
   KvTouchOptions,
   KvWatchOptions,
 } from "./options.ts";
 import { KvReader } from "./reader.ts";
 import { deleteKeys, writeOne } from "./single-write.ts";
+import { getSnapshot } from "./snapshot.ts";
 import { toDeleteRange, toTxn, toTxnResult, type KvTxn, type KvTxnResult } from "./txn.ts";
 import { DEFAULT_URL, parseServerUrl } from "./url.ts";
 import { toIncr, toPut, toTouch, type KvDuration, type KvValue } from "./values.ts";
@@ -173,6 +176,25 @@ export class KvClient extends KvReader {
    */
   compact(revision: number, options: RequestOptions = {}): Promise<KvCompact> {
     return this.#transport.run(() => postCompact(this.#transport, revision, options));
+  }
+
+  /**
+   * A consistent copy of the store as a stream of bytes, made while writes go on: what `kv restore`
+   * makes a store of. With `since` only what was committed above that revision, for a copy that
+   * reaches up to it. `timeoutMs` is for the beginning, and for each wait in between.
+   *
+   * A copy that was cut off ends with an error, and `kv restore` refuses what is left of it.
+   * @throws at a pull: `compacted` when `since` is older than the history that is kept,
+   * `invalid_argument` above the store's revision, `too_many_requests` when there are too many
+   * copies being made, `unavailable` when the connection breaks.
+   *
+   * @example
+   * const file = Bun.file("all.kvbackup").writer();
+   * for await (const piece of kv.snapshot()) await file.write(piece);
+   * await file.end();
+   */
+  snapshot(options: KvSnapshotOptions = {}): AsyncIterable<Uint8Array> {
+    return getSnapshot(this.#transport, definedOnly(options));
   }
 
   /**

@@ -135,22 +135,27 @@ export class HttpTransport {
   }
 
   /**
-   * Begins a stream of JSON lines; `timeoutMs` is for its beginning alone.
-   * @throws as `request`; a stream cannot be begun is `unavailable`.
+   * Begins a stream of JSON lines, or of what else `type` says; `timeoutMs` is for its beginning
+   * alone.
+   * @throws as `request`; a stream that cannot be begun is `unavailable`.
    */
-  async stream(path: string, options: RequestOptions): Promise<HttpStream> {
+  async stream(
+    path: string,
+    options: RequestOptions,
+    type: string = NDJSON_TYPE,
+  ): Promise<HttpStream> {
     const attempt = { url: this.url.http, write: false };
     const sources = [this.#signal, options.signal];
     for (const source of sources) source?.throwIfAborted();
     const { timeoutMs = this.timeoutMs } = options;
     const stop = new Stop(timeoutMs, sources);
     try {
-      const headers = { Accept: NDJSON_TYPE };
+      const headers = { Accept: type };
       const response = await this.#send(
         { method: "GET", path, headers, endless: true },
         stop.signal,
       );
-      const isStream = response.headers.get("Content-Type")?.startsWith(NDJSON_TYPE) ?? false;
+      const isStream = response.headers.get("Content-Type")?.startsWith(type) ?? false;
       if (response.status !== 200 || !isStream || response.body === null) {
         const answer = await readWhole(response);
         throwIfError(attempt, answer);

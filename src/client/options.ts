@@ -123,6 +123,11 @@ export interface KvHistoryOptions extends RequestOptions {
   readonly keys?: boolean | undefined;
 }
 
+export interface KvSnapshotOptions extends RequestOptions {
+  /** Only commits above this revision; everything when left out. */
+  readonly since?: number | undefined;
+}
+
 export interface KvWaitOptions {
   /**
    * Wait until the key has changed above this revision, or was deleted above it. Without it, and

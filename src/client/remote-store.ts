@@ -16,6 +16,7 @@ import type {
   ListResult,
   Range,
   ReadOptions,
+  SnapshotOptions,
   Status,
   Store,
   Txn,
@@ -27,6 +28,7 @@ import { HttpTransport, type TransportOptions } from "./http-transport.ts";
 import { commitLargePut } from "./large-put.ts";
 import { listPage } from "./listing.ts";
 import { getEntry, getHistory, getStatus, postCompact, postTxn } from "./operations.ts";
+import { getSnapshot } from "./snapshot.ts";
 import { parseServerUrl } from "./url.ts";
 import type { Chunk } from "./watcher.ts";
 import { Watches, type WatchTransport } from "./watches.ts";
@@ -122,6 +124,10 @@ class RemoteStore implements Store {
       signal?.removeEventListener("abort", stop);
       watcher.stop();
     }
+  }
+
+  snapshot(options?: SnapshotOptions): AsyncIterable<Uint8Array> {
+    return getSnapshot(this.#transport, options);
   }
 
   status(): Promise<Status> {

@@ -1,6 +1,7 @@
 /**
  * Reads all of a range at one revision, page after page, as lines of JSON. Holds one page at a
- * time, and leaves little behind: how much memory a stream takes is decided here.
+ * time, and leaves little behind: how much memory a stream takes is decided here. The revision is
+ * pinned as long as there is more to read.
  */
 
 import { edenGC } from "bun:jsc";
@@ -32,6 +33,7 @@ export class EntryReader {
   #more = true;
   #entries: readonly ListedEntry[] = [];
   #at = 0;
+  #unpin: (() => void) | undefined;
 
   constructor(store: Store, range: Range, options: EntryReaderOptions) {
     const { limit = Number.POSITIVE_INFINITY, ...shape } = options;
@@ -43,23 +45,37 @@ export class EntryReader {
 
   /**
    * Reads the first page, at `revision` or now, and answers at which revision that was. Call it
-   * first. Throws what the store's `list` throws.
+   * first, and `end` at last. Throws what the store's `list` throws.
    */
   async begin(revision?: number): Promise<number> {
     if (revision !== undefined) this.#next = { revision };
-    return this.#read();
+    const readAt = await this.#read();
+    if (this.#goesOn) this.#unpin = this.#store.pin?.(readAt);
+    return readAt;
+  }
+
+  /** Lets go of the revision: nothing more will be read. May be called again. */
+  end(): void {
+    this.#unpin?.();
+    this.#unpin = undefined;
   }
 
   /** Some lines, each with its line end; none behind the last one. Throws as `begin`. */
   async lines(): Promise<string> {
     for (;;) {
       const lines = this.#takeLines();
-      if (lines !== "" || !this.#more || this.#wanted === 0) return lines;
+      if (lines !== "" || !this.#goesOn) return lines;
       // A turn of its own for each page: a client that takes all at once is not alone.
       await new Promise<void>((resolve) => setImmediate(resolve));
       collectGarbage();
       await this.#read();
+      if (!this.#goesOn) this.end();
     }
+  }
+
+  /** Is there a page behind the one that was read? */
+  get #goesOn(): boolean {
+    return this.#more && this.#wanted > 0;
   }
 
   async #read(): Promise<number> {

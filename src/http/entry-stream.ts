@@ -33,13 +33,31 @@ export async function streamEntries(
   request: ListRequest,
   conditions: Conditions | undefined,
 ): Promise<Response> {
-  const { store, streams } = call.context;
+  const { store } = call.context;
   refusePages(request);
   const { limit, keys = false, reverse = false } = request;
   const range = rangeFromJson(rangeTexts(request));
   const options = { keys, reverse, ...(limit === undefined ? undefined : { limit }) };
   const reader = new EntryReader(store, range, options);
   const revision = await reader.begin(request.revision);
+  try {
+    return answer(call, reader, revision, conditions);
+  } catch (error) {
+    reader.end();
+    throw error;
+  }
+}
+
+// --- internal ---
+
+/** The head at once, and the lines of `reader` behind it where they are wanted. */
+function answer(
+  call: Call,
+  reader: EntryReader,
+  revision: number,
+  conditions: Conditions | undefined,
+): Response {
+  const { streams } = call.context;
   const headers: Record<string, string> = {
     ETag: etag(revision),
     // Nothing that may end too early is for a cache.
@@ -48,14 +66,15 @@ export async function streamEntries(
     "X-Accel-Buffering": "no",
     Vary: "Accept",
   };
-  if (!evaluatePage(conditions, revision)) return new Response(null, { status: 304, headers });
-  headers["Content-Type"] = NDJSON_TYPE;
-  if (call.request.method === "HEAD") return new Response(null, { headers });
+  const isNew = evaluatePage(conditions, revision);
+  if (isNew) headers["Content-Type"] = NDJSON_TYPE;
+  if (!isNew || call.request.method === "HEAD") {
+    reader.end();
+    return new Response(null, { status: isNew ? 200 : 304, headers });
+  }
   if (streams.count >= ENTRY_STREAMS_MAX) throw tooManyStreams();
   return new Response(bodyOf(reader, call), { headers });
 }
-
-// --- internal ---
 
 function refusePages({ count, delimiter, cursor }: ListRequest): void {
   const [name] = Object.entries({ count: count === true || undefined, delimiter, cursor })
@@ -84,7 +103,10 @@ function bodyOf(reader: EntryReader, call: Call): ReadableStream {
       const lines = await reader.lines();
       return lines === "" ? undefined : encodeUtf8(lines);
     },
-    ended: () => void streams.count--,
+    ended() {
+      streams.count--;
+      reader.end();
+    },
   });
   return stream;
 }

@@ -29,6 +29,8 @@ export interface Context {
   readonly bodies: { bytes: number };
   /** Streams of entries that are open now. */
   readonly streams: { count: number };
+  /** Copies of the store that are being streamed now. */
+  readonly snapshots: { count: number };
   /** Blocking reads that wait for a change. */
   readonly waits: KeyWaits;
   /** Who watches what. */

@@ -9,6 +9,7 @@ import { keyRoutes } from "./key-routes.ts";
 import { answersHead, openapiRoute } from "./openapi.ts";
 import { rangeRoutes } from "./range-routes.ts";
 import type { Route } from "./route.ts";
+import { snapshotRoute } from "./snapshot-route.ts";
 import { systemRoutes } from "./system-routes.ts";
 import { KEY_PATH_STARTS } from "./target.ts";
 import { txnRoute } from "./txn-route.ts";
@@ -22,6 +23,7 @@ export const ROUTES: readonly Route[] = [
   txnRoute,
   ...historyRoutes,
   watchRoute,
+  snapshotRoute,
   ...systemRoutes,
   openapiRoute(() => ROUTES),
 ];

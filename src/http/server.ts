@@ -71,6 +71,7 @@ export function startServer(options: ServerOptions): RunningServer {
     streamIdleSeconds: options.streamIdleSeconds ?? STREAM_IDLE_SECONDS,
     bodies: { bytes: 0 },
     streams: { count: 0 },
+    snapshots: { count: 0 },
     waits,
     hub,
     watchStreams,

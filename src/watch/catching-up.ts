@@ -39,6 +39,8 @@ export class CatchingUp {
   readonly #gathered = new Map<Watcher, NewestEvents>();
   /** Those that have to wait until fewer are gathering. */
   readonly #waiting = new Set<Watcher>();
+  /** Lets go of the revisions at which states are being sent. */
+  readonly #unpin = new Map<Watcher, () => void>();
 
   constructor(options: CatchingUpOptions) {
     this.#options = options;
@@ -54,6 +56,7 @@ export class CatchingUp {
   remove(watcher: Watcher): void {
     this.#queue.delete(watcher);
     this.#waiting.delete(watcher);
+    this.#letGo(watcher);
     watcher.pull?.abort();
     watcher.pull = undefined;
     this.#forget(watcher);
@@ -64,6 +67,10 @@ export class CatchingUp {
     const { filter, session } = watcher;
     watcher.place = statePlace(at);
     watcher.next = at.revision + 1;
+    this.#letGo(watcher);
+    // A long state must not be forgotten on the way, and sent over and over again.
+    const unpin = this.#options.store.pin?.(at.revision);
+    if (unpin !== undefined) this.#unpin.set(watcher, unpin);
     if (isReset) session.subscriber.send(resetFrame(filter.number, at));
   }
 
@@ -230,8 +237,15 @@ export class CatchingUp {
     }
     if (watcher.pull !== pull) return;
     watcher.place = undefined;
+    this.#letGo(watcher);
     session.subscriber.send(syncFrame(filter.number, begin));
     this.#sentThrough(watcher, revision, revision);
+  }
+
+  /** The state is sent, or not wanted any more: its revision may be forgotten. */
+  #letGo(watcher: Watcher): void {
+    this.#unpin.get(watcher)?.();
+    this.#unpin.delete(watcher);
   }
 
   #isStalled({ session }: Watcher): boolean {

@@ -6,6 +6,7 @@ import { KvError } from "../../src/errors.ts";
 import type { JsonEntry } from "../../src/json.ts";
 import type { ListOptions, Range, Store } from "../../src/kv.ts";
 import { ENTRY_STREAMS_MAX } from "../../src/limits.ts";
+import { altered } from "../support/altered-store.ts";
 import { openFaulty, type FaultyStore } from "../support/faulty-store.ts";
 import { openHandlerBench } from "../support/handler-bench.ts";
 import { openModel } from "../support/model-store.ts";
@@ -285,6 +286,56 @@ test("streams past the limit are turned away, until one has ended", async () => 
   // What was read before is still answered.
   await expect(failing.text()).resolves.toContain('"key":"b"');
   expect(streams.count).toBe(ENTRY_STREAMS_MAX - 1);
+});
+
+describe("the revision of a stream is pinned", () => {
+  /** A bench over 200 entries, and the revisions that are pinned. */
+  async function openPinned() {
+    const inner = openModel();
+    await fill(inner, "k", 200, "x".repeat(10_000));
+    const pinned: number[] = [];
+    const pin = (revision: number): (() => void) => {
+      pinned.push(revision);
+      return () => void pinned.splice(pinned.indexOf(revision), 1);
+    };
+    const store = altered(inner, { pin });
+    const { answer } = openHandlerBench({ store });
+    const ask = async (query: string, init: RequestInit = {}) =>
+      (await answer(`/v1/kv?${query}`, { headers: NDJSON, ...init }))!;
+    return { inner, pinned, ask };
+  }
+
+  test("while there is more to read, and no longer", async () => {
+    const { pinned, ask } = await openPinned();
+    const whole = await ask("");
+    expect(pinned).toEqual([1]);
+    await whole.text();
+    expect(pinned).toEqual([]);
+    await (await ask("")).body!.cancel();
+    expect(pinned).toEqual([]);
+  });
+
+  test("as the one that was asked for", async () => {
+    const { inner, pinned, ask } = await openPinned();
+    await write(inner, put("later"));
+    const old = await ask("revision=1");
+    expect(pinned).toEqual([1]);
+    await old.body!.cancel();
+    expect(pinned).toEqual([]);
+  });
+
+  test("not where the first page is all, or only the head is wanted, or nothing is new", async () => {
+    const { pinned, ask } = await openPinned();
+    const short = await ask("limit=10");
+    expect(pinned).toEqual([]);
+    await short.text();
+    expect((await ask("", { method: "HEAD" })).status).toBe(200);
+    const headers = { ...NDJSON, "If-None-Match": '"1"' };
+    expect((await ask("", { headers })).status).toBe(304);
+    const unmet = { ...NDJSON, "If-Match": '"7"' };
+    expect((await ask("", { headers: unmet })).status).toBe(412);
+    expect(pinned).toEqual([]);
+  });
 });
 
 test("a range that was deleted is streamed as it was", async () => {

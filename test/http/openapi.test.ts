@@ -9,10 +9,11 @@ import { ROUTES } from "../../src/http/routes.ts";
 import { PATHS } from "../../src/protocol.ts";
 import { DURATION } from "../../src/ttl.ts";
 import { METHODS, OPERATIONS, description, schemaFaults } from "../support/api-description.ts";
+import { altered } from "../support/altered-store.ts";
 import { openFaulty, type FaultyStore } from "../support/faulty-store.ts";
 import { openModel, type ModelStore } from "../support/model-store.ts";
 import { rawRequest, sendUntil, type RawAnswer } from "../support/raw-http.ts";
-import { put, write } from "../support/stores.ts";
+import { bytes, put, write } from "../support/stores.ts";
 import { startTestServer, type TestServer } from "../support/test-server.ts";
 
 let model: ModelStore;
@@ -21,7 +22,13 @@ let server: TestServer;
 
 beforeAll(async () => {
   model = openModel();
-  store = openFaulty(model);
+  const copied = altered(model, {
+    capabilities: { history: true, snapshot: true },
+    async *snapshot() {
+      yield bytes("a copy");
+    },
+  });
+  store = openFaulty(copied);
   server = await startTestServer({ store });
   await write(store, put("a"), put("gone"));
   await write(store, put("key", "one"), put("b"), { op: "delete", key: "gone" });
@@ -103,6 +110,12 @@ const watches: Record<string, Example> = {
   429: { fault: "too_many_requests" },
 };
 
+const copies: Record<string, Example> = {
+  410: { fault: "compacted" },
+  415: { fault: "unsupported" },
+  429: { fault: "too_many_requests" },
+};
+
 const BY_OPERATION: Record<string, Record<string, Example>> = {
   getValue: reads,
   headValue: reads,
@@ -165,6 +178,8 @@ const BY_OPERATION: Record<string, Record<string, Example>> = {
     503: { body: TXN, fault: "unavailable" },
     507: { body: TXN, fault: "storage_full" },
   },
+  getSnapshot: copies,
+  headSnapshot: copies,
   watchKeys: watches,
   headKeys: watches,
   openSocket: {

@@ -3,6 +3,7 @@
 import type { Store } from "../../src/kv.ts";
 
 export function altered(store: Store, methods: Partial<Store>): Store {
+  const { pin, snapshot } = store;
   return {
     limits: store.limits,
     capabilities: store.capabilities,
@@ -13,6 +14,8 @@ export function altered(store: Store, methods: Partial<Store>): Store {
     compact: (...args) => store.compact(...args),
     changes: (...args) => store.changes(...args),
     status: () => store.status(),
+    ...(pin === undefined ? undefined : { pin: pin.bind(store) }),
+    ...(snapshot === undefined ? undefined : { snapshot: snapshot.bind(store) }),
     close: () => store.close(),
     ...methods,
   };

@@ -23,6 +23,9 @@ export function openFaulty(inner: Store = openModel()): FaultyStore {
     compact: (...args) => guarded(() => inner.compact(...args)),
     status: () => guarded(() => inner.status()),
     changes: (...args) => inner.changes(...args),
+    async *snapshot(...args) {
+      yield* await guarded(() => inner.snapshot?.(...args) ?? []);
+    },
     close: () => inner.close(),
   };
   async function guarded<T>(call: () => T | Promise<T>): Promise<T> {

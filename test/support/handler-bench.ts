@@ -35,6 +35,7 @@ export function openHandlerBench(options: Partial<Context> = {}): HandlerBench {
     streamIdleSeconds: STREAM_IDLE_SECONDS,
     bodies: { bytes: 0 },
     streams: { count: 0 },
+    snapshots: { count: 0 },
     waits: new KeyWaits(store),
     hub: new Hub({ store }),
     watchStreams: new WatchStreams(),

@@ -109,6 +109,8 @@ export class Rig implements Publisher, Disposable {
   readonly feedErrors: unknown[] = [];
   readonly pullErrors: unknown[] = [];
   readonly listErrors: unknown[] = [];
+  /** Revisions that are pinned now. */
+  readonly pinned: number[] = [];
   /** Texts given to the publisher. */
   readonly published: string[] = [];
   /** The store answers each `get` in a later turn. */
@@ -162,7 +164,11 @@ export class Rig implements Publisher, Disposable {
       if (this.listErrors.length > 0) throw this.listErrors.shift();
       return store.list(range, options);
     };
-    return altered(store, { changes, list, get: (...args) => this.#get(...args) });
+    const pin = (revision: number): (() => void) => {
+      this.pinned.push(revision);
+      return () => void this.pinned.splice(this.pinned.indexOf(revision), 1);
+    };
+    return altered(store, { changes, list, pin, get: (...args) => this.#get(...args) });
   }
 
   async *#counted<T>(items: AsyncIterable<T>): AsyncGenerator<T> {
