@@ -56,7 +56,7 @@ async function expectSame(disk: FakeDisk, now: number): Promise<void> {
   const store = await openOn(disk, { clock: () => now, timer: () => () => {} });
   const view = await viewOfStore(store);
   // What expired at the start is a commit more.
-  expect(view.commits.slice(0, before.commits.length)).toEqual(before.commits);
+  expect(view.commits.slice(0, before.commits.length)).toEqual([...before.commits]);
   const after = viewOfContent(readLog(filesOf(disk)));
   expect(view).toEqual(after);
   await store.close();

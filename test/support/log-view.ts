@@ -4,7 +4,9 @@ import type { Store } from "../../src/kv.ts";
 import type { FakeDisk } from "./fake-disk.ts";
 import type { LogContent } from "./format/content.ts";
 import type { Files } from "./format/reader.ts";
-import { changesBetween, listAll, shown, shownCommits } from "./stores.ts";
+import { changesBetween, listAll, shown } from "./stores.ts";
+
+type Shown = Record<string, unknown> & { readonly key: string };
 
 export interface LogView {
   readonly store: string;
@@ -12,15 +14,16 @@ export interface LogView {
   readonly oldest: number;
   readonly keys: number;
   /** Those above the oldest revision. */
-  readonly commits: readonly unknown[];
+  readonly commits: { readonly revision: number; readonly events: Shown[] }[];
   /** The newest state, in the order of keys. */
-  readonly entries: readonly unknown[];
+  readonly entries: Shown[];
 }
 
 export async function viewOfStore(store: Store): Promise<LogView> {
   const { store: id, revision, oldest, keys } = await store.status();
-  const commits = shownCommits(await changesBetween(store, oldest + 1, revision));
-  const entries = (await listAll(store, {})).map(shown);
+  const changes = await changesBetween(store, oldest + 1, revision);
+  const commits = changes.map(({ revision, events }) => ({ revision, events: events.map(named) }));
+  const entries = (await listAll(store, {})).map(named);
   return { store: id, revision, oldest, keys, commits, entries };
 }
 
@@ -28,12 +31,20 @@ export function viewOfContent(content: LogContent): LogView {
   const { store, revision, oldest } = content;
   const entries = [...content.entries.values()]
     .toSorted((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)))
-    .map(shown);
-  const commits = shownCommits(content.commits.filter(({ revision }) => revision > oldest));
+    .map(named);
+  const commits = content.commits
+    .filter(({ revision }) => revision > oldest)
+    .map(({ revision, events }) => ({ revision, events: events.map(named) }));
   return { store, revision, oldest, keys: entries.length, commits, entries };
 }
 
 /** Copies of the files of a disk, by name. */
 export function filesOf(disk: FakeDisk): Files {
   return new Map(disk.list().map((name) => [name, disk.bytes(name).slice()]));
+}
+
+// --- internal ---
+
+function named(item: Parameters<typeof shown>[0]): Shown {
+  return { ...shown(item), key: item.key };
 }

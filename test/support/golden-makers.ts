@@ -1,0 +1,94 @@
+/**
+ * How each golden directory was made, by the engine of its day on a disk in memory, with clock and
+ * randomness given. A later engine may write other bytes: what is in `test/fixtures` stays.
+ */
+
+import type { LogOptions } from "../../src/log/engine.ts";
+import type { Store } from "../../src/kv.ts";
+import { FakeDisk } from "./fake-disk.ts";
+import { openOn, recordsOf, segmentNames } from "./logs.ts";
+import { del, delRange, incr, put, putFor, touch, write } from "./stores.ts";
+
+/** A disk with a log on it, and the time of its last commit. */
+export interface Made {
+  readonly disk: FakeDisk;
+  readonly now: number;
+}
+
+export const goldenMakers: Readonly<Record<string, () => Promise<Made>>> = {
+  "format-1-plain": plain,
+  "format-1-torn": torn,
+  "format-1-cut": cutAside,
+};
+
+// --- internal ---
+
+const START = Date.UTC(2026, 2, 1);
+
+class Maker {
+  disk = new FakeDisk();
+  now = START;
+
+  open(options: Partial<LogOptions> = {}): Promise<Store> {
+    return openOn(this.disk, {
+      clock: () => this.now,
+      // Keys expire when they are asked for, and nothing happens by itself.
+      timer: () => () => {},
+      random: (count) => Uint8Array.from({ length: count }, (_, at) => 0xff - at * 13),
+      segmentBytesMax: 1_000,
+      ...options,
+    });
+  }
+}
+
+/** Segments with all kinds of commits, a batch of several, and a compaction. */
+async function plain(): Promise<Made> {
+  const made = new Maker();
+  const store = await made.open({ segmentBytesMax: 600 });
+  await writeSome(store, made);
+  await store.close();
+  return made;
+}
+
+async function writeSome(store: Store, made: Maker): Promise<void> {
+  await write(store, put("a", "1"), put("b/é", "\uFEFFx", "text/css"));
+  await Promise.all([write(store, del("a")), write(store, put("b/2", Uint8Array.of(0, 255)))]);
+  await write(store, putFor("lease", "mine", 5_000), incr("n", -7n));
+  made.now += 1_000;
+  await write(store, put("a", "again"), touch("lease", 2_000));
+  made.now += 3_000;
+  await store.get("lease");
+  await store.compact(2);
+  await write(store, delRange({ prefix: "b/" }), incr("n"));
+  await write(store, put("a", "x".repeat(100)));
+}
+
+/** What a power cut left: below the mark all, above it a whole commit and a torn one. */
+async function torn(): Promise<Made> {
+  const made = new Maker();
+  const store = await made.open({ segmentBytesMax: 4_000 });
+  await writeSome(store, made);
+  const mark = made.disk.bytes("DURABLE").slice();
+  const [name] = segmentNames(made.disk) as [string];
+  // One batch: only its first record proves that what is before it was synced.
+  await Promise.all([
+    write(store, put("whole", "only looks written"), put("a", "2")),
+    write(store, put("torn", "y".repeat(100)), del("whole")),
+  ]);
+  const torn = recordsOf(made.disk, name).find(({ revision }) => revision === 10)!;
+  made.disk = made.disk.kill();
+  made.disk.place("DURABLE", mark);
+  made.disk.place(name, made.disk.bytes(name).slice(0, torn.offset + 203));
+  return made;
+}
+
+/** What the start after it makes of that: the torn commit kept aside, the whole one rewritten. */
+async function cutAside(): Promise<Made> {
+  const { disk, now } = await torn();
+  const made = new Maker();
+  Object.assign(made, { disk, now });
+  const store = await made.open();
+  await write(store, put("later", "1"));
+  await store.close();
+  return made;
+}
