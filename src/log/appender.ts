@@ -1,25 +1,27 @@
 /**
- * The end of the log: writes batches of commits to the active segment, makes them durable, and
- * begins the next segment. Knows nothing of queues or of what a put means.
+ * The end of the log: writes batches of commits to the active segment, as durable as the mode says,
+ * reserves the revisions that are answered before they are synced, and begins the next segment.
+ * Knows nothing of queues or of what a put means.
  */
 
+import type { Durability } from "../durability.ts";
+import type { Lag } from "../kv.ts";
 import { createWhole, isSpaceError, writeFully, type Disk } from "./disk.ts";
 import type { DurableFile } from "./durable.ts";
-import { encodeUtf8 } from "../text.ts";
 import {
-  contentBytes,
-  encodeRecord,
-  encodeSegmentHeader,
-  FLAG_BATCH_START,
-  FLAG_COMMIT_END,
-  KIND,
-  SEGMENT_HEADER_BYTES,
-  type RecordContent,
-} from "./format.ts";
-import { position } from "./key-index.ts";
-import { markOf, type Recovered } from "./recovery.ts";
+  commitRecords,
+  encodeBatch,
+  noteRecord,
+  recordsBytes,
+  type Note,
+  type PendingRecord,
+} from "./encoding.ts";
+import type { Timer } from "./expiry.ts";
+import { encodeSegmentHeader, KIND, SEGMENT_HEADER_BYTES } from "./format.ts";
+import type { Recovered } from "./recovery.ts";
 import { openSegment, segmentName, type Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
+import { Syncing } from "./syncing.ts";
 
 /** One change of one key, evaluated and not yet written. */
 export interface PendingEvent {
@@ -55,50 +57,75 @@ export interface AppenderOptions {
   readonly disk: Disk;
   readonly segments: Segments;
   readonly recovered: Recovered;
+  readonly durability: Durability;
   readonly segmentBytesMax: number;
+  /** Revisions that are reserved at a time. */
+  readonly reservedRevisions: number;
   readonly clock: () => number;
+  readonly timer: Timer;
+  /** A sync has failed that no batch waited for: nothing may be written any more. */
+  readonly failed: (error: Error) => void;
 }
 
 export class Appender {
-  readonly #disk: Disk;
+  readonly #options: AppenderOptions;
   readonly #durable: DurableFile;
   readonly #segments: Segments;
-  readonly #segmentBytesMax: number;
-  readonly #clock: () => number;
+  readonly #syncing: Syncing;
+  /** Is a batch durable before it is answered? */
+  readonly #isSync: boolean;
   /** The time of the newest commit: never decreasing, whatever the clock does. */
   #time: number;
+  /** The newest revision in the log. */
+  #revision: number;
   /** The oldest readable revision. */
   #compacted: number;
+  /** No commit has a revision at or above it without a reserve record that is synced before. */
+  #reserved: number;
   #sealNext = false;
 
-  constructor({ disk, segments, recovered, segmentBytesMax, clock }: AppenderOptions) {
-    this.#disk = disk;
+  constructor(options: AppenderOptions) {
+    const { segments, recovered, durability, clock, timer, failed } = options;
+    const { durable, revision } = recovered;
+    this.#options = options;
     this.#segments = segments;
-    this.#durable = recovered.durable;
+    this.#durable = durable;
+    this.#isSync = durability.mode === "sync";
     this.#time = recovered.time;
+    this.#revision = revision;
     this.#compacted = recovered.oldest;
-    this.#segmentBytesMax = segmentBytesMax;
-    this.#clock = clock;
+    this.#reserved = recovered.reserved;
+    const { active } = segments;
+    const end = { segment: active, offset: active.end, chain: active.chain, revision };
+    this.#syncing = new Syncing({ durability, durable, clock, timer, end, failed });
+  }
+
+  /** What was answered and is not synced; `undefined` where an answer means that it is. */
+  get lag(): Lag | undefined {
+    return this.#syncing.lag;
   }
 
   /**
-   * Writes a batch and makes it durable; readers see it when this resolves.
+   * Writes a batch and makes it as durable as the mode says; readers see it when this resolves.
    * @throws `SpaceError` when the disk is full; any other error leaves the outcome open, and the
    * log must not be used again.
    */
   async append(commits: readonly PendingCommit[]): Promise<Placed[]> {
-    this.#time = Math.max(this.#time, this.#clock());
-    return await this.#append(toRecords(commits, this.#time), commits[0]!.revision);
+    this.#time = Math.max(this.#time, this.#options.clock());
+    if (!this.#isSync) {
+      await this.#syncing.room();
+      await this.#reserve(commits.at(-1)!.revision);
+    }
+    const records = commitRecords(commits, this.#time);
+    return await this.#append(records, commits[0]!.revision, this.#isSync);
   }
 
   /**
-   * Notes that `oldest` is the oldest readable revision from now on; `revision` is the store's. As
-   * durable as a batch, and fails in the same ways.
+   * Notes durably that `oldest` is the oldest readable revision from now on; `revision` is the
+   * store's. Fails as `append`.
    */
   async compact(oldest: number, revision: number): Promise<void> {
-    this.#time = Math.max(this.#time, this.#clock());
-    const content = { ...COMPACT, revision, createRevision: oldest, time: this.#time };
-    await this.#append([{ content, first: false, last: true }], revision + 1);
+    await this.#note({ kind: KIND.compact, revision, names: oldest });
     this.#compacted = oldest;
   }
 
@@ -107,38 +134,94 @@ export class Appender {
     this.#sealNext = true;
   }
 
+  /**
+   * Everything that was written before the call is durable when this resolves.
+   * @throws what the sync failed with; that this ends the store is seen to already.
+   */
+  async syncAll(): Promise<void> {
+    try {
+      await this.#syncing.all();
+    } catch (error) {
+      this.#options.failed(error as Error);
+      throw error;
+    }
+  }
+
   /** Seals the log. Nothing may be under way. */
   async close(): Promise<void> {
     try {
+      await this.#endReservation();
+      await this.#syncing.all();
       await this.#durable.sync();
     } finally {
-      this.abandon();
+      await this.abandon();
     }
   }
 
   /** Closes the files as they are. */
-  abandon(): void {
+  async abandon(): Promise<void> {
+    await this.#syncing.stop();
     this.#durable.close();
     this.#segments.close();
   }
 
-  /** Writes records and makes them durable; no later commit is below `nextRevision`. */
-  async #append(records: readonly PendingRecord[], nextRevision: number): Promise<Placed[]> {
-    const bytes = records.reduce((sum, record) => sum + contentBytes(record.content), 0);
+  /**
+   * Sees to it that a revision, and those before it, may be answered before they are synced. The
+   * last reserved one is never given to a commit: the void that may end there is a state which
+   * nobody has seen otherwise.
+   */
+  async #reserve(revision: number): Promise<void> {
+    if (revision < this.#reserved) return;
+    const names = revision + this.#options.reservedRevisions;
+    await this.#note({ kind: KIND.reserve, revision: this.#revision, names });
+    this.#reserved = names;
+  }
+
+  /** What is reserved and was not used is not lost: the next start need not void it. */
+  async #endReservation(): Promise<void> {
+    const revision = this.#revision;
+    if (this.#reserved <= revision) return;
+    try {
+      await this.#note({ kind: KIND.reserve, revision, names: revision });
+    } catch (error) {
+      // It voids it then, which does no harm.
+      if (!(error instanceof SpaceError)) throw error;
+    }
+  }
+
+  async #note(note: Note): Promise<void> {
+    this.#time = Math.max(this.#time, this.#options.clock());
+    await this.#append([noteRecord(note, this.#time)], note.revision + 1, true);
+  }
+
+  /**
+   * Writes records, and waits until they are durable where `isWaiting`; no later commit is below
+   * `nextRevision`.
+   */
+  async #append(
+    records: readonly PendingRecord[],
+    nextRevision: number,
+    isWaiting: boolean,
+  ): Promise<Placed[]> {
+    this.#syncing.check();
+    const bytes = recordsBytes(records);
     let active = this.#segments.active;
-    const isFull = this.#sealNext || active.end + bytes > this.#segmentBytesMax;
+    const isFull = this.#sealNext || active.end + bytes > this.#options.segmentBytesMax;
     if (isFull && active.end > SEGMENT_HEADER_BYTES) {
       active = await this.#roll(active, nextRevision);
     }
     this.#sealNext = false;
-    const batch = encodeBatch(active, records, bytes);
+    const batch = encodeBatch(active, records, this.#syncing.isClean);
     await this.#write(active, batch.bytes);
-    await active.file.sync();
+    const { revision } = records.at(-1)!.content;
+    const offset = active.end + bytes;
+    this.#syncing.wrote({ segment: active, offset, chain: batch.chain, revision }, bytes);
+    if (isWaiting) await this.#syncing.all();
 
     for (const { revision, offset } of batch.commits) active.mark(revision, offset, this.#time);
-    active.end += bytes;
+    active.end = offset;
     active.chain = batch.chain;
-    this.#durable.write(markOf(active));
+    this.#revision = revision;
     return batch.placed;
   }
 
@@ -147,18 +230,22 @@ export class Appender {
    * again, durably: the next write must not leave old bytes behind it that look like records.
    */
   async #write(segment: Segment, bytes: Uint8Array): Promise<void> {
+    const { end: offset, chain, file } = segment;
     try {
-      writeFully(segment.file, bytes, segment.end);
+      writeFully(file, bytes, offset);
     } catch (error) {
       if (!isSpaceError(error)) throw error;
-      segment.file.truncate(segment.end);
-      await segment.file.sync();
+      file.truncate(offset);
+      this.#syncing.wrote({ segment, offset, chain, revision: this.#revision }, 0);
+      await this.#syncing.all();
       throw new SpaceError(error.message);
     }
   }
 
-  /** Begins the next segment. All of the active one is synced already. */
+  /** Begins the next segment. All of the active one is synced before. */
   async #roll(active: Segment, nextRevision: number): Promise<Segment> {
+    await this.#syncing.all();
+    const { disk, clock } = this.#options;
     const number = active.number + 1;
     const header = encodeSegmentHeader({
       store: active.header.store,
@@ -167,97 +254,20 @@ export class Appender {
       compactedRevision: this.#compacted,
       previousEnd: active.end,
       previousCrc: active.chain,
-      createdAt: this.#clock(),
-      reservedRevision: 0,
+      createdAt: clock(),
+      reservedRevision: this.#reserved,
     });
     try {
-      const file = await createWhole(this.#disk, segmentName(number), header);
+      const file = await createWhole(disk, segmentName(number), header);
       const segment = openSegment(file, this.#segments.nextId());
       this.#segments.push(segment);
       return segment;
     } catch (error) {
       // Under its name it is part of the log already, and may end the segment before it for good:
       // going on in that one could lose what is written there.
-      const begun = this.#disk.list().includes(segmentName(number));
+      const begun = disk.list().includes(segmentName(number));
       if (isSpaceError(error) && !begun) throw new SpaceError(error.message);
       throw error;
     }
   }
-}
-
-// --- internal ---
-
-interface PendingRecord {
-  readonly content: RecordContent;
-  /** The first record of a commit; the last one of it, or a record that belongs to none. */
-  readonly first: boolean;
-  readonly last: boolean;
-}
-
-const COMPACT = {
-  kind: KIND.compact,
-  key: new Uint8Array(0),
-  contentType: "",
-  value: new Uint8Array(0),
-  previousRevision: 0,
-  version: 0,
-  deadline: 0,
-};
-
-function toRecords(commits: readonly PendingCommit[], time: number): PendingRecord[] {
-  const records: PendingRecord[] = [];
-  for (const { revision, events } of commits) {
-    for (const [at, event] of events.entries()) {
-      const content = {
-        kind: KIND[event.type],
-        key: encodeUtf8(event.key),
-        contentType: event.contentType,
-        value: event.value,
-        revision,
-        previousRevision: event.previousRevision,
-        createRevision: event.createRevision,
-        version: event.version,
-        time,
-        deadline: event.deadline,
-      };
-      records.push({ content, first: at === 0, last: at === events.length - 1 });
-    }
-  }
-  return records;
-}
-
-interface EncodedBatch {
-  readonly bytes: Uint8Array;
-  readonly placed: Placed[];
-  /** Where each commit begins. */
-  readonly commits: { readonly revision: number; readonly offset: number }[];
-  /** The checksum of the last record. */
-  readonly chain: number;
-}
-
-function encodeBatch(
-  segment: Segment,
-  records: readonly PendingRecord[],
-  bytes: number,
-): EncodedBatch {
-  const into = new Uint8Array(bytes);
-  const placed: Placed[] = [];
-  const commits: EncodedBatch["commits"] = [];
-  let chain = segment.chain;
-  let at = 0;
-  for (const { content, first, last } of records) {
-    const offset = segment.end + at;
-    const flags = (last ? FLAG_COMMIT_END : 0) | (at === 0 ? FLAG_BATCH_START : 0);
-    chain = encodeRecord(into, at, content, {
-      segment: segment.number,
-      offset,
-      previousCrc: chain,
-      flags,
-    });
-    if (first) commits.push({ revision: content.revision, offset });
-    const size = contentBytes(content);
-    placed.push({ position: position(segment.id, offset), bytes: size });
-    at += size;
-  }
-  return { bytes: into, placed, commits, chain };
 }

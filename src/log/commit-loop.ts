@@ -105,6 +105,12 @@ export class CommitLoop<K extends Known> {
     await this.idle();
   }
 
+  /** A sync has failed that no batch waited for. */
+  fail(cause: Error): void {
+    if (this.#failed !== undefined) return;
+    this.#fail([], cause, "what was answered last may be lost in a power cut");
+  }
+
   #enqueue<T>(bytes: number, make: (answer: Answer<T>) => Queued): Promise<T> {
     if (this.#failed !== undefined) return Promise.reject(stopped(this.#failed));
     if (this.#queuedBytes > QUEUE_BYTES_MAX || this.#queue.length >= QUEUE_TXNS_MAX) {
@@ -271,14 +277,19 @@ export class CommitLoop<K extends Known> {
   }
 
   /** Nobody knows whether the batch is on the disk. It is never tried again. */
-  #fail(waiting: readonly Queued[], cause: Error): void {
+  #fail(
+    waiting: readonly Queued[],
+    cause: Error,
+    outcome = "the write may have been applied",
+  ): void {
     const failed = new KvError(
       "outcome_unknown",
-      `writing the log failed (${cause.message}); the write may have been applied`,
+      `writing the log failed (${cause.message}); ${outcome}`,
       {},
       cause,
     );
-    this.#failed = failed;
+    const isFirst = this.#failed === undefined;
+    this.#failed ??= failed;
     const queue = this.#queue;
     this.#queue = [];
     this.#queuedBytes = 0;
@@ -286,7 +297,7 @@ export class CommitLoop<K extends Known> {
     for (const { reject } of queue) reject(stopped(failed));
     this.#giveUpSettling(stopped(failed));
     for (const { reject } of waiting) reject(failed);
-    this.#options.fatal(failed);
+    if (isFirst) this.#options.fatal(failed);
   }
 }
 

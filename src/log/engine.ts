@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import type { Durability } from "../durability.ts";
+import { formatDurability, SYNC, type Durability } from "../durability.ts";
 import { KvError } from "../errors.ts";
 import { checkKey, checkRanges, distinctRanges } from "../keys.ts";
 import type {
@@ -28,6 +28,7 @@ import type {
 import {
   LIMITS,
   RECENT_BYTES_MAX,
+  RESERVED_REVISIONS,
   SEGMENT_BYTES_MAX,
   TOMBSTONES_SLICE,
   VALUE_CACHE_BYTES_MAX,
@@ -53,6 +54,7 @@ import { Slice } from "./slice.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { StateReads } from "./state-reads.ts";
 import { ValueCache } from "./value-cache.ts";
+import { voidLost } from "./voiding.ts";
 import { Wakes } from "./wakes.ts";
 
 export interface LogOptions {
@@ -69,6 +71,8 @@ export interface LogOptions {
   readonly limits?: Partial<Limits>;
   /** What an answer to a write means; `sync` when left out. */
   readonly durability?: Durability;
+  /** Revisions that are reserved at a time where answers come before the sync. */
+  readonly reservedRevisions?: number;
   /** How much history is kept: no more than either; all that nobody compacts when left out. */
   readonly history?: { readonly milliseconds?: number; readonly bytes?: number };
   /** Bytes kept on the disk for what makes room when it is full; none when left out. */
@@ -102,7 +106,8 @@ export async function openLog(options: LogOptions): Promise<LogStore> {
   const lock = disk.lock();
   try {
     const { clock = Date.now, random = randomBytes, onNotice: notice = () => {} } = options;
-    const recovered = await recover({ disk, clock, random, notice });
+    const found = await recover({ disk, clock, random, notice });
+    const recovered = await voidLost(found, clock, notice);
     const store = new LogStore(options, disk, lock, recovered);
     // Nobody may see a key whose time ran out while nobody looked.
     await store.expireOverdue();
@@ -118,6 +123,7 @@ export class LogStore implements Store {
   readonly capabilities = { history: true, snapshot: true };
   readonly #disk: Disk;
   readonly #id: string;
+  readonly #durability: Durability;
   readonly #lock: Lock;
   readonly #segments: Segments;
   readonly #log: Log;
@@ -142,6 +148,7 @@ export class LogStore implements Store {
   constructor(options: LogOptions, disk: Disk, lock: Lock, recovered: Recovered) {
     this.limits = { ...LIMITS, ...options.limits };
     this.#id = recovered.store;
+    this.#durability = options.durability ?? SYNC;
     this.#disk = disk;
     this.#lock = lock;
     this.#index = recovered.index;
@@ -155,8 +162,12 @@ export class LogStore implements Store {
       disk,
       segments: this.#segments,
       recovered,
+      durability: this.#durability,
       segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
+      reservedRevisions: options.reservedRevisions ?? RESERVED_REVISIONS,
       clock: this.#clock,
+      timer: options.timer ?? systemTimer,
+      failed: (error) => this.#loop.fail(error),
     });
     this.#reader = new Reader({
       log: this.#log,
@@ -260,6 +271,7 @@ export class LogStore implements Store {
 
   status(): Status {
     this.#checkOpen();
+    const { lag } = this.#appender;
     return {
       store: this.#id,
       revision: this.#horizon.revision,
@@ -267,7 +279,8 @@ export class LogStore implements Store {
       keys: this.#index.live,
       bytes: this.#segments.bytes,
       engine: "log",
-      durability: "sync",
+      durability: formatDurability(this.#durability),
+      ...(lag === undefined ? undefined : { lag }),
     };
   }
 
@@ -281,7 +294,7 @@ export class LogStore implements Store {
     await this.#loop.close();
     this.#wakes.all();
     try {
-      if (this.#failed) this.#appender.abandon();
+      if (this.#failed) await this.#appender.abandon();
       else await this.#appender.close();
     } finally {
       this.#lock.release();

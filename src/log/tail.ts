@@ -11,6 +11,7 @@ import {
   decodeRecordHeader,
   encodeSegmentHeader,
   FLAG_BATCH_START,
+  isChange,
   KIND,
   RECORD_ALIGNMENT_BYTES,
   RECORD_HEADER_BYTES,
@@ -81,6 +82,8 @@ interface Tail {
   readonly syncedChain: number;
   /** The oldest readable revision at `syncedEnd`. */
   readonly syncedOldest: number;
+  /** The last reserved revision at `syncedEnd`. */
+  readonly syncedReserved: number;
   /** No commit above `syncedEnd` has a smaller revision. */
   readonly suspectRevision: number;
   /** Up to here there are whole commits. */
@@ -93,6 +96,7 @@ function examineTail(segment: Segment, size: number, mark: Mark | undefined): Ta
   const syncedEnd = markedEnd(segment, size, mark);
   let syncedChain = syncedEnd === SEGMENT_HEADER_BYTES ? segment.header.crc : undefined;
   let syncedOldest = segment.header.compactedRevision;
+  let syncedReserved = segment.header.reservedRevision;
   let suspectRevision = 0;
   let wholeEnd = SEGMENT_HEADER_BYTES;
   const { offset, fault } = segment.scan(
@@ -101,10 +105,11 @@ function examineTail(segment: Segment, size: number, mark: Mark | undefined): Ta
     ({ header }) => {
       const end = header.offset + recordBytes(header);
       if (end === syncedEnd) syncedChain = header.crc;
-      // A compaction carries the revision of the commit before it.
-      const isCompact = header.kind === KIND.compact;
-      if (isCompact && end <= syncedEnd) syncedOldest = header.createRevision;
-      if (header.offset === syncedEnd) suspectRevision = header.revision + Number(isCompact);
+      const { kind, revision, createRevision } = header;
+      if (kind === KIND.compact && end <= syncedEnd) syncedOldest = createRevision;
+      if (kind === KIND.reserve && end <= syncedEnd) syncedReserved = createRevision;
+      // What is no commit carries the revision of the one before it.
+      if (header.offset === syncedEnd) suspectRevision = revision + Number(!isChange(kind));
       if (endsCommit(header)) wholeEnd = end;
       return true;
     },
@@ -122,6 +127,7 @@ function examineTail(segment: Segment, size: number, mark: Mark | undefined): Ta
     syncedEnd,
     syncedChain,
     syncedOldest,
+    syncedReserved,
     suspectRevision,
     wholeEnd,
     faultOffset: offset,
@@ -177,6 +183,7 @@ async function rewriteSuspect(
     number,
     nextRevision: tail.suspectRevision,
     compactedRevision: tail.syncedOldest,
+    reservedRevision: tail.syncedReserved,
     previousEnd: tail.syncedEnd,
     previousCrc: tail.syncedChain,
   });
