@@ -113,6 +113,17 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
   return Bun.hash.crc32(bytes, seed);
 }
 
+/** Writes a `u64` field. */
+export function setInteger(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value % TWO_TO_32, true);
+  view.setUint32(at + 4, Math.floor(value / TWO_TO_32), true);
+}
+
+/** Reads a `u64` field; exact below 2^53. */
+export function getInteger(view: DataView, at: number): number {
+  return view.getUint32(at, true) + view.getUint32(at + 4, true) * TWO_TO_32;
+}
+
 // Segment header
 
 export function encodeSegmentHeader(header: Omit<SegmentHeader, "crc">): Uint8Array {
@@ -367,15 +378,6 @@ const ascii = new TextDecoder("latin1");
 const EXTENSION_REQUIRED = 0x8000;
 
 const TWO_TO_32 = 2 ** 32;
-
-function setInteger(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value % TWO_TO_32, true);
-  view.setUint32(at + 4, Math.floor(value / TWO_TO_32), true);
-}
-
-function getInteger(view: DataView, at: number): number {
-  return view.getUint32(at, true) + view.getUint32(at + 4, true) * TWO_TO_32;
-}
 
 function segmentHeaderCrc(bytes: Uint8Array): number {
   return crc32(bytes.subarray(16, SEGMENT_HEADER_BYTES), crc32(bytes.subarray(0, 12)));

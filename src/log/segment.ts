@@ -6,6 +6,7 @@
 
 import { KvError } from "../errors.ts";
 import { MARK_BYTES } from "../limits.ts";
+import type { Turns } from "./background.ts";
 import { readFully, type DiskFile } from "./disk.ts";
 import {
   bodyIsSound,
@@ -14,6 +15,7 @@ import {
   FLAG_COMMIT_END,
   RECORD_HEADER_BYTES,
   recordBytes,
+  crc32,
   SEGMENT_HEADER_BYTES,
   type RecordHeader,
   type SegmentHeader,
@@ -63,6 +65,9 @@ export interface Marks {
   readonly times: number[];
 }
 
+/** What is known of a segment's content. */
+export type Known = Pick<Segment, "end" | "chain" | "crc" | "marks">;
+
 export class Segment {
   readonly file: DiskFile;
   readonly header: SegmentHeader;
@@ -72,7 +77,9 @@ export class Segment {
   end = SEGMENT_HEADER_BYTES;
   /** The checksum that the record at `end` will carry as the one before it. */
   chain: number;
-  readonly #marks: Marks = { revisions: [], offsets: [], times: [] };
+  /** The checksum of all bytes behind the header up to the end: a start knows it again by that. */
+  crc = 0;
+  #marks: Marks = { revisions: [], offsets: [], times: [] };
 
   constructor(file: DiskFile, header: SegmentHeader, id: number) {
     this.file = file;
@@ -88,6 +95,31 @@ export class Segment {
   /** Places at which commits begin, one for every 16 KiB: to look at, or to fill at a start. */
   get marks(): Marks {
     return this.#marks;
+  }
+
+  /** Takes over what is known of the same bytes in another file. */
+  takeOver({ end, chain, crc, marks }: Known): void {
+    this.end = end;
+    this.chain = chain;
+    this.crc = crc;
+    this.#marks = marks;
+  }
+
+  /** Forgets all that is known of it beyond its header: it is read again. */
+  reset(): void {
+    this.takeOver({
+      end: SEGMENT_HEADER_BYTES,
+      chain: this.header.crc,
+      crc: 0,
+      marks: { revisions: [], offsets: [], times: [] },
+    });
+  }
+
+  /** What `bytes` at the end bring was written; `chain` is the checksum of the last record. */
+  grow(bytes: Uint8Array, chain: number): void {
+    this.end += bytes.length;
+    this.chain = chain;
+    this.crc = crc32(bytes, this.crc);
   }
 
   /** Notes that a commit of a time begins at an offset; keeps one mark for every 16 KiB. */
@@ -147,15 +179,16 @@ export class Segment {
   /**
    * Visits the records from `from` up to `to` in order, while `visit` answers true. Stops before
    * the first that is not sound. `chain` is the checksum the first one must carry; left out, the
-   * first is not held to one.
+   * first is not held to one. `passed` is called with all bytes that were visited, in order.
    */
   scan(
     from: number,
     to: number,
     visit: (record: ScannedRecord) => boolean,
     chain?: number,
+    passed?: (bytes: Uint8Array) => void,
   ): ScanEnd {
-    const window = new Window(this, to);
+    const window = new Window(this, from, to, passed);
     let offset = from;
     let previous = chain;
     while (offset < to) {
@@ -170,6 +203,7 @@ export class Segment {
       previous = header.crc;
       offset += recordBytes(header);
     }
+    window.pass(offset);
     return { offset, chain: previous ?? 0 };
   }
 
@@ -201,6 +235,27 @@ export function openSegment(file: DiskFile, id = 1): Segment {
   return new Segment(file, header, id);
 }
 
+/**
+ * Visits all records of a segment, in slices. @throws `internal` when one is not sound, `Stopped`.
+ */
+export async function scanInTurns(
+  segment: Segment,
+  turns: Pick<Turns, "isOver" | "next">,
+  visit: (record: ScannedRecord) => void,
+): Promise<void> {
+  let offset = SEGMENT_HEADER_BYTES;
+  while (offset < segment.end) {
+    let isOver = false;
+    offset = segment.scanSound(offset, (record) => {
+      if (isOver) return false;
+      visit(record);
+      isOver = turns.isOver();
+      return true;
+    });
+    await turns.next();
+  }
+}
+
 /** Is the record the last one of its commit? */
 export function endsCommit(header: RecordHeader): boolean {
   return (header.flags & FLAG_COMMIT_END) !== 0;
@@ -220,10 +275,27 @@ class Window {
   #bytes = new Uint8Array(0);
   #start = 0;
   #next = WINDOW_BYTES_MIN;
+  /** Up to here bytes were told to be passed. */
+  #passedTo: number;
+  readonly #passed: ((bytes: Uint8Array) => void) | undefined;
 
-  constructor(segment: Segment, to: number) {
+  constructor(
+    segment: Segment,
+    from: number,
+    to: number,
+    passed: ((bytes: Uint8Array) => void) | undefined,
+  ) {
     this.#segment = segment;
     this.#to = to;
+    this.#passedTo = from;
+    this.#passed = passed;
+  }
+
+  /** What is before `offset` was visited: those bytes, and no others that are read later. */
+  pass(offset: number): void {
+    if (offset === this.#passedTo) return;
+    this.#passed?.(this.#bytes.subarray(this.#passedTo - this.#start, offset - this.#start));
+    this.#passedTo = offset;
   }
 
   record(offset: number): ScannedRecord | string {
@@ -246,6 +318,7 @@ class Window {
   }
 
   #load(offset: number, bytes: number): void {
+    this.pass(offset);
     const wanted = Math.min(Math.max(bytes, this.#next), this.#to - offset);
     this.#next = Math.min(2 * this.#next, WINDOW_BYTES_MAX);
     const into = new Uint8Array(wanted);
