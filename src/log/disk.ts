@@ -47,6 +47,8 @@ export interface Disk {
   list(): string[];
   /** Opens a file that is there, to read and write. */
   open(name: string): DiskFile;
+  /** Opens a file that is there, only to read: also where nothing can be written. */
+  openReadOnly(name: string): DiskFile;
   /** Makes a file that is not there, mode 0600. */
   create(name: string): DiskFile;
   /** Takes the place of a file of that name. Durable after `syncDirectory`. */
@@ -62,6 +64,12 @@ export interface Disk {
 export function openDirectory(directory: string): Disk {
   const made = mkdirSync(directory, { recursive: true, mode: 0o700 });
   if (made !== undefined) syncNames(resolve(made), resolve(directory));
+  return new Directory(directory);
+}
+
+/** A directory that is there, whatever it is: nothing is made. @throws the system's error. */
+export function openExisting(directory: string): Disk {
+  readdirSync(directory);
   return new Directory(directory);
 }
 
@@ -162,6 +170,10 @@ class Directory implements Disk {
 
   open(name: string): DiskFile {
     return new File(name, openSync(this.#path(name), constants.O_RDWR | constants.O_NOFOLLOW));
+  }
+
+  openReadOnly(name: string): DiskFile {
+    return new File(name, openSync(this.#path(name), constants.O_RDONLY | constants.O_NOFOLLOW));
   }
 
   create(name: string): DiskFile {

@@ -41,6 +41,8 @@ export class FakeDisk implements Disk {
   capacityBytes = Number.POSITIVE_INFINITY;
   /** Bytes that one write takes at most, as where a system takes long writes in parts. */
   writeBytesMax = Number.POSITIVE_INFINITY;
+  /** Bytes that one read answers at most. */
+  readBytesMax = Number.POSITIVE_INFINITY;
   /** How many calls there were that change something. */
   calls = 0;
   /** How many files are open. */
@@ -71,6 +73,10 @@ export class FakeDisk implements Disk {
   open(name: string): DiskFile {
     this.look({ kind: "open", name });
     return this.#handle(name, this.#inode(name));
+  }
+
+  openReadOnly(name: string): DiskFile {
+    return this.open(name);
   }
 
   create(name: string): DiskFile {
@@ -284,7 +290,8 @@ class FakeFile implements DiskFile {
   read(into: Uint8Array, offset: number): number {
     this.#checkOpen();
     this.#disk.look({ kind: "read", name: this.name });
-    const bytes = this.#inode.peek().subarray(offset, offset + into.length);
+    const wanted = Math.min(into.length, this.#disk.readBytesMax);
+    const bytes = this.#inode.peek().subarray(offset, offset + wanted);
     into.set(bytes);
     return bytes.length;
   }
