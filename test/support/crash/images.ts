@@ -1,0 +1,111 @@
+/**
+ * Images of a disk as crashes leave it, at every call of a store under load: each is opened by the
+ * engine, held against what may be there, and some are crashed again while that goes on.
+ *
+ *   life ──call──call──call──▶ …       a store on a disk, which opens, works and closes
+ *         │     │     └ image          what a power cut or the death of the process leaves here:
+ *         │     └ image                the next life begins with it, and has images of its own,
+ *         └ image                      up to the third generation
+ *
+ * Everything follows from the seed, and each image from the seed and its path.
+ */
+
+import { FakeDisk } from "../fake-disk.ts";
+import { FakeTime } from "../fake-time.ts";
+import { random } from "../random.ts";
+import { Ledger } from "./ledger.ts";
+import { Life, type Image } from "./life.ts";
+import { smallOptions, type SmallOptions } from "./options.ts";
+import { withSteppedTime } from "./stepped-time.ts";
+
+export interface ImagesOptions {
+  readonly seed: number;
+  /** The path of the only image to look at, as `17.3`, and of those that it comes from. */
+  readonly only?: string | undefined;
+}
+
+/** How many images were looked at, by generation: the first at 0. */
+export type Count = number[];
+
+/** An image is not what it has to be. */
+export class ImageError extends Error {
+  /** How many were, before it. */
+  readonly sound: number;
+
+  constructor(seed: number, path: string, sound: number, cause: unknown) {
+    const which = path === "" ? "the first life" : `image ${path}`;
+    super(
+      `${which} of seed ${seed}: ${(cause as Error).message}; to see it again: ` +
+        `bun test/log/crash-images-long.ts 1 ${seed} ${path}`,
+      { cause },
+    );
+    this.sound = sound;
+  }
+}
+
+/** One store under load, and all images of it. @throws `ImageError`. */
+export async function runImages({ seed, only }: ImagesOptions): Promise<Count> {
+  const options = smallOptions(random(seed));
+  const isWanted = (path: string): boolean =>
+    only === undefined || only === path || only.startsWith(`${path}.`);
+  const count: Count = [0, 0, 0];
+  const look = async (image: Image): Promise<void> => {
+    const { path, generation } = image;
+    const seeded = random(seed ^ Bun.hash.crc32(path));
+    const life = new Life(image, vary(options, seeded), seeded, isWanted);
+    try {
+      await withSteppedTime(seeded.below(2 ** 32), () => life.live());
+    } catch (error) {
+      throw new ImageError(seed, path, sum(count), error);
+    }
+    if (generation > 0) count[generation - 1]!++;
+    for (const next of life.images) await look(next);
+  };
+  await look(beginning());
+  return count;
+}
+
+/** Runs until so many images were looked at; answers how many, by generation. */
+export async function lookAtImages(
+  images: number,
+  seed: number,
+  progress: (count: Count, runs: number) => void = () => undefined,
+): Promise<Count> {
+  const total: Count = [0, 0, 0];
+  for (let run = 0; sum(total) < images; run++) {
+    const count = await runImages({ seed: seed + run });
+    for (const [generation, more] of count.entries()) total[generation]! += more;
+    progress(total, run + 1);
+  }
+  return total;
+}
+
+export function sum(count: Count): number {
+  return count.reduce((total, more) => total + more, 0);
+}
+
+// --- internal ---
+
+function beginning(): Image {
+  const nothing = { revision: 0, oldest: 0 };
+  return {
+    path: "",
+    generation: 0,
+    disk: new FakeDisk(),
+    now: new FakeTime().now,
+    ledger: new Ledger(),
+    shown: 0,
+    demand: nothing,
+    demandAfterCut: nothing,
+  };
+}
+
+/** Who starts a store again may start it with other options. */
+function vary(options: SmallOptions, random: ReturnType<typeof import("../random.ts").random>) {
+  if (!random.oneIn(8)) return options;
+  const others = smallOptions(random);
+  // Where every answer waits for the disk, more can be held.
+  return options.durability?.mode === "sync"
+    ? { ...others, durability: options.durability }
+    : others;
+}

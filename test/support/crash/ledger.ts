@@ -1,0 +1,122 @@
+/**
+ * What may be in a log after a crash: the commits that were made, in order, with the state after each,
+ * and the transactions of which nobody knows. A log is explained by it or it is wrong.
+ */
+
+import type { Commit, Txn } from "../../../src/kv.ts";
+import { effectOf, EMPTY, isDueExpiry, sameEvents, stateAfter, type State } from "./model.ts";
+
+export interface Step {
+  readonly commit: Commit;
+  /** What there is after it. */
+  readonly state: State;
+}
+
+/** What must be there after a crash, at least. */
+export interface Demand {
+  /** Every commit up to this revision. */
+  readonly revision: number;
+  /** The oldest readable revision. */
+  readonly oldest: number;
+}
+
+export class Ledger {
+  /** The store id. */
+  store: string | undefined;
+  /** In the order of revisions. */
+  steps: readonly Step[] = [];
+  /** Transactions behind them that were sent and never answered, in order. */
+  unknown: readonly Txn[] = [];
+  /** The highest revision that anything has shown, lost or not. */
+  shown = 0;
+  /** The oldest readable revision that was shown last. */
+  oldestSeen = 0;
+
+  get last(): number {
+    return this.steps.at(-1)?.commit.revision ?? 0;
+  }
+
+  get state(): State {
+    return this.steps.at(-1)?.state ?? EMPTY;
+  }
+
+  copy(): Ledger {
+    return Object.assign(new Ledger(), this);
+  }
+
+  /** The last commit at or below a revision. */
+  lastUpTo(revision: number): number {
+    const step = this.steps.findLast(({ commit }) => commit.revision <= revision);
+    return step?.commit.revision ?? 0;
+  }
+
+  /** The state at a revision. */
+  stateAt(revision: number): State {
+    return this.steps.findLast(({ commit }) => commit.revision <= revision)?.state ?? EMPTY;
+  }
+
+  add(commit: Commit): void {
+    this.steps = [...this.steps, { commit, state: stateAfter(this.state, commit) }];
+  }
+
+  /**
+   * Becomes what a log shows: `commits` are all those above `oldest`, read at the time `now`.
+   * @throws when they are not the first commits of these, perhaps with some of the unknown
+   * transactions behind all of them, and with expiries of what is due.
+   */
+  becomes(commits: readonly Commit[], oldest: number, now: number): void {
+    let known = this.steps.findIndex(({ commit }) => commit.revision > oldest);
+    if (known < 0) known = this.steps.length;
+    let at = 0;
+    while (at < commits.length && known < this.steps.length) {
+      if (!isSame(commits[at]!, this.steps[known]!.commit)) break;
+      at++;
+      known++;
+    }
+    const rest = commits.slice(at);
+    const unknown = known === this.steps.length ? this.unknown : [];
+    this.steps = this.steps.slice(0, known);
+    this.unknown = [];
+    this.follow(rest, unknown, now);
+  }
+
+  /**
+   * Adds commits that transactions have made in this order; not all need have come to it. Answers
+   * those that have, by their commit's revision.
+   */
+  follow(commits: readonly Commit[], txns: readonly Txn[], now: number): Map<Txn, number> {
+    const made = new Map<Txn, number>();
+    let next = 0;
+    for (const commit of commits) {
+      const { revision, events } = commit;
+      if (revision <= this.last) throw new Error(`revision ${revision} comes after ${this.last}`);
+      if (!isDueExpiry(commit, this.state, now)) {
+        let isMade = false;
+        while (next < txns.length && !isMade) {
+          const effect = effectOf(txns[next]!, this.state, revision, now);
+          isMade = effect.length > 0 && sameEvents(effect, events);
+          if (isMade) made.set(txns[next]!, revision);
+          else if (effect.length > 0) break;
+          next++;
+        }
+        if (!isMade) throw new Error(`nothing that was sent explains ${shownCommit(commit)}`);
+      }
+      this.add(commit);
+    }
+    return made;
+  }
+}
+
+export function shownCommit({ revision, events }: Commit): string {
+  const shown = events.map((event) => {
+    const value = "value" in event ? `=${Buffer.from(event.value).toString().slice(0, 20)}` : "";
+    return `${event.type} ${event.key}${value}`;
+  });
+  return `revision ${revision} (${shown.join(", ")})`;
+}
+
+// --- internal ---
+
+function isSame(a: Commit, b: Commit): boolean {
+  return a.revision === b.revision && sameEvents(a.events, b.events);
+}

@@ -1,0 +1,223 @@
+/**
+ * One life of a store on a disk: it is opened, held against what may be there, works, and is left; and
+ * images of the disk are taken on the way, as a crash would leave it.
+ */
+
+import { openLog, type LogOptions, type LogStore } from "../../../src/log/engine.ts";
+import type { Call, FakeDisk } from "../fake-disk.ts";
+import { FakeTime } from "../fake-time.ts";
+import { random as randomOf, type Random } from "../random.ts";
+import type { Demand, Ledger } from "./ledger.ts";
+import { load, maintain } from "./load.ts";
+import { hold, lookAt, lookBack } from "./look.ts";
+import type { SmallOptions } from "./options.ts";
+
+/** Images of images of images. */
+export const GENERATIONS_MAX = 3;
+
+/** A disk as a crash left it, and what is known of it. */
+export interface Image {
+  /** Which one: `17.3` is number 3 of the life that began with image 17. */
+  readonly path: string;
+  /** Crashes that it has been through. */
+  readonly generation: number;
+  readonly disk: FakeDisk;
+  /** Milliseconds since 1970, when it is opened. */
+  readonly now: number;
+  /** What the life that it comes from has made, all of it. */
+  readonly ledger: Ledger;
+  /** The highest revision that had been shown. */
+  readonly shown: number;
+  /** What must be there, and what must be after one more power cut. */
+  readonly demand: Demand;
+  readonly demandAfterCut: Demand;
+}
+
+export class Life {
+  /** Taken on the way; to be looked at when the life is over. */
+  readonly images: Image[] = [];
+  readonly #image: Image;
+  readonly #options: SmallOptions;
+  readonly #isWanted: (path: string) => boolean;
+  readonly #random: Random;
+  readonly #time = new FakeTime();
+  /** What may be there until the store is open, and what is there from then on. */
+  readonly #before: Ledger;
+  readonly #ledger: Ledger;
+  #store: LogStore | undefined;
+  #fatal: Error | undefined;
+  #taken = 0;
+  #demand: Demand;
+  #demandAfterCut: Demand;
+
+  constructor(
+    image: Image,
+    options: SmallOptions,
+    random: Random,
+    isWanted: (path: string) => boolean,
+  ) {
+    this.#image = image;
+    this.#options = options;
+    this.#random = random;
+    this.#isWanted = isWanted;
+    this.#time.now = image.now;
+    this.#before = image.ledger.copy();
+    this.#before.shown = image.shown;
+    this.#ledger = this.#before.copy();
+    this.#demand = image.demand;
+    this.#demandAfterCut = image.demandAfterCut;
+  }
+
+  /** @throws in words when something is there that may not be, or is not there that must be. */
+  async live(): Promise<void> {
+    const { disk, demand, generation } = this.#image;
+    const random = this.#random;
+    disk.fault = (call) => this.#beforeCall(call);
+    const store = await this.#open(disk);
+    const again = generation > 0 && random.oneIn(8) ? disk.fork() : undefined;
+    await lookAt(store, this.#ledger, demand, this.#time.now);
+    this.#holdRevision(store, this.#ledger);
+    this.#store = store;
+    this.#note();
+    if (generation > 0 && random.oneIn(16)) await lookBack(store, this.#ledger, random);
+    if (again !== undefined) await this.#lookAgain(again, this.#ledger.copy());
+    if (generation === 0 || random.oneIn(4)) await this.#work(store);
+    if (generation > 0 && random.oneIn(3)) return;
+    await store.close();
+    this.#store = undefined;
+    if (this.#fatal !== undefined) throw this.#fatal;
+    holdLeft(disk);
+  }
+
+  async #work(store: LogStore): Promise<void> {
+    const { generation } = this.#image;
+    const ledger = this.#ledger;
+    const random = this.#random;
+    const steps = generation === 0 ? 10 + random.below(30) : 1 + random.below(6);
+    const answered = (): void => this.#note();
+    const goesOn = await load({ store, ledger, time: this.#time, random, answered }, steps);
+    hold(goesOn, "a write failed on a sound disk");
+    if (random.oneIn(4)) await maintain(store);
+    if (generation === 0 || random.oneIn(4)) await lookBack(store, ledger, random);
+  }
+
+  async #open(disk: FakeDisk): Promise<LogStore> {
+    const bytes = randomOf(this.#random.below(2 ** 32));
+    const options: LogOptions = {
+      ...this.#options,
+      directory: disk.directory,
+      disk,
+      clock: this.#time.clock,
+      timer: this.#time.timer,
+      random: (count) => Uint8Array.from({ length: count }, () => bytes.below(256)),
+      onFatal: (error) => void (this.#fatal ??= error),
+      onNotice: (message) => {
+        if (message.includes("failed")) this.#fatal ??= new Error(message);
+      },
+    };
+    return await openLog(options);
+  }
+
+  /** A second recovery gives the same result, and a third one changes nothing. */
+  async #lookAgain(disk: FakeDisk, ledger: Ledger): Promise<void> {
+    const { last } = ledger;
+    const second = await this.#open(disk);
+    const demand = { revision: last, oldest: ledger.oldestSeen };
+    await lookAt(second, ledger, demand, this.#time.now);
+    this.#holdRevision(second, ledger);
+    await second.close();
+    holdLeft(disk);
+    const before = segmentsOf(disk);
+    const third = await this.#open(disk);
+    await lookAt(third, ledger, demand, this.#time.now);
+    await third.close();
+    hold(ledger.last === last, `a later recovery ends with ${ledger.last}, not with ${last}`);
+    if (this.#mergesBySelf) return;
+    const same = Bun.deepEquals(before, segmentsOf(disk));
+    hold(same, "a third recovery changes a log that was closed in order");
+  }
+
+  get #mergesBySelf(): boolean {
+    return "maintained" in this.#store!;
+  }
+
+  /** Where every answer waits for the disk, revisions are never passed over. */
+  #holdRevision(store: LogStore, { last }: Ledger): void {
+    const { revision, durability } = store.status();
+    if (durability !== "sync" || this.#options.durability?.mode !== "sync") return;
+    hold(revision === last, `the revision is ${revision}, but the last commit is ${last}`);
+  }
+
+  /** What is shown from now on may not be lost. */
+  #note(): void {
+    if (this.#fatal !== undefined) throw this.#fatal;
+    if (this.#store === undefined) return;
+    const { revision, oldest, lag } = this.#store.status();
+    this.#ledger.shown = Math.max(this.#ledger.shown, revision);
+    this.#demand = { revision, oldest };
+    const { revision: synced, oldest: syncedOldest } = this.#demandAfterCut;
+    this.#demandAfterCut = {
+      revision: Math.max(synced, revision - (lag?.revisions ?? 0)),
+      oldest: (lag?.bytes ?? 0) === 0 ? oldest : syncedOldest,
+    };
+  }
+
+  /** Takes images of the disk as a crash right here would leave it. */
+  #beforeCall(call: Call): undefined {
+    const { generation } = this.#image;
+    const random = this.#random;
+    if (generation === GENERATIONS_MAX) return;
+    if (generation > 0 && !random.oneIn(8)) return;
+    try {
+      this.#note();
+    } catch {
+      // Told when the store is asked next.
+      return;
+    }
+    const cuts = generation === 0 ? 3 : 1;
+    const seeds = Array.from({ length: cuts }, () => random.below(2 ** 32));
+    const { disk } = this.#image;
+    const bytes = random.oneIn(2) ? random.below((call.bytes?.length ?? 0) + 1) : 0;
+    if (generation === 0 || random.oneIn(3)) {
+      this.#take(this.#demand, () => disk.fork(call, bytes));
+      if (generation > 0) return;
+    }
+    for (const seed of seeds) {
+      const source = bytes === 0 ? disk : disk.fork(call, bytes);
+      this.#take(this.#demandAfterCut, () => source.afterPowerCut(randomOf(seed)));
+    }
+  }
+
+  #take(demand: Demand, make: () => FakeDisk): void {
+    const { path, generation } = this.#image;
+    const number = this.#taken++;
+    const later = this.#random.oneIn(4) ? this.#random.below(10_000) : 0;
+    const name = path === "" ? String(number) : `${path}.${number}`;
+    if (!this.#isWanted(name)) return;
+    const ledger = this.#store === undefined ? this.#before : this.#ledger;
+    this.images.push({
+      path: name,
+      generation: generation + 1,
+      disk: make(),
+      now: this.#time.now + later,
+      ledger,
+      shown: ledger.shown,
+      demand,
+      demandAfterCut: this.#demandAfterCut,
+    });
+  }
+}
+
+// --- internal ---
+
+/** Nothing of a store that was closed is left. */
+function holdLeft(disk: FakeDisk): void {
+  hold(disk.openFiles === 0, `${disk.openFiles} files are open after the close`);
+  const half = disk.list().filter((name) => name.endsWith(".tmp"));
+  hold(half.length === 0, `${half.join()} is left behind`);
+}
+
+function segmentsOf(disk: FakeDisk): [string, Uint8Array][] {
+  const names = disk.list().filter((name) => name.endsWith(".log"));
+  return names.toSorted().map((name) => [name, disk.bytes(name).slice()]);
+}
