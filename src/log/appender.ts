@@ -53,6 +53,14 @@ export class SpaceError extends Error {
   override readonly name = "SpaceError";
 }
 
+/** What the records up to a place in the log say together, but for keys: see `Loaded`. */
+export interface LogState {
+  readonly revision: number;
+  readonly oldest: number;
+  readonly time: number;
+  readonly reserved: number;
+}
+
 export interface AppenderOptions {
   readonly disk: Disk;
   readonly segments: Segments;
@@ -100,6 +108,16 @@ export class Appender {
     this.#syncing = new Syncing({ durability, durable, clock, timer, end, failed });
   }
 
+  /** What the log says at its end. The store shows the same, or will within the same turn. */
+  get state(): LogState {
+    return {
+      revision: this.#revision,
+      oldest: this.#compacted,
+      time: this.#time,
+      reserved: this.#reserved,
+    };
+  }
+
   /** What was answered and is not synced; `undefined` where an answer means that it is. */
   get lag(): Lag | undefined {
     return this.#syncing.lag;
@@ -126,7 +144,6 @@ export class Appender {
    */
   async compact(oldest: number, revision: number): Promise<void> {
     await this.#note({ kind: KIND.compact, revision, names: oldest });
-    this.#compacted = oldest;
   }
 
   /** The next write begins a segment: what is in the active one can be merged then. */
@@ -174,7 +191,6 @@ export class Appender {
     if (revision < this.#reserved) return;
     const names = revision + this.#options.reservedRevisions;
     await this.#note({ kind: KIND.reserve, revision: this.#revision, names });
-    this.#reserved = names;
   }
 
   /** What is reserved and was not used is not lost: the next start need not void it. */
@@ -213,15 +229,16 @@ export class Appender {
     this.#sealNext = false;
     const batch = encodeBatch(active, records, this.#syncing.isClean);
     await this.#write(active, batch.bytes);
-    const { revision } = records.at(-1)!.content;
+    const { kind, revision, createRevision } = records.at(-1)!.content;
     const offset = active.end + bytes;
     this.#syncing.wrote({ segment: active, offset, chain: batch.chain, revision }, bytes);
     if (isWaiting) await this.#syncing.all();
 
     for (const { revision, offset } of batch.commits) active.mark(revision, offset, this.#time);
-    active.end = offset;
-    active.chain = batch.chain;
+    active.grow(batch.bytes, batch.chain);
     this.#revision = revision;
+    if (kind === KIND.compact) this.#compacted = createRevision;
+    if (kind === KIND.reserve) this.#reserved = createRevision;
     return batch.placed;
   }
 

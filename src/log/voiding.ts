@@ -29,8 +29,7 @@ export async function voidLost(
     const { bytes, chain } = encodeBatch(active, [record], true);
     writeFully(active.file, bytes, active.end);
     await active.file.sync();
-    active.end += bytes.length;
-    active.chain = chain;
+    active.grow(bytes, chain);
     durable.write(markOf(active));
   } catch (error) {
     for (const { file } of segments) file.close();
