@@ -33,6 +33,18 @@ export const COMMANDS: Readonly<Record<string, Listed>> = Object.assign(
     history: { summary: "show the changes of a key", load: () => import("./history.ts") },
     txn: { summary: "run a transaction from a JSON file", load: () => import("./txn.ts") },
     compact: { summary: "forget old history", load: () => import("./compact.ts") },
+    backup: {
+      summary: "save a consistent copy of the store",
+      load: () => import("./backup.ts"),
+    },
+    restore: {
+      summary: "make a new store of backups",
+      load: () => import("./restore.ts"),
+    },
+    check: {
+      summary: "read a data directory to its last byte, or repair it",
+      load: () => import("./check.ts"),
+    },
     status: {
       summary: "show what the server says about itself",
       load: () => import("./status.ts"),
@@ -106,6 +118,14 @@ const WORDS = new Map([
   ["transaction", "txn"],
   ["multi", "txn"],
   ["batch", "txn"],
+  ["dump", "backup"],
+  ["export", "backup"],
+  ["snapshot", "backup"],
+  ["verify", "check"],
+  ["fsck", "check"],
+  ["repair", "check"],
+  ["import", "restore"],
+  ["load", "restore"],
   ["info", "status"],
   ["ping", "health"],
   ["version", "--version"],

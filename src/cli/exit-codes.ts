@@ -78,6 +78,29 @@ const BY_COMMAND: Readonly<Record<string, CommandCodes>> = {
     meanings: { 3: "touch of an absent key", 4: "a check did not hold, or an incr could not be" },
   },
   compact: { codes: [0, 1, 2, 5, 6, 7, 8, 130], meanings: WRITING },
+  backup: {
+    codes: [0, 1, 2, 5, 6, 7, 8, 130],
+    meanings: { 7: "the history after N is forgotten", 8: "the disk is full" },
+  },
+  restore: {
+    codes: [0, 1, 2, 4, 8, 130],
+    meanings: {
+      1: "a backup is broken or cannot be read, or any other failure",
+      2: "wrong usage, or the backups do not follow each other",
+      4: "the directory is not empty, or in use",
+      8: "the disk is full",
+    },
+  },
+  check: {
+    codes: [0, 1, 2, 3, 4, 8, 130],
+    meanings: {
+      1: "it is damaged; with --repair: something is lost; or any other failure",
+      2: "wrong usage",
+      3: "there is no store",
+      4: "a running kv has it open, or the directory of --into is not empty",
+      8: "the disk is full",
+    },
+  },
   status: { codes: [0, 1, 2, 5, 6, 130], meanings: READING },
   health: { codes: [0, 1, 2, 130], meanings: { ...LOCAL, 1: "not ready, whatever the reason" } },
 };

@@ -1,11 +1,12 @@
 /** Reads values from stdin and from files: bytes, exactly, and no more than a store takes. */
 
-import { open, read } from "node:fs";
+import { close, open, read } from "node:fs";
 import { promisify } from "node:util";
 import { KvError } from "../errors.ts";
 import { LIMITS } from "../limits.ts";
 import { decodeUtf8 } from "../text.ts";
-import { Failure } from "./failure.ts";
+import { fileFailure } from "./file-failure.ts";
+import { orAborted } from "./interruptible.ts";
 import { isTerminal, remark, showText } from "./output.ts";
 
 /** All of stdin. @throws `too_large` past `bytesMax`, without reading on. */
@@ -40,6 +41,26 @@ export async function readFileArgument(
   }
   // Never closed: the process ends after its one command.
   return readAll(name, descriptor, bytesMax);
+}
+
+/**
+ * The bytes of a file, or of stdin for `-`, in pieces as they come, until `signal` aborts. @throws
+ * `Failure` when it cannot be read.
+ */
+export async function* readPieces(path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const name = path === "-" ? "stdin" : showText(path);
+  let descriptor = 0;
+  try {
+    if (path !== "-") descriptor = await promisify(open)(path, "r");
+  } catch (error) {
+    throw unreadable(name, error);
+  }
+  for (;;) {
+    const chunk = await orAborted(readChunk(name, descriptor), signal);
+    if (chunk.length === 0) break;
+    yield chunk;
+  }
+  if (descriptor !== 0) await promisify(close)(descriptor);
 }
 
 // --- internal ---
@@ -85,14 +106,6 @@ async function readChunk(name: string, descriptor: number): Promise<Uint8Array> 
 
 const readAsync = promisify(read);
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  EACCES: "permission denied",
-  EISDIR: "it is a directory",
-  EBADF: "it is closed",
-};
-
-function unreadable(name: string, error: unknown): Failure {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return new Failure(`cannot read ${name}: ${REASONS[code ?? ""] ?? message}`);
+function unreadable(name: string, error: unknown): unknown {
+  return fileFailure(error, `cannot read ${name}`);
 }

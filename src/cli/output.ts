@@ -16,8 +16,8 @@ export function writeOut(data: string | Uint8Array): void {
 }
 
 /** As `writeOut`, without holding up the event loop while a slow reader makes the write wait. */
-export async function writeOutLater(text: string): Promise<void> {
-  const bytes = encodeUtf8(text);
+export async function writeOutLater(data: string | Uint8Array): Promise<void> {
+  const bytes = typeof data === "string" ? encodeUtf8(data) : data;
   let written = 0;
   while (written < bytes.length) {
     try {
@@ -40,6 +40,16 @@ export function writeErrorLine(line: string, color?: number): void {
 /** As `writeErrorLine`, without ending the line: a question is answered on it. */
 export function writeErrorText(text: string): void {
   writeError(escapeControls(text));
+}
+
+/** Puts a text in the place of the line that the cursor of stderr's terminal is in. */
+export function rewriteErrorLine(text: string): void {
+  writeError(`\r${escapeControls(text)}\u001b[K`);
+}
+
+/** Takes away the line that the cursor of stderr's terminal is in. */
+export function clearErrorLine(): void {
+  writeError("\r\u001b[K");
 }
 
 /** Writes a remark for a person to stderr; nothing when stderr is no terminal. */

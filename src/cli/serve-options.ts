@@ -1,7 +1,7 @@
 /** The flags of `kv serve`, each of which can stand in the environment as well. A flag wins. */
 
-import { resolve } from "node:path";
 import type { ArgsDef } from "citty";
+import { dataEnvironment, dataFlag, parseData } from "./data-flag.ts";
 import { UsageError } from "./failure.ts";
 import { defaultPort } from "./server-url.ts";
 import {
@@ -23,11 +23,7 @@ export const serveFlags = {
     valueHint: "PORT",
     description: "the port to listen on; 5000 by default, 0 for any free one",
   },
-  data: {
-    type: "string",
-    valueHint: "DIRECTORY",
-    description: "where the data is kept; ./kv-data by default, made when it is not there",
-  },
+  ...dataFlag("where the data is kept; ./kv-data by default, made when it is not there"),
   ...storageFlags,
   "allowed-hosts": {
     type: "string",
@@ -44,7 +40,7 @@ export const serveFlags = {
 export const serveEnvironment = {
   KV_HOST: "as --host",
   KV_PORT: "as --port",
-  KV_DATA: "as --data",
+  ...dataEnvironment,
   ...storageEnvironment,
   KV_ALLOWED_HOSTS: "as --allowed-hosts",
   KV_ALLOWED_ORIGINS: "as --allowed-origins",
@@ -64,13 +60,12 @@ type ServeArguments = { readonly [Name in keyof typeof serveFlags]?: string | un
 
 /** @throws `UsageError`. */
 export function parseServeOptions(args: ServeArguments): ServeOptions {
-  const { host, port, data } = args;
+  const { host, port } = args;
   if (host === "") throw new UsageError("--host is empty");
-  if (data === "") throw new UsageError("--data is empty");
   return {
     host: host ?? environment("KV_HOST") ?? "127.0.0.1",
     port: port === undefined ? defaultPort(0) : parseInteger("--port", port, 0, 65_535),
-    directory: resolve(data ?? environment("KV_DATA") ?? "kv-data"),
+    directory: parseData(args.data),
     storage: parseStorageOptions(args),
     allowedHosts: parseNames(args["allowed-hosts"] ?? environment("KV_ALLOWED_HOSTS") ?? ""),
     allowedOrigins: parseNames(args["allowed-origins"] ?? environment("KV_ALLOWED_ORIGINS") ?? ""),

@@ -20,9 +20,20 @@ const COMPLETE: Readonly<Record<string, readonly string[]>> = {
   history: ["k"],
   txn: ["-"],
   compact: ["1"],
+  backup: ["-"],
+  restore: ["-"],
+  check: [],
   status: [],
   health: [],
 };
+
+/** A flag with a value that each command has, misspelt and right. */
+function flagOf(name: string): { typo: string; flag: string } {
+  if (name === "serve") return { typo: "--prot", flag: "--port" };
+  if (name === "restore") return { typo: "--dtaa", flag: "--data" };
+  if (name === "check") return { typo: "--itno", flag: "--into" };
+  return { typo: "--urll", flag: "--url" };
+}
 
 test("each command is in the table of this test", () => {
   expect(Object.keys(COMPLETE).sort()).toEqual([...names].sort());
@@ -33,28 +44,27 @@ describe.each(names)("kv %s", (name) => {
 
   test("an unknown flag names the nearest one", async () => {
     expectFailure(await kv([...complete, "--hlep"]), 2, `kv ${name}: unknown flag "--hlep"`);
-    const typo = name === "serve" ? "--prot" : "--urll";
-    const meant = name === "serve" ? "--port" : "--url";
-    expectFailure(await kv([...complete, typo, "x"]), 2, `did you mean ${meant}?`);
+    const { typo, flag } = flagOf(name);
+    expectFailure(await kv([...complete, typo, "x"]), 2, `did you mean ${flag}?`);
   });
 
   test("a flag without its value is refused", async () => {
-    const flag = name === "serve" ? "--port" : "--url";
+    const { flag } = flagOf(name);
     expectFailure(await kv([...complete, flag]), 2, `${flag} needs a value`);
   });
 
   test("a flag that is given twice is refused", async () => {
-    const flag = name === "serve" ? "--port" : "--url";
+    const { flag } = flagOf(name);
     expectFailure(await kv([...complete, flag, "1", flag, "2"]), 2, "is given twice");
   });
 
-  if (name === "del" || name === "watch") {
+  if (name === "del" || name === "watch" || name === "restore") {
     test("any number of arguments is right", async () => {
-      expectFailure(await kv([...complete, "a", "b", ""]), 2, "the key is empty");
+      expectFailure(await kv([...complete, "a", "b", ""]), 2, /(the key|FILE) is empty/);
     });
   } else {
     test("an argument too many is refused", async () => {
-      const isOptional = name === "ls" || name === "incr";
+      const isOptional = ["ls", "incr", "check"].includes(name);
       const extra = isOptional ? ["a", "b"] : ["extra"];
       expectFailure(await kv([...complete, ...extra]), 2, "unexpected argument");
     });
@@ -81,6 +91,12 @@ describe("names of commands", () => {
     ["tnx", "kv txn"],
     ["stauts", "kv status"],
     ["helth", "kv health"],
+    ["bakcup", "kv backup"],
+    ["resotre", "kv restore"],
+    ["chekc", "kv check"],
+    ["fsck", "kv check"],
+    ["export", "kv backup"],
+    ["import", "kv restore"],
     ["GET", "kv get"],
     ["set", "kv put"],
     ["list", "kv ls"],
@@ -186,6 +202,23 @@ describe("values of flags", () => {
     [["serve", "--port", "65536"], "--port must be a whole number from 0 to 65535"],
     [["serve", "--port", "http"], "--port must be a whole number"],
     [["serve", "--data="], "--data is empty"],
+    [["serve", "--durability", "async"], '--durability cannot be "async"; it takes sync, os, or'],
+    [["serve", "--history", "24"], "--history must be a time such as 30m, 24h or 7d, 0 for no"],
+    [["serve", "--history-bytes", "1G"], "--history-bytes must be a size of at least 0 bytes"],
+    [["serve", "--reserve-bytes", "-1"], "--reserve-bytes must be a size"],
+    [["serve", "--segment-bytes", "1KiB"], "from 64.0 KiB to 1.0 GiB"],
+    [["backup", ""], "FILE is empty"],
+    [["backup", "f", "--since", "-1"], "--since must be a whole number of at least 0"],
+    [["backup", "-", "-o", "json"], "-o json and - exclude each other"],
+    [["backup", "-", "--force"], "--force is for a file, and - is stdout"],
+    [["restore", "-", "-"], "- stands there twice"],
+    [["restore", "f", "--data="], "--data is empty"],
+    [["check", ""], "DIRECTORY is empty"],
+    [["check", "d", "--repair"], "--repair needs --into"],
+    [["check", "d", "--into", "e"], "--into is for --repair"],
+    [["check", "d", "--repair", "--into="], "--into is empty"],
+    [["check", "d", "--repair", "--into", "d"], "--into is in the damaged directory"],
+    [["check", "d", "--repair", "--into", "d/e"], "--into is in the damaged directory"],
     [["serve", "--host="], "--host is empty"],
   ])("kv %j", async (argv, message) => {
     expectFailure(await kv(argv, UNREACHED), 2, message);

@@ -288,23 +288,23 @@ test("streams past the limit are turned away, until one has ended", async () => 
   expect(streams.count).toBe(ENTRY_STREAMS_MAX - 1);
 });
 
-describe("the revision of a stream is pinned", () => {
-  /** A bench over 200 entries, and the revisions that are pinned. */
-  async function openPinned() {
-    const inner = openModel();
-    await fill(inner, "k", 200, "x".repeat(10_000));
-    const pinned: number[] = [];
-    const pin = (revision: number): (() => void) => {
-      pinned.push(revision);
-      return () => void pinned.splice(pinned.indexOf(revision), 1);
-    };
-    const store = altered(inner, { pin });
-    const { answer } = openHandlerBench({ store });
-    const ask = async (query: string, init: RequestInit = {}) =>
-      (await answer(`/v1/kv?${query}`, { headers: NDJSON, ...init }))!;
-    return { inner, pinned, ask };
-  }
+/** A bench over 200 entries, and the revisions that are pinned. */
+async function openPinned() {
+  const inner = openModel();
+  await fill(inner, "k", 200, "x".repeat(10_000));
+  const pinned: number[] = [];
+  const pin = (revision: number): (() => void) => {
+    pinned.push(revision);
+    return () => void pinned.splice(pinned.indexOf(revision), 1);
+  };
+  const store = altered(inner, { pin });
+  const { answer } = openHandlerBench({ store });
+  const ask = async (query: string, init: RequestInit = {}) =>
+    (await answer(`/v1/kv?${query}`, { headers: NDJSON, ...init }))!;
+  return { inner, pinned, ask };
+}
 
+describe("the revision of a stream is pinned", () => {
   test("while there is more to read, and no longer", async () => {
     const { pinned, ask } = await openPinned();
     const whole = await ask("");
