@@ -21,7 +21,7 @@ export interface WriterOptions {
   readonly lanes?: number;
   /** One write in so many only deletes; none does when left out. */
   readonly deletionOneIn?: number;
-  /** One put in so many has a deadline. */
+  /** One put in so many has a deadline; 0 = none. */
   readonly deadlineOneIn?: number;
 }
 
@@ -111,7 +111,8 @@ export class Writer {
     const { below, oneIn } = random;
     const chars = oneIn(3) ? below(valueCharsMax) : below(100);
     const value = valueOf(name, sequence, "x".repeat(chars));
-    return { op: "put", key, value, ...(oneIn(deadlineOneIn) && { ttl: `${1 + below(300)}ms` }) };
+    const hasDeadline = deadlineOneIn > 0 && oneIn(deadlineOneIn);
+    return { op: "put", key, value, ...(hasDeadline && { ttl: `${1 + below(300)}ms` }) };
   }
 
   /** Different keys of its own. */

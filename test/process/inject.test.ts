@@ -1,0 +1,25 @@
+/** System calls that fail, and deaths at system calls: nothing acknowledged is lost. */
+
+import { expect } from "bun:test";
+import { testWithTool } from "../support/needs.ts";
+import { randomSeed, withSeed } from "../support/random.ts";
+import { rounds } from "../support/rounds.ts";
+import { injectRun } from "./inject-run.ts";
+
+testWithTool(
+  "strace",
+  "a call that fails, or kills, loses nothing that was acknowledged, and is said in clear words",
+  () =>
+    withSeed(randomSeed(), async ({ seed }) => {
+      const injections = rounds(3);
+      const { hits, milliseconds } = await injectRun({ seed, injections });
+      const kinds = [...hits].map(([kind, count]) => `${count} × ${kind}`).join(", ");
+      console.log(`${injections} injections in ${Math.round(milliseconds)} ms: ${kinds}`);
+      if (injections >= 60) {
+        expect([...hits.keys()]).toEqual(
+          expect.arrayContaining(["fdatasync error=EIO", "pwrite64 error=ENOSPC"]),
+        );
+      }
+    }),
+  rounds(30_000),
+);
