@@ -6,7 +6,7 @@
 
 import type { Durability } from "../durability.ts";
 import type { Lag } from "../kv.ts";
-import { createWhole, isSpaceError, writeFully, type Disk } from "./disk.ts";
+import { createWhole, isSpaceError, writeFully, type Disk, type DiskFile } from "./disk.ts";
 import type { DurableFile } from "./durable.ts";
 import {
   commitRecords,
@@ -276,7 +276,7 @@ export class Appender {
     });
     try {
       const file = await createWhole(disk, segmentName(number), header);
-      const segment = openSegment(file, this.#segments.nextId());
+      const segment = openNext(file, this.#segments.nextId());
       this.#segments.push(segment);
       return segment;
     } catch (error) {
@@ -286,5 +286,20 @@ export class Appender {
       if (isSpaceError(error) && !begun) throw new SpaceError(error.message);
       throw error;
     }
+  }
+}
+
+// --- internal ---
+
+/**
+ * Opens a segment that was just made. Where it cannot be read it is part of the log all the same:
+ * the error is none of those that answer one caller while others go on.
+ */
+function openNext(file: DiskFile, id: number): Segment {
+  try {
+    return openSegment(file, id);
+  } catch (error) {
+    file.close();
+    throw new Error((error as Error).message, { cause: error });
   }
 }

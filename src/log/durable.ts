@@ -37,16 +37,13 @@ export class DurableFile {
       : await withReserve(disk, () =>
           createWhole(disk, DURABLE_FILE, new Uint8Array(DURABLE_FILE_BYTES)),
         );
-    let newest: Slot | undefined;
-    for (const offset of SLOT_OFFSETS) {
-      const bytes = new Uint8Array(SLOT_BYTES);
-      readFully(file, bytes, offset);
-      const slot = decodeSlot(bytes);
-      if (slot !== undefined && (newest === undefined || slot.sequence > newest.sequence)) {
-        newest = slot;
-      }
+    try {
+      const newest = newestSlot(file);
+      return { durable: new DurableFile(file, newest?.sequence ?? 0), mark: newest };
+    } catch (error) {
+      file.close();
+      throw error;
     }
-    return { durable: new DurableFile(file, newest?.sequence ?? 0), mark: newest };
   }
 
   /**
@@ -68,4 +65,19 @@ export class DurableFile {
   close(): void {
     this.#file.close();
   }
+}
+
+// --- internal ---
+
+function newestSlot(file: DiskFile): Slot | undefined {
+  let newest: Slot | undefined;
+  for (const offset of SLOT_OFFSETS) {
+    const bytes = new Uint8Array(SLOT_BYTES);
+    readFully(file, bytes, offset);
+    const slot = decodeSlot(bytes);
+    if (slot !== undefined && (newest === undefined || slot.sequence > newest.sequence)) {
+      newest = slot;
+    }
+  }
+  return newest;
 }

@@ -109,21 +109,30 @@ async function begin({ disk, clock, random }: RecoveryOptions): Promise<Recovere
     createdAt: clock(),
     reservedRevision: 0,
   });
-  const segment = openSegment(await createWhole(disk, segmentName(1), header));
-  const { durable } = await DurableFile.open(disk);
-  const recovered = {
-    store,
-    segments: [segment],
-    index: new KeyIndex(),
-    durable,
-    revision: 0,
-    oldest: 0,
-    time: 0,
-    reserved: 0,
-    voids: [],
-  };
-  await noteDurable(recovered);
-  return recovered;
+  const opened: { close(): void }[] = [];
+  try {
+    const file = await createWhole(disk, segmentName(1), header);
+    opened.push(file);
+    const segment = openSegment(file);
+    const { durable } = await DurableFile.open(disk);
+    opened.push(durable);
+    const recovered = {
+      store,
+      segments: [segment],
+      index: new KeyIndex(),
+      durable,
+      revision: 0,
+      oldest: 0,
+      time: 0,
+      reserved: 0,
+      voids: [],
+    };
+    await noteDurable(recovered);
+    return recovered;
+  } catch (error) {
+    for (const file of opened) file.close();
+    throw error;
+  }
 }
 
 async function noteDurable({ durable, segments }: Recovered): Promise<void> {
