@@ -16,7 +16,7 @@ export interface Finding {
   readonly file: string;
   /** Where in the file; absent when it is about the file as a whole. */
   readonly offset?: number | undefined;
-  /** Where the file is sound again; absent when nothing of it is behind `offset`, or nothing lost. */
+  /** Where the file is sound again; absent when nothing sound is behind `offset`. */
   readonly end?: number | undefined;
   /** In words, beginning in lower case and without a full stop. */
   readonly what: string;

@@ -123,9 +123,12 @@ export class LogWriter {
     this.#revision = revision;
   }
 
-  /** Passes over revisions that may have been handed out, and makes a store of the directory. */
-  async finish(): Promise<void> {
-    await this.addVoid(this.#revision + RESTORE_VOID_REVISIONS);
+  /**
+   * Passes over revisions that may have been handed out, and makes a store of the directory.
+   * `highest` is the highest that is known to have been.
+   */
+  async finish(highest = 0): Promise<void> {
+    await this.addVoid(Math.max(this.#revision, highest) + RESTORE_VOID_REVISIONS);
     await this.#sealSegment();
     const { disk } = this.#options;
     const { length } = this.#sizes;

@@ -1,8 +1,12 @@
 /** Makes a store of what is sound in a damaged data directory, which itself is left as it is. */
 
-import type { CheckReport, Finding, Progress } from "./check-report.ts";
-import { checkLog } from "./check.ts";
+import type { Finding, Progress } from "./check-report.ts";
+import { lockToRead } from "./check.ts";
+import type { Swept } from "./commit-assembly.ts";
 import type { Disk } from "./disk.ts";
+import { LogWriter } from "./log-writer.ts";
+import { keyOf, Predecessors } from "./predecessors.ts";
+import { sweepBytes, sweepLog } from "./sweep.ts";
 
 export interface RepairOptions {
   /** The damaged directory; only read. */
@@ -24,7 +28,9 @@ export interface Repaired {
   readonly store: string;
   /** The newest revision that was copied. */
   readonly revision: number;
+  /** The oldest readable one. */
   readonly oldest: number;
+  /** Commits that were copied. */
   readonly commits: number;
   readonly keys: number;
   /** Bytes of the new log. */
@@ -34,10 +40,97 @@ export interface Repaired {
 }
 
 /**
- * @throws `conflict` when `into` is not empty or one of the two is in use, `not_found` when there is
- * no log in `from`, `unavailable` when `signal` aborts; errors of the system as they are.
+ * Copies every commit that is whole and sound, in order. Where it fails, and where `signal` aborts,
+ * `into` is empty again; a process that dies leaves one in which no store can be opened.
+ * @throws `conflict` when `into` is not empty or one of the two is in use, `not_found` when there
+ * is no log in `from`, `unavailable` when `signal` aborts; errors of the system as they are.
  */
-export async function repair({ from }: RepairOptions): Promise<Repaired> {
-  const report: CheckReport = await checkLog({ disk: from });
-  throw new Error(`not yet: ${report.findings.length}`);
+export async function repair(options: RepairOptions): Promise<Repaired> {
+  const unlock = lockToRead(options.from);
+  try {
+    const lock = options.into.lock();
+    try {
+      return await copySound(options);
+    } finally {
+      lock.release();
+    }
+  } finally {
+    unlock();
+  }
+}
+
+// --- internal ---
+
+async function copySound(options: RepairOptions): Promise<Repaired> {
+  const { from, into, clock, random, onProgress, signal, segmentBytesMax } = options;
+  const of = 2 * sweepBytes(from);
+  let bytes = 0;
+  const onRead = (count: number): void => {
+    bytes = Math.min(of, bytes + count);
+    onProgress?.({ bytes, of });
+  };
+  // Once to know what was compacted: that stands at the beginning of the new log.
+  const { oldest } = await sweepLog({ disk: from, onRead, signal });
+  const writerOptions = { disk: into, clock, random, oldest };
+  const writer = await LogWriter.begin(
+    segmentBytesMax === undefined ? writerOptions : { ...writerOptions, segmentBytesMax },
+  );
+  try {
+    const copy = new SoundCopy(writer, oldest);
+    const sweep = await sweepLog({
+      disk: from,
+      visit: (swept) => copy.add(swept),
+      onRead,
+      signal,
+    });
+    await writer.reach(Math.max(sweep.revision, oldest));
+    const { revision } = writer;
+    await writer.finish(sweep.highest);
+    onProgress?.({ bytes: of, of });
+    return {
+      store: writer.store,
+      revision,
+      oldest,
+      commits: sweep.commits,
+      keys: copy.keys,
+      bytes: writer.bytes,
+      findings: sweep.tail === undefined ? sweep.findings : [...sweep.findings, sweep.tail],
+    };
+  } catch (error) {
+    await writer.abandon();
+    throw error;
+  }
+}
+
+class SoundCopy {
+  readonly #writer: LogWriter;
+  readonly #oldest: number;
+  readonly #predecessors = new Predecessors();
+
+  constructor(writer: LogWriter, oldest: number) {
+    this.#writer = writer;
+    this.#oldest = oldest;
+  }
+
+  get keys(): number {
+    return this.#predecessors.live;
+  }
+
+  async add(swept: Swept): Promise<void> {
+    if ("voided" in swept) {
+      const { revision, createRevision } = swept.voided;
+      await this.#writer.reach(revision);
+      if (createRevision > this.#writer.revision) await this.#writer.addVoid(createRevision);
+      return;
+    }
+    for (const record of swept.commit) {
+      // Where the one before is lost, the newest that is left takes its place.
+      const fitting = this.#predecessors.of(record, this.#oldest);
+      const previous = fitting ?? this.#predecessors.known(record);
+      await this.#writer.add(record, previous);
+    }
+    for (const record of swept.commit) {
+      this.#predecessors.note({ header: record.header, key: keyOf(record) });
+    }
+  }
 }

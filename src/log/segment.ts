@@ -31,13 +31,28 @@ export function segmentNumber(name: string): number | undefined {
   return /^\d{10}\.log$/.test(name) ? Number(name.slice(0, 10)) : undefined;
 }
 
+/** Says where a file is damaged. */
+export class DamageError extends KvError {
+  readonly file: string;
+  readonly offset: number;
+  /** In words, without the place. */
+  readonly what: string;
+
+  constructor(file: string, offset: number, what: string) {
+    super(
+      "internal",
+      `${file} is damaged at offset ${offset}: ${what}; nothing was changed; ` +
+        "restore the data directory from a copy, or keep this one for inspection",
+    );
+    this.file = file;
+    this.offset = offset;
+    this.what = what;
+  }
+}
+
 /** What stops the start, and what a read of bad bytes answers. */
-export function damage(file: string, offset: number, what: string): KvError {
-  return new KvError(
-    "internal",
-    `${file} is damaged at offset ${offset}: ${what}; nothing was changed; ` +
-      "restore the data directory from a copy, or keep this one for inspection",
-  );
+export function damage(file: string, offset: number, what: string): DamageError {
+  return new DamageError(file, offset, what);
 }
 
 /** A record in a buffer: valid until the buffer is used again. */

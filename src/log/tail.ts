@@ -73,6 +73,18 @@ export function otherThanMarked({ file }: Segment, offset: number): KvError {
   return damage(file.name, offset, `the record that ${DURABLE_FILE} names does not end here`);
 }
 
+/** Is there a sound record header above `from` that began a batch? */
+export function hasBatchStart(segment: Segment, from: number, size: number): boolean {
+  const bytes = new Uint8Array(size - from);
+  readFully(segment.file, bytes, from);
+  const end = bytes.length - RECORD_HEADER_BYTES;
+  for (let at = RECORD_ALIGNMENT_BYTES; at <= end; at += RECORD_ALIGNMENT_BYTES) {
+    const header = decodeRecordHeader(bytes, at, segment.number, from + at);
+    if (typeof header !== "string" && (header.flags & FLAG_BATCH_START) !== 0) return true;
+  }
+  return false;
+}
+
 // --- internal ---
 
 interface Tail {
@@ -152,18 +164,6 @@ function markedEnd(segment: Segment, size: number, mark: Mark | undefined): numb
     throw damage(segment.file.name, size, `the file ends here, but was synced up to ${mark.end}`);
   }
   return mark.end;
-}
-
-/** Is there a sound record header above `from` that began a batch? */
-function hasBatchStart(segment: Segment, from: number, size: number): boolean {
-  const bytes = new Uint8Array(size - from);
-  readFully(segment.file, bytes, from);
-  const end = bytes.length - RECORD_HEADER_BYTES;
-  for (let at = RECORD_ALIGNMENT_BYTES; at <= end; at += RECORD_ALIGNMENT_BYTES) {
-    const header = decodeRecordHeader(bytes, at, segment.number, from + at);
-    if (typeof header !== "string" && (header.flags & FLAG_BATCH_START) !== 0) return true;
-  }
-  return false;
 }
 
 /**
