@@ -1,7 +1,7 @@
 /**
- * What a success answer to a write means: `sync` = it was covered by an fdatasync; `interval:<ms>` =
- * it survives the death of the process, and a power cut may lose the newest writes, normally up to
- * that many milliseconds of them; `os` = a power cut may lose any suffix.
+ * What a success answer to a write means: `sync` = it was covered by an fdatasync;
+ * `interval:<ms>` = it survives the death of the process, and a power cut may lose the newest
+ * writes, normally up to that many milliseconds of them; `os` = a power cut may lose any suffix.
  */
 
 import { KvError } from "./errors.ts";

@@ -14,7 +14,9 @@ import {
   noteRecord,
   recordsBytes,
   type Note,
+  type PendingCommit,
   type PendingRecord,
+  type Placed,
 } from "./encoding.ts";
 import type { Timer } from "./expiry.ts";
 import { encodeSegmentHeader, KIND, SEGMENT_HEADER_BYTES } from "./format.ts";
@@ -23,30 +25,7 @@ import { openSegment, segmentName, type Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import { Syncing } from "./syncing.ts";
 
-/** One change of one key, evaluated and not yet written. */
-export interface PendingEvent {
-  readonly type: "put" | "delete" | "expire";
-  readonly key: string;
-  /** Empty for a delete; so are the other fields, 0 or without text. */
-  readonly value: Uint8Array;
-  readonly contentType: string;
-  readonly previousRevision: number;
-  readonly createRevision: number;
-  readonly version: number;
-  /** Milliseconds since 1970; 0 = never. */
-  readonly deadline: number;
-}
-
-export interface PendingCommit {
-  readonly revision: number;
-  readonly events: readonly PendingEvent[];
-}
-
-/** Where each record of a batch came to stand, in the order of commits and events. */
-export interface Placed {
-  readonly position: number;
-  readonly bytes: number;
-}
+export type { PendingCommit, PendingEvent, Placed } from "./encoding.ts";
 
 /** There is no room for a batch: nothing of it was applied, and the log is as it was before. */
 export class SpaceError extends Error {

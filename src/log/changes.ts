@@ -29,8 +29,11 @@ export function readChanges(
     // After a failed write there may be records that no read shows.
     if (header.revision > applied) return false;
     bytes += recordBytes(header);
-    // What is noted between commits is no change.
-    if (!isChange(header.kind)) return bytes < CHANGES_SCAN_BYTES;
+    // What is noted between commits is no change, but comes after all those before it.
+    if (!isChange(header.kind)) {
+      through = header.revision;
+      return bytes < CHANGES_SCAN_BYTES;
+    }
     const event = matchingEvent(record, ranges);
     if (event !== undefined) events.push(event);
     if (!endsCommit(header)) return true;

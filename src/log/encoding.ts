@@ -4,7 +4,6 @@
  */
 
 import { encodeUtf8 } from "../text.ts";
-import type { PendingCommit, Placed } from "./appender.ts";
 import {
   contentBytes,
   encodeRecord,
@@ -15,6 +14,31 @@ import {
 } from "./format.ts";
 import { position } from "./key-index.ts";
 import type { Segment } from "./segment.ts";
+
+/** One change of one key, evaluated and not yet written. */
+export interface PendingEvent {
+  readonly type: "put" | "delete" | "expire";
+  readonly key: string;
+  /** Empty for a delete; so are the other fields, 0 or without text. */
+  readonly value: Uint8Array;
+  readonly contentType: string;
+  readonly previousRevision: number;
+  readonly createRevision: number;
+  readonly version: number;
+  /** Milliseconds since 1970; 0 = never. */
+  readonly deadline: number;
+}
+
+export interface PendingCommit {
+  readonly revision: number;
+  readonly events: readonly PendingEvent[];
+}
+
+/** Where each record of a batch came to stand, in the order of commits and events. */
+export interface Placed {
+  readonly position: number;
+  readonly bytes: number;
+}
 
 export interface PendingRecord {
   readonly content: RecordContent;

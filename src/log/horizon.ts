@@ -71,8 +71,15 @@ export class Horizon {
     throw compactedError("from", from, within.last + 1);
   }
 
-  /** @throws `compacted`, `invalid_argument`. */
+  /**
+   * Who goes on below a revision inside a void has seen what is lost.
+   * @throws `compacted`, `invalid_argument`.
+   */
   checkHistory(options: HistoryOptions, limits: Limits): void {
     checkHistory(options, this.#oldest, limits);
+    const { before = 0 } = options;
+    const within = this.voidAt(before);
+    if (within === undefined || before === within.first || before === within.last) return;
+    throw compactedError("before", before, within.last);
   }
 }
