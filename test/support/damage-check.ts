@@ -4,13 +4,20 @@
  */
 
 import type { DiskFile } from "../../src/log/disk.ts";
-import { inWords, type Outcome, outcomeOf, same, type Shown, verdictOf } from "./damage.ts";
+import {
+  inWords,
+  openTimeless,
+  type Outcome,
+  outcomeOf,
+  same,
+  type Shown,
+  verdictOf,
+} from "./damage.ts";
 import { FakeDisk } from "./fake-disk.ts";
 import { readMark, Refusal } from "./format/bytes.ts";
 import type { GoldenDirectory } from "./golden-directories.ts";
 import { goldenShown } from "./golden-directories.ts";
 import type { LogView } from "./log-view.ts";
-import { openOn } from "./logs.ts";
 
 export class DamageCheck {
   refused = 0;
@@ -35,7 +42,7 @@ export class DamageCheck {
   static async begin(golden: GoldenDirectory): Promise<DamageCheck> {
     const disk = new ReadingDisk();
     for (const [name, bytes] of golden.files) disk.place(name, bytes);
-    const store = await openOn(disk, { clock: () => golden.now, timer: () => () => {} });
+    const store = await openTimeless(disk);
     const right = await goldenShown(store);
     await store.close();
     return new DamageCheck(golden, right, disk);
@@ -61,7 +68,7 @@ export class DamageCheck {
   ): Promise<void> {
     const files = new Map(this.#golden.files);
     files.set(name, change(files.get(name)!.slice()));
-    const outcome = await outcomeOf(files, this.#golden.now);
+    const outcome = await outcomeOf(files);
     const fault = this.#fault(outcome, verdictOf(files), name, at);
     if (fault !== undefined) {
       throw new Error(`${this.#golden.name}, ${name}, ${what}: ${fault}; ${inWords(outcome)}`);

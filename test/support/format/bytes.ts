@@ -174,8 +174,9 @@ export function readRecord(
 /** What the file `DURABLE` says, when it says anything. */
 export function readMark(bytes: Uint8Array | undefined): Mark | undefined {
   const marks = [0, 4096].flatMap((at) => {
-    const slot = bytes?.subarray(at, at + 64) ?? new Uint8Array(0);
-    if (slot.length < 64) return [];
+    // Bytes that a shorter file lacks count as zeros.
+    const slot = new Uint8Array(64);
+    slot.set(bytes?.subarray(at, at + 64) ?? []);
     const view = viewOf(slot, 0);
     if (view.getUint32(0, true) !== 0x6b76_4455) return [];
     if (view.getUint32(4, true) !== checksum(slot.subarray(8))) return [];

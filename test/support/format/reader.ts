@@ -81,7 +81,7 @@ function readSealed(
   }
   const { records, offset, fault } = scan(segment, end);
   if (fault !== undefined) throw new Refusal(file, offset, fault);
-  replay.segment(file, head, records, bytes.length);
+  replay.segment(file, head, records, end);
 }
 
 function readActive(segment: ReadSegment, mark: Mark | undefined, replay: Replay): void {
