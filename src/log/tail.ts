@@ -208,8 +208,14 @@ async function rewriteSuspect(
     offset += recordBytes(old);
   }
   const file = await withReserve(disk, () => createWhole(disk, segmentName(number), content));
-  const next = openSegment(file, segment.id + 1);
-  await truncate(segment, tail.syncedEnd);
+  let next: Segment;
+  try {
+    next = openSegment(file, segment.id + 1);
+    await truncate(segment, tail.syncedEnd);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
   notice(
     `the log ended without being synced: rewrote ${suspect} bytes of ${segment.file.name} ` +
       `from offset ${tail.syncedEnd} as ${segmentName(number)}`,
