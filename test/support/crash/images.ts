@@ -16,6 +16,7 @@ import { random } from "../random.ts";
 import { Ledger } from "./ledger.ts";
 import { Life, type Image } from "./life.ts";
 import { smallOptions, type SmallOptions } from "./options.ts";
+import { Pledge } from "./pledge.ts";
 import { withSteppedTime } from "./stepped-time.ts";
 
 export interface ImagesOptions {
@@ -87,7 +88,6 @@ export function sum(count: Count): number {
 // --- internal ---
 
 function beginning(): Image {
-  const nothing = { revision: 0, oldest: 0 };
   return {
     path: "",
     generation: 0,
@@ -95,8 +95,7 @@ function beginning(): Image {
     now: new FakeTime().now,
     ledger: new Ledger(),
     shown: 0,
-    demand: nothing,
-    demandAfterCut: nothing,
+    pledge: new Pledge(),
   };
 }
 

@@ -12,6 +12,12 @@ export interface Step {
   readonly state: State;
 }
 
+/** A transaction, and the time by the clock when it was sent. */
+export interface Sent {
+  readonly txn: Txn;
+  readonly at: number;
+}
+
 /** What must be there after a crash, at least. */
 export interface Demand {
   /** Every commit up to this revision. */
@@ -26,7 +32,7 @@ export class Ledger {
   /** In the order of revisions. */
   steps: readonly Step[] = [];
   /** Transactions behind them that were sent and never answered, in order. */
-  unknown: readonly Txn[] = [];
+  unknown: readonly Sent[] = [];
   /** The highest revision that anything has shown, lost or not. */
   shown = 0;
   /** The oldest readable revision that was shown last. */
@@ -84,7 +90,7 @@ export class Ledger {
    * Adds commits that transactions have made in this order; not all need have come to it. Answers
    * those that have, by their commit's revision.
    */
-  follow(commits: readonly Commit[], txns: readonly Txn[], now: number): Map<Txn, number> {
+  follow(commits: readonly Commit[], sent: readonly Sent[], now: number): Map<Txn, number> {
     const made = new Map<Txn, number>();
     let next = 0;
     for (const commit of commits) {
@@ -92,10 +98,11 @@ export class Ledger {
       if (revision <= this.last) throw new Error(`revision ${revision} comes after ${this.last}`);
       if (!isDueExpiry(commit, this.state, now)) {
         let isMade = false;
-        while (next < txns.length && !isMade) {
-          const effect = effectOf(txns[next]!, this.state, revision, now);
+        while (next < sent.length && !isMade) {
+          const { txn, at } = sent[next]!;
+          const effect = effectOf(txn, this.state, revision, at);
           isMade = effect.length > 0 && sameEvents(effect, events);
-          if (isMade) made.set(txns[next]!, revision);
+          if (isMade) made.set(txn, revision);
           else if (effect.length > 0) break;
           next++;
         }

@@ -3,14 +3,16 @@
  * images of the disk are taken on the way, as a crash would leave it.
  */
 
-import { openLog, type LogOptions, type LogStore } from "../../../src/log/engine.ts";
+import type { LogStore } from "../../../src/log/engine.ts";
 import type { Call, FakeDisk } from "../fake-disk.ts";
 import { FakeTime } from "../fake-time.ts";
 import { random as randomOf, type Random } from "../random.ts";
-import type { Demand, Ledger } from "./ledger.ts";
+import type { Ledger } from "./ledger.ts";
 import { load, maintain } from "./load.ts";
 import { hold, lookAt, lookBack } from "./look.ts";
+import { holdLeft, openSmall } from "./opened.ts";
 import type { SmallOptions } from "./options.ts";
+import { Pledge } from "./pledge.ts";
 
 /** Images of images of images. */
 export const GENERATIONS_MAX = 3;
@@ -28,9 +30,8 @@ export interface Image {
   readonly ledger: Ledger;
   /** The highest revision that had been shown. */
   readonly shown: number;
-  /** What must be there, and what must be after one more power cut. */
-  readonly demand: Demand;
-  readonly demandAfterCut: Demand;
+  /** What must be there. */
+  readonly pledge: Pledge;
 }
 
 export class Life {
@@ -45,10 +46,9 @@ export class Life {
   readonly #before: Ledger;
   readonly #ledger: Ledger;
   #store: LogStore | undefined;
-  #fatal: Error | undefined;
+  #failed: Error | undefined;
   #taken = 0;
-  #demand: Demand;
-  #demandAfterCut: Demand;
+  readonly #pledge: Pledge;
 
   constructor(
     image: Image,
@@ -64,18 +64,17 @@ export class Life {
     this.#before = image.ledger.copy();
     this.#before.shown = image.shown;
     this.#ledger = this.#before.copy();
-    this.#demand = image.demand;
-    this.#demandAfterCut = image.demandAfterCut;
+    this.#pledge = image.pledge.copy();
   }
 
   /** @throws in words when something is there that may not be, or is not there that must be. */
   async live(): Promise<void> {
-    const { disk, demand, generation } = this.#image;
+    const { disk, pledge, generation } = this.#image;
     const random = this.#random;
     disk.fault = (call) => this.#beforeCall(call);
     const store = await this.#open(disk);
     const again = generation > 0 && random.oneIn(8) ? disk.fork() : undefined;
-    await lookAt(store, this.#ledger, demand, this.#time.now);
+    await lookAt(store, this.#ledger, pledge.now, this.#time.now);
     this.#holdRevision(store, this.#ledger);
     this.#store = store;
     this.#note();
@@ -85,7 +84,7 @@ export class Life {
     if (generation > 0 && random.oneIn(3)) return;
     await store.close();
     this.#store = undefined;
-    if (this.#fatal !== undefined) throw this.#fatal;
+    if (this.#failed !== undefined) throw this.#failed;
     holdLeft(disk);
   }
 
@@ -102,20 +101,13 @@ export class Life {
   }
 
   async #open(disk: FakeDisk): Promise<LogStore> {
-    const bytes = randomOf(this.#random.below(2 ** 32));
-    const options: LogOptions = {
-      ...this.#options,
-      directory: disk.directory,
+    return await openSmall({
       disk,
-      clock: this.#time.clock,
-      timer: this.#time.timer,
-      random: (count) => Uint8Array.from({ length: count }, () => bytes.below(256)),
-      onFatal: (error) => void (this.#fatal ??= error),
-      onNotice: (message) => {
-        if (message.includes("failed")) this.#fatal ??= new Error(message);
-      },
-    };
-    return await openLog(options);
+      time: this.#time,
+      random: this.#random,
+      options: this.#options,
+      failed: (error) => void (this.#failed ??= error),
+    });
   }
 
   /** A second recovery gives the same result, and a third one changes nothing. */
@@ -150,16 +142,9 @@ export class Life {
 
   /** What is shown from now on may not be lost. */
   #note(): void {
-    if (this.#fatal !== undefined) throw this.#fatal;
+    if (this.#failed !== undefined) throw this.#failed;
     if (this.#store === undefined) return;
-    const { revision, oldest, lag } = this.#store.status();
-    this.#ledger.shown = Math.max(this.#ledger.shown, revision);
-    this.#demand = { revision, oldest };
-    const { revision: synced, oldest: syncedOldest } = this.#demandAfterCut;
-    this.#demandAfterCut = {
-      revision: Math.max(synced, revision - (lag?.revisions ?? 0)),
-      oldest: (lag?.bytes ?? 0) === 0 ? oldest : syncedOldest,
-    };
+    this.#pledge.note(this.#store, this.#ledger);
   }
 
   /** Takes images of the disk as a crash right here would leave it. */
@@ -179,16 +164,16 @@ export class Life {
     const { disk } = this.#image;
     const bytes = random.oneIn(2) ? random.below((call.bytes?.length ?? 0) + 1) : 0;
     if (generation === 0 || random.oneIn(3)) {
-      this.#take(this.#demand, () => disk.fork(call, bytes));
+      this.#take(this.#pledge.copy(), () => disk.fork(call, bytes));
       if (generation > 0) return;
     }
     for (const seed of seeds) {
       const source = bytes === 0 ? disk : disk.fork(call, bytes);
-      this.#take(this.#demandAfterCut, () => source.afterPowerCut(randomOf(seed)));
+      this.#take(this.#pledge.cut(), () => source.afterPowerCut(randomOf(seed)));
     }
   }
 
-  #take(demand: Demand, make: () => FakeDisk): void {
+  #take(pledge: Pledge, make: () => FakeDisk): void {
     const { path, generation } = this.#image;
     const number = this.#taken++;
     const later = this.#random.oneIn(4) ? this.#random.below(10_000) : 0;
@@ -202,20 +187,12 @@ export class Life {
       now: this.#time.now + later,
       ledger,
       shown: ledger.shown,
-      demand,
-      demandAfterCut: this.#demandAfterCut,
+      pledge,
     });
   }
 }
 
 // --- internal ---
-
-/** Nothing of a store that was closed is left. */
-function holdLeft(disk: FakeDisk): void {
-  hold(disk.openFiles === 0, `${disk.openFiles} files are open after the close`);
-  const half = disk.list().filter((name) => name.endsWith(".tmp"));
-  hold(half.length === 0, `${half.join()} is left behind`);
-}
 
 function segmentsOf(disk: FakeDisk): [string, Uint8Array][] {
   const names = disk.list().filter((name) => name.endsWith(".log"));

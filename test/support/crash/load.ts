@@ -4,14 +4,14 @@
  */
 
 import { KvError } from "../../../src/errors.ts";
-import type { Operation, Txn } from "../../../src/kv.ts";
+import type { Commit, Operation, Txn } from "../../../src/kv.ts";
 import type { LogStore } from "../../../src/log/engine.ts";
 import type { FakeTime } from "../fake-time.ts";
 import type { Random } from "../random.ts";
 import { bytes, del } from "../stores.ts";
 import type { Ledger } from "./ledger.ts";
 import { commitsAbove, hold } from "./look.ts";
-import { effectOf } from "./model.ts";
+import { effectOf, sameEntry } from "./model.ts";
 
 export interface LoadOptions {
   readonly store: LogStore;
@@ -20,6 +20,8 @@ export interface LoadOptions {
   readonly random: Random;
   /** Called when something was answered: it may not be lost from now on. */
   readonly answered: () => void;
+  /** Looks at the store while no call to the disk fails; just looks when left out. */
+  readonly quietly?: <T>(look: () => Promise<T>) => Promise<T>;
 }
 
 const KEYS = ["a", "b", "c/d", "é", "\u{1F600}", "k1", "k2", "k3"];
@@ -33,6 +35,7 @@ export async function load(options: LoadOptions, steps: number): Promise<boolean
     if (kind === 0) await compactSome(options);
     else if (kind === 1) await passTime(options);
     else if (kind === 2) await maintain(options.store);
+    else if (kind === 3) await readSome(options);
     else if (!(await writeSome(options))) return false;
   }
   return true;
@@ -47,47 +50,50 @@ export async function maintain(store: LogStore): Promise<void> {
 
 let serial = 0;
 
-async function writeSome({ store, ledger, time, random, answered }: LoadOptions): Promise<boolean> {
+async function writeSome(options: LoadOptions): Promise<boolean> {
+  const { store, ledger, time, random, answered } = options;
   const count = random.oneIn(2) ? 1 : 1 + random.below(4);
-  const txns = Array.from({ length: count }, () => transaction(random));
-  const sent = txns.map(async (txn) => {
+  const sent = Array.from({ length: count }, () => ({ txn: transaction(random), at: time.now }));
+  const answers = sent.map(async ({ txn }) => {
     const { revision } = await store.commit(txn);
     answered();
     return revision;
   });
-  const outcomes = await Promise.allSettled(sent);
-  const done = txns.filter((_, at) => outcomes[at]!.status === "fulfilled");
-  const made = ledger.follow(await newCommits(store, ledger), done, time.now);
+  const outcomes = await Promise.allSettled(answers);
+  const done = sent.filter((_, at) => outcomes[at]!.status === "fulfilled");
+  const made = ledger.follow(await newCommits(options), done, time.now);
   for (const [at, outcome] of outcomes.entries()) {
-    const txn = txns[at]!;
     if (outcome.status === "fulfilled") {
-      const revision = made.get(txn);
+      const revision = made.get(sent[at]!.txn);
       hold(
         revision === undefined || revision === outcome.value,
         `${revision} was answered wrongly`,
       );
-    } else if (codeOf(outcome.reason) === "outcome_unknown") {
-      ledger.unknown = [...ledger.unknown, txn];
+    } else if (isUnknown(outcome.reason)) {
+      ledger.unknown = [...ledger.unknown, sent[at]!];
     }
   }
   const last = done.at(-1);
-  if (last !== undefined && !made.has(last)) {
-    const effect = effectOf(last, ledger.state, 0, time.now);
+  if (last !== undefined && !made.has(last.txn)) {
+    const effect = effectOf(last.txn, ledger.state, 0, time.now);
     hold(made.size > 0 || effect.length === 0, "a transaction was answered and changed nothing");
   }
   ledger.shown = Math.max(ledger.shown, store.status().revision);
-  return !outcomes.some(({ status }) => status === "rejected");
+  return !outcomes.some((one) => one.status === "rejected" && isUnknown(one.reason));
 }
 
-/** The code of an error that a write may fail with; any other error is thrown. */
-function codeOf(error: unknown): string {
+/** May what failed so be in the log? Else it is not. */
+function isUnknown(error: unknown): boolean {
   const code = error instanceof KvError ? error.code : undefined;
-  if (code === "outcome_unknown" || code === "unavailable" || code === "storage_full") return code;
+  if (code === "unavailable" || code === "storage_full") return false;
+  if (code === "outcome_unknown") return true;
   throw error;
 }
 
-async function newCommits(store: LogStore, ledger: Ledger) {
-  return await commitsAbove(store, Math.max(ledger.last, store.status().oldest));
+async function newCommits({ store, ledger, quietly }: LoadOptions): Promise<Commit[]> {
+  const look = (): Promise<Commit[]> =>
+    commitsAbove(store, Math.max(ledger.last, store.status().oldest));
+  return await (quietly === undefined ? look() : quietly(look));
 }
 
 async function compactSome({ store, ledger, random, answered }: LoadOptions): Promise<void> {
@@ -98,17 +104,34 @@ async function compactSome({ store, ledger, random, answered }: LoadOptions): Pr
     await store.compact(at);
     answered();
   } catch (error) {
-    codeOf(error);
+    isUnknown(error);
+  }
+}
+
+/** What is read is right, or the disk cannot be read. */
+async function readSome({ store, ledger, time, random, quietly }: LoadOptions): Promise<void> {
+  const key = random.pick(KEYS);
+  const right = ledger.state.get(key);
+  // It would expire first.
+  if ((right?.expiresAt ?? Infinity) <= time.now) return;
+  try {
+    const { entry } = await store.get(key);
+    const same = entry === undefined ? right === undefined : right && sameEntry(entry, right);
+    hold(same === true, `${key} is read as of revision ${entry?.revision}`);
+  } catch (error) {
+    const isUnreadable = error instanceof KvError && error.code === "internal";
+    if (!isUnreadable || quietly === undefined) throw error;
   }
 }
 
 /** Keys fall due, and timers fire. */
-async function passTime({ store, ledger, time, random, answered }: LoadOptions): Promise<void> {
+async function passTime(options: LoadOptions): Promise<void> {
+  const { store, ledger, time, random, answered } = options;
   time.now += random.below(4_000);
   time.fire();
   await store.expireOverdue();
   answered();
-  ledger.follow(await newCommits(store, ledger), [], time.now);
+  ledger.follow(await newCommits(options), [], time.now);
 }
 
 function transaction(random: Random): Txn {

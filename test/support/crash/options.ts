@@ -11,6 +11,7 @@ export type SmallOptions = Pick<
   | "reserveBytes"
   | "segmentBytesMax"
   | "mergeBytesMin"
+  | "reservedRevisions"
   | "checkpointBytesMin"
   | "valueCacheBytesMax"
   | "recentBytesMax"
@@ -22,6 +23,7 @@ export function smallOptions(random: Random): SmallOptions {
     durability: random.oneIn(3) ? random.pick(unsynced) : { mode: "sync" },
     segmentBytesMax: random.pick([300, 700, 1_500, 4_096, 2 ** 20]),
     mergeBytesMin: random.pick([1, 500, 4_000]),
+    reservedRevisions: random.pick([2, 5, 1_000_000]),
     checkpointBytesMin: random.pick([1, 500, 4_000, 2 ** 20]),
     valueCacheBytesMax: random.pick([0, 2 ** 20]),
     recentBytesMax: random.pick([0, 1_000, 2 ** 20]),
