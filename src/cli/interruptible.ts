@@ -1,4 +1,4 @@
-/** Work that is ended in order by Ctrl-C and SIGTERM, so that it leaves nothing half-made behind. */
+/** Work that Ctrl-C and SIGTERM end in order, so that it leaves nothing half-made behind. */
 
 import { Signals, signalExitCode } from "./signals.ts";
 

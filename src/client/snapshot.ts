@@ -6,8 +6,8 @@ import { PATHS, SNAPSHOT_TYPE } from "../protocol.ts";
 import type { HttpStream, HttpTransport, RequestOptions } from "./http-transport.ts";
 
 /**
- * Streams a copy; stopping the loop lets go of the connection. `timeoutMs` is for the beginning, and
- * for each wait in between.
+ * Streams a copy; stopping the loop lets go of the connection. `timeoutMs` is for the beginning,
+ * and for each wait in between.
  * @throws at a pull: `compacted` and `invalid_argument` for a `since` that the store cannot serve,
  * `too_many_requests`, `unsupported`; `unavailable` when the connection breaks or stalls.
  */

@@ -1,6 +1,7 @@
 /**
- * `GET /v1/snapshot`: a consistent copy of the store as a stream of bytes. Pull-only, as all streams
- * are. It ends whole or with a broken connection, and its last record says that it is whole.
+ * `GET /v1/snapshot`: a consistent copy of the store as a stream of bytes. Pull-only, as all
+ * streams are. It ends whole or with a broken connection, and its last record says that it is
+ * whole.
  */
 
 import { KvError } from "../errors.ts";

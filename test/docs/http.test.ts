@@ -7,11 +7,15 @@ import { ERROR_CODES } from "../../src/errors.ts";
 import { STATUSES } from "../../src/http/answers.ts";
 import { ROUTES } from "../../src/http/routes.ts";
 import {
+  BODIES_BYTES_MAX,
   CONNECTION_IDLE_SECONDS,
   ENTRY_STREAMS_MAX,
   JSON_BODY_BYTES_MAX,
   KEY_WAITS_MAX,
   LIMITS,
+  QUEUE_BYTES_MAX,
+  QUEUE_TXNS_MAX,
+  SNAPSHOT_STREAMS_MAX,
   STREAM_IDLE_SECONDS,
   TTL_MS_MAX,
   WAIT_MS_DEFAULT,
@@ -95,12 +99,17 @@ test("the page names the limits that are", () => {
     KEY_WAITS_MAX,
     TTL_MS_MAX / 86_400_000,
     WATCH_STREAMS_MAX,
+    QUEUE_BYTES_MAX,
+    QUEUE_TXNS_MAX,
+    BODIES_BYTES_MAX,
   ];
   for (const number of numbers) expect(PAGE).toContain(number.toLocaleString("en"));
   // Short numbers stand in many places.
   expect(PAGE).toContain(`| ${CONNECTION_IDLE_SECONDS} seconds; then the connection is closed `);
   expect(PAGE).toContain(`| ${STREAM_IDLE_SECONDS} seconds; then the connection is closed `);
   expect(PAGE).toContain(`up to ${WATCH_RANGES_MAX.toLocaleString("en")} of both`);
+  expect(PAGE).toContain(`| ${SNAPSHOT_STREAMS_MAX}; then 429 `);
+  expect(PAGE).toContain(`${SNAPSHOT_STREAMS_MAX} copies are made at a time`);
   expect(PAGE).toContain(`${WATCHERS_LISTED_MAX.toLocaleString("en")} of\nthem at most`);
   const [most, usual] = [WAIT_MS_MAX / 60_000, WAIT_MS_DEFAULT / 1_000];
   expect(PAGE).toContain(`| ${most} minutes; ${usual} seconds when nothing is said `);

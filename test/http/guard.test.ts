@@ -234,7 +234,8 @@ describe("CORS", () => {
         expect(answer!.headers.get("access-control-allow-origin")).toBe(origin);
         expect(answer!.headers.get("vary")).toMatch(/^(Accept, )?Origin$/);
         expect(answer!.headers.get("access-control-expose-headers")).toBe(
-          "ETag, Retry-After, Allow, KV-Create-Revision, KV-Version, KV-Expires-At, KV-Store-Revision",
+          "ETag, Retry-After, Allow, KV-Create-Revision, KV-Version, KV-Expires-At, " +
+            "KV-Store-Revision, KV-Store-Id",
         );
         expect(answer!.headers.has("access-control-allow-credentials")).toBe(false);
       }

@@ -1,8 +1,12 @@
 /** Paths and methods: what is where, what it takes, and what is said about everything else. */
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { put, write } from "../support/stores.ts";
+import { openRemoteStore } from "../../src/client/remote-store.ts";
+import { altered } from "../support/altered-store.ts";
+import { schemaFaults } from "../support/api-description.ts";
+import { openModel } from "../support/model-store.ts";
 import { rawRequest } from "../support/raw-http.ts";
+import { put, write } from "../support/stores.ts";
 import { expectRefusal, startTestServer, type TestServer } from "../support/test-server.ts";
 
 let server: TestServer;
@@ -179,8 +183,21 @@ test("status tells the state and the limits", async () => {
     uptimeSeconds: expect.any(Number),
     watchers: 0,
     limits: { ...server.store.limits },
-    capabilities: { history: true },
+    capabilities: { history: true, snapshot: true },
   });
+});
+
+test("status says what is not on disk yet, where a write is answered before it is", async () => {
+  const lag = { revisions: 2, bytes: 300, ms: 40 };
+  const inner = openModel();
+  const status = async () => ({ ...(await inner.status()), durability: "interval:100", lag });
+  await using own = await startTestServer({ store: altered(inner, { status }) });
+  const answer: unknown = await (await own.fetch("/v1/status")).json();
+  expect(answer).toMatchObject({ durability: "interval:100", lag });
+  expect(schemaFaults("#/components/schemas/Status", answer)).toEqual([]);
+  const remote = await openRemoteStore(own.url);
+  expect(await remote.status()).toMatchObject({ durability: "interval:100", lag });
+  await remote.close();
 });
 
 test("status counts the watches that are open", async () => {
