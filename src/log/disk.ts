@@ -104,7 +104,7 @@ export async function createWhole(
   content: Uint8Array,
 ): Promise<DiskFile> {
   const temporary = `${name}${TEMPORARY_SUFFIX}`;
-  const file = disk.create(temporary);
+  const file = createAnew(disk, temporary);
   try {
     try {
       writeFully(file, content, 0);
@@ -114,7 +114,11 @@ export async function createWhole(
     }
     disk.rename(temporary, name);
   } catch (error) {
-    disk.unlink(temporary);
+    try {
+      disk.unlink(temporary);
+    } catch {
+      // It does no harm; what went wrong is the error before.
+    }
     throw error;
   }
   await disk.syncDirectory();
@@ -131,6 +135,17 @@ export function isSpaceError(error: unknown): error is Error {
 export const TEMPORARY_SUFFIX = ".tmp";
 
 // --- internal ---
+
+/** A new file in the place of one that an attempt before has left behind, if there is one. */
+function createAnew(disk: Disk, name: string): DiskFile {
+  try {
+    return disk.create(name);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "EEXIST") throw error;
+    disk.unlink(name);
+    return disk.create(name);
+  }
+}
 
 /** Makes the names of new directories durable: `first`, and what was made in it down to `last`. */
 function syncNames(first: string, last: string): void {
