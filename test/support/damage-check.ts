@@ -107,7 +107,7 @@ export function isBeginning(one: Shown, other: Shown): boolean {
   return (
     one.store === other.store &&
     one.oldest === other.oldest &&
-    one.revision === (one.commits.at(-1)?.revision ?? one.oldest) &&
+    one.revision <= other.revision &&
     same(one.commits, other.commits.slice(0, count)) &&
     same(one.states, other.states.slice(0, count + 1))
   );

@@ -42,7 +42,10 @@ export function openTimeless(disk: FakeDisk): Promise<Store> {
 /** What the format's own reader says of the files: the view of them, or where they are damaged. */
 export function verdictOf(files: Files): LogView | Refusal {
   try {
-    return viewOfContent(readLog(files));
+    const content = readLog(files);
+    // What was reserved and is not there is void from the start on.
+    const revision = Math.max(content.revision, content.reserved);
+    return viewOfContent({ ...content, revision });
   } catch (error) {
     if (error instanceof Refusal) return error;
     throw error;

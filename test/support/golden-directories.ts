@@ -26,6 +26,7 @@ export const FIXTURES = join(import.meta.dir, "../fixtures");
 export const EXPECTED_FILE = "expected.json";
 
 export const goldenDirectories: readonly GoldenDirectory[] = readdirSync(FIXTURES)
+  .filter((name) => name.startsWith("format-"))
   .toSorted()
   .map((name) => {
     const path = join(FIXTURES, name);

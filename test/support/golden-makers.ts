@@ -19,6 +19,8 @@ export const goldenMakers: Readonly<Record<string, () => Promise<Made>>> = {
   "format-1-plain": plain,
   "format-1-torn": torn,
   "format-1-cut": cutAside,
+  "format-1-void": voided,
+  "format-1-unclean": unclean,
 };
 
 // --- internal ---
@@ -79,6 +81,31 @@ async function torn(): Promise<Made> {
   made.disk = made.disk.kill();
   made.disk.place("DURABLE", mark);
   made.disk.place(name, made.disk.bytes(name).slice(0, torn.offset + 203));
+  return made;
+}
+
+/** A store that answered before the sync and was killed twice; then it was stopped in order. */
+async function voided(): Promise<Made> {
+  const made = new Maker();
+  for (let life = 0; life < 3; life++) {
+    const store = await made.open({ durability: { mode: "os" } });
+    await write(store, put("life", String(life)), put(`only/${life}`, "x"));
+    await write(store, life === 1 ? del("only/0") : incr("n"));
+    if (life === 2) await store.compact(1);
+    if (life === 2) await store.close();
+    made.disk = made.disk.kill();
+  }
+  return made;
+}
+
+/** Such a store as a power cut leaves it: of what was not synced, the last commit is torn. */
+async function unclean(): Promise<Made> {
+  const made = new Maker();
+  const store = await made.open({ durability: { mode: "os" }, segmentBytesMax: 4_000 });
+  await writeSome(store, made);
+  const [name] = segmentNames(made.disk) as [string];
+  made.disk = made.disk.kill();
+  made.disk.place(name, made.disk.bytes(name).slice(0, -50));
   return made;
 }
 
