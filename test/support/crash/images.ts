@@ -74,7 +74,10 @@ export async function lookAtImages(
 ): Promise<Count> {
   const total: Count = [0, 0, 0];
   for (let run = 0; sum(total) < images; run++) {
-    const count = await runImages({ seed: seed + run });
+    const count = await runImages({ seed: seed + run }).catch((error: ImageError) => {
+      error.message += ` (after ${sum(total) + error.sound} images)`;
+      throw error;
+    });
     for (const [generation, more] of count.entries()) total[generation]! += more;
     progress(total, run + 1);
   }

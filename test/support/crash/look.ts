@@ -74,7 +74,7 @@ export function hold(holds: boolean, what: string): void {
 
 // --- internal ---
 
-/** Looks again when the store has compacted meanwhile, as it does by itself. */
+/** Looks again when the store has compacted or let keys expire meanwhile, as it does by itself. */
 async function steadily<T>(
   store: LogStore,
   look: (status: Status) => Promise<T>,
@@ -82,7 +82,8 @@ async function steadily<T>(
   for (;;) {
     const status = store.status();
     const seen = await look(status).catch((error: unknown) => error as Error);
-    const isSteady = store.status().oldest === status.oldest;
+    const after = store.status();
+    const isSteady = after.oldest === status.oldest && after.revision === status.revision;
     if (!isSteady) continue;
     if (seen instanceof Error) throw seen;
     return { ...seen, status };
