@@ -94,14 +94,18 @@ export class SocketFollower implements Follower {
 
   async follow(port: number): Promise<void> {
     await this.#connection?.ended;
-    this.#parts = [];
     this.#connection = await SocketConnection.open(port, (frame) => this.#take(frame));
+    await this.#begin(this.#connection);
+  }
+
+  async #begin(connection: SocketConnection): Promise<void> {
+    this.#parts = [];
     const watch = { op: "watch", prefix: "" };
     const from = this.told.position + 1;
-    const answer = (await this.#connection.send({ ...watch, from })) as unknown as Answer;
+    const answer = (await connection.send({ ...watch, from })) as unknown as Answer;
     if (answer.type === "created") return;
     if (answer.error.code !== "compacted") throw new Fault(`a watch is ${answer.error.code}`);
-    const created = (await this.#connection.send(watch)) as CreatedBody;
+    const created = (await connection.send(watch)) as CreatedBody;
     this.told.reset(created.revision);
   }
 
@@ -110,9 +114,19 @@ export class SocketFollower implements Follower {
     await this.#connection?.ended;
   }
 
+  /** The server has ended the watch. */
+  async #again(reason: string): Promise<void> {
+    try {
+      if (reason !== "shutdown") await this.#begin(this.#connection!);
+    } catch (error) {
+      if (!(error instanceof Broken)) this.#failed.reject(error);
+    }
+  }
+
   #take(frame: SocketFrame): void {
     try {
       if (frame.type === "progress") this.told.pass(frame.revision);
+      if (frame.type === "end") void this.#again(frame.reason);
       if (frame.type !== "change") return;
       this.#parts.push(...frame.events);
       if (frame.more === true) return;

@@ -157,24 +157,18 @@ class InjectRun {
   /** A server under strace; `undefined` where it met the fault before it was there. */
   async #start(injection: Injection, log: string): Promise<ServerProcess | undefined> {
     const { call, effect, when } = injection;
-    const through = [
-      // As a grandchild, so that the server is our child, and gets our signals.
-      ...["strace", "--daemonize", "--follow-forks", "-qq", "--output", log],
-      // Stops at no other call, and cannot send signals then.
-      ...(effect === "signal=KILL" ? [] : ["--seccomp-bpf"]),
-      ...[
-        "-e",
-        `trace=${call}`,
-        "-e",
-        "signal=none",
-        "-e",
-        `inject=${call}:${effect}:when=${when}`,
-      ],
-      // What has its room on the disk already, like DURABLE, never meets a full one.
-      ...(effect === "error=ENOSPC" ? this.#growing().flatMap((path) => ["-P", path]) : []),
-    ];
+    // As a grandchild, so that the server is our child, and gets our signals.
+    const strace = `strace --daemonize --follow-forks -qq -e trace=${call} -e signal=none`.split(
+      " ",
+    );
+    strace.push("-e", `inject=${call}:${effect}:when=${when}`, "--output", log);
+    // Stops at no other call, and cannot send signals then.
+    if (effect !== "signal=KILL") strace.push("--seccomp-bpf");
+    // What has its room on the disk already, like DURABLE, never meets a full one.
+    if (effect === "error=ENOSPC") strace.push(...this.#growing().flatMap((path) => ["-P", path]));
     try {
-      return await startServerProcess({ directory: this.#directory, flags: this.#flags, through });
+      const options = { directory: this.#directory, flags: this.#flags, through: strace };
+      return await startServerProcess(options);
     } catch (error) {
       const { message } = error as Error;
       const isKilled = message.startsWith("kv serve ended with 137:");

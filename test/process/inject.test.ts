@@ -5,6 +5,7 @@ import { testWithTool } from "../support/needs.ts";
 import { randomSeed, withSeed } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
 import { injectRun } from "./inject-run.ts";
+import { countsOf } from "./long.ts";
 
 testWithTool(
   "strace",
@@ -13,8 +14,7 @@ testWithTool(
     withSeed(randomSeed(), async ({ seed }) => {
       const injections = rounds(3);
       const { hits, milliseconds } = await injectRun({ seed, injections });
-      const kinds = [...hits].map(([kind, count]) => `${count} × ${kind}`).join(", ");
-      console.log(`${injections} injections in ${Math.round(milliseconds)} ms: ${kinds}`);
+      console.log(`${injections} faults in ${Math.round(milliseconds)} ms: ${countsOf(hits)}`);
       if (injections >= 60) {
         expect([...hits.keys()]).toEqual(
           expect.arrayContaining(["fdatasync error=EIO", "pwrite64 error=ENOSPC"]),

@@ -4,17 +4,28 @@ import { expect, test } from "bun:test";
 import { randomSeed, withSeed } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
 import { killRun } from "./kill-run.ts";
+import { countsOf } from "./long.ts";
 
-test(
-  "what was acknowledged is there after every kill, and no watcher misses or repeats a commit",
-  () =>
-    withSeed(randomSeed(), async ({ seed }) => {
-      const kills = rounds(2);
-      const report = await killRun({ seed, kills });
-      console.log(`${kills} kills in ${Math.round(report.milliseconds)} ms`);
-      expect(report.kills).toBe(kills);
-      expect(report.acknowledged).toBeGreaterThan(0);
-      if (kills >= 50) expect(report.merged).toBeGreaterThan(0);
-    }),
-  rounds(20_000),
-);
+for (const [durability, count] of [
+  ["sync", 2],
+  ["interval:20", 1],
+  ["os", 1],
+] as const) {
+  test(
+    `in ${durability}, every kill leaves what was acknowledged, and no watcher misses a commit`,
+    () =>
+      withSeed(randomSeed(), async ({ seed }) => {
+        const kills = rounds(count);
+        const report = await killRun({ seed, kills, durability });
+        const { merged, unfinished, milliseconds } = report;
+        console.log(
+          `${kills} kills in ${Math.round(milliseconds)} ms, ${merged} merged segments, ` +
+            `left behind: ${countsOf(unfinished)}`,
+        );
+        expect(report.kills).toBe(kills);
+        expect(report.acknowledged).toBeGreaterThan(0);
+        if (kills >= 25) expect(merged).toBeGreaterThan(0);
+      }),
+    rounds(20_000),
+  );
+}

@@ -45,6 +45,7 @@ export class Ledger {
   oldest = 0;
   acknowledged = 0;
   lost = 0;
+  expired = 0;
   /** Commits that are not forgotten yet, for those who compare what they were told. */
   readonly commits: { readonly revision: number; readonly digest: string }[] = [];
   readonly #clock: () => number;
@@ -245,6 +246,7 @@ export class Ledger {
       const deadline = this.#entries.get(key)?.expiresAt;
       if (deadline === undefined)
         throw new Fault(`${key} expired at ${revision} without a deadline`);
+      this.expired++;
       if (Date.parse(deadline) <= this.#clock() + CLOCK_SLACK_MS) continue;
       throw new Fault(`${key} expired at revision ${revision} before ${deadline}`);
     }

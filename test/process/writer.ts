@@ -28,6 +28,9 @@ export interface WriterOptions {
 export class Writer {
   /** Writes that were answered, by how: `done`, or the code of the error. */
   readonly answers = new Map<string, number>();
+  /** Writes that only delete, done while others were refused for want of room. */
+  deletedWhileFull = 0;
+  #isFull = false;
   readonly #options: Required<WriterOptions>;
   readonly #keys: readonly string[];
   #sequence = 0;
@@ -63,32 +66,65 @@ export class Writer {
     this.#stopped = true;
   }
 
+  /** Deletes all its keys, with everybody else at rest. @throws where that is refused. */
+  async deleteAll(port: number): Promise<void> {
+    const keys = this.#keys.map((key) => ({ op: "delete", key }) as const);
+    const what = await this.#alone(port, keys);
+    if (what !== "done") throw new Fault(`deleting everything is answered ${what}`);
+  }
+
+  /** Puts one key. False where there is no room for it. */
+  async putOnce(port: number): Promise<boolean> {
+    const what = await this.#alone(port, [this.#put(this.#keys[0]!, this.#sequence + 1)]);
+    if (what !== "done" && what !== "storage_full") throw new Fault(`a put is answered ${what}`);
+    return what === "done";
+  }
+
+  async #alone(port: number, operations: readonly JsonOperation[]): Promise<string | undefined> {
+    const connection = await SocketConnection.open(port);
+    const what = await this.#send(connection, ++this.#sequence, operations);
+    connection.close();
+    await connection.ended;
+    return what;
+  }
+
   /** Sends one write. False when the connection has ended. */
   async #write(connection: SocketConnection): Promise<boolean> {
-    const { name, ledger } = this.#options;
     const sequence = ++this.#sequence;
-    const operations = this.#operations(sequence);
+    return (await this.#send(connection, sequence, this.#operations(sequence))) !== undefined;
+  }
+
+  /** How it was answered; `undefined` when the connection has ended. */
+  async #send(
+    connection: SocketConnection,
+    sequence: number,
+    operations: readonly JsonOperation[],
+  ): Promise<string | undefined> {
+    const { name, ledger } = this.#options;
     const sent = ledger.send(name, sequence, changesOf(operations));
     const [first] = operations;
     const isAlone = operations.length === 1 && first?.op === "put";
     const fields = isAlone ? { ...first } : { op: "txn", then: operations };
     try {
-      this.#note(sent, (await connection.send(fields)) as unknown as Answer);
-      return true;
+      return this.#note(sent, (await connection.send(fields)) as unknown as Answer);
     } catch (error) {
-      if (error instanceof Broken) return false;
+      if (error instanceof Broken) return undefined;
       throw error;
     }
   }
 
-  #note(sent: Sent, answer: Answer): void {
+  #note(sent: Sent, answer: Answer): string {
     const { ledger } = this.#options;
     const what = answer.type === "error" ? answer.error.code : "done";
     this.answers.set(what, (this.answers.get(what) ?? 0) + 1);
+    const puts = [...sent.changes.values()].some(({ value }) => value !== undefined);
+    if (puts) this.#isFull = what === "storage_full";
+    else if (this.#isFull && what === "done") this.deletedWhileFull++;
     if (answer.type === "result") {
       ledger.done(sent, answer.revision, answer.results?.every(isNothing) !== true);
     } else if (what === "storage_full" || what === "unavailable") ledger.refused(sent);
     else if (what !== "outcome_unknown") throw new Fault(`${what}: ${answer.error.message}`);
+    return what;
   }
 
   #operations(sequence: number): JsonOperation[] {
