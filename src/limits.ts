@@ -238,12 +238,21 @@ export const BACKGROUND_SYNC_BYTES = 1 * MIB;
 export const BACKGROUND_SLICE_MS = 1;
 /** Milliseconds between two looks whether there is background work. */
 export const BACKGROUND_LOOK_MS = 1_000;
+/** Bytes written to the log after which it is looked at once. */
+export const BACKGROUND_WAKE_BYTES = 1 * MIB;
 /** Milliseconds before background work that failed is tried again. */
 export const BACKGROUND_RETRY_MS = 60_000;
 /** Bytes of the log that nobody can read any more, below which nothing is merged. */
 export const MERGE_BYTES_MIN = 4 * MIB;
 /** Bytes of log that are read again at a start, below which no checkpoint is made. */
 export const CHECKPOINT_BYTES_MIN = 16 * MIB;
+/** Keys in one block of a checkpoint, and bytes of keys after which one ends. */
+export const CHECKPOINT_BLOCK_KEYS_MAX = 1_024;
+export const CHECKPOINT_BLOCK_KEY_BYTES = 64 * KIB;
+/** Bytes of a block that a reader of checkpoints believes, at most. */
+export const CHECKPOINT_BLOCK_BYTES_MAX = 16 * MIB;
+/** Bytes of a segment that are read at once to compare its checksum. */
+export const CHECKPOINT_READ_BYTES = 1 * MIB;
 /** The share of a segment that nobody can read any more, from which on it is merged. */
 export const MERGE_GARBAGE_SHARE = 0.25;
 /** Milliseconds before garbage is looked for again after little was found, and at most. */

@@ -42,6 +42,11 @@ export class Horizon {
     this.#voids = this.#voids.filter(({ last }) => last > revision);
   }
 
+  /** In order: revisions that are lost, but for those that are forgotten anyway. */
+  get voids(): readonly Void[] {
+    return this.#voids;
+  }
+
   /** The void that a revision is in. */
   voidAt(revision: number): Void | undefined {
     return this.#voids.find(({ first, last }) => first <= revision && revision <= last);

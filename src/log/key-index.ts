@@ -98,6 +98,12 @@ export class KeyIndex implements KeySource {
     this.load(key, newest);
   }
 
+  /** The newest record of a key stands elsewhere now: a merge has moved it. */
+  move(key: string, position: number): void {
+    const newest = this.#newest.get(key);
+    if (newest !== undefined) this.#newest.set(key, { ...newest, position });
+  }
+
   /** As `set`, while a log is read: the order is made once after it, by `sort`. */
   load(key: string, newest: Newest): void {
     const before = this.#newest.get(key);
@@ -107,6 +113,29 @@ export class KeyIndex implements KeySource {
       Number(newest.deadline > 0) - Number(before !== undefined && before.deadline > 0);
     this.#newest.set(key, newest);
     if (newest.version === 0) this.#bury({ key, revision: newest.revision });
+  }
+
+  /** As `load`, of a key above all others that are in: none is loaded in another way before. */
+  append(key: string, newest: Newest): void {
+    let chunk = this.#chunks.at(-1);
+    if (chunk === undefined || chunk.keys.length === CHUNK_KEYS_MAX) {
+      chunk = { keys: [], live: 0 };
+      this.#chunks.push(chunk);
+    }
+    chunk.keys.push(key);
+    this.#newest.set(key, newest);
+    this.#timed += Number(newest.deadline > 0);
+    if (newest.version === 0) this.#tombstones.push({ key, revision: newest.revision });
+    else {
+      chunk.live++;
+      this.#live++;
+      this.#liveBytes += newest.bytes;
+    }
+  }
+
+  /** After keys were appended, in whose order deletions do not come as they were made. */
+  endAppend(): void {
+    this.#tombstones.sort((a, b) => a.revision - b.revision);
   }
 
   /**

@@ -6,13 +6,13 @@
 import type { KvError } from "../errors.ts";
 import { decodeUtf8 } from "../text.ts";
 import {
+  crc32,
   hasUnknownExtension,
   isChange,
   KIND,
   recordBytes,
   recordContentType,
   recordKey,
-  SEGMENT_HEADER_BYTES,
   type RecordHeader,
 } from "./format.ts";
 import type { Void } from "./horizon.ts";
@@ -34,6 +34,12 @@ export interface Loaded {
   readonly voids: readonly Void[];
 }
 
+/** The state at a place in the log, as a checkpoint tells it. */
+export interface LoadedUpTo extends Loaded {
+  /** The segment that goes on there; what is before it in it is known. */
+  readonly segment: Segment;
+}
+
 /** Where a segment ends, and the checksum that ends its chain: what the next one must follow. */
 interface Seal {
   readonly store: string;
@@ -43,7 +49,9 @@ interface Seal {
 
 /** Reads segments in order and builds the index. Everything in them has to be sound. */
 export class Loader {
-  readonly #index = new KeyIndex();
+  #index = new KeyIndex();
+  /** Where the log goes on from what a checkpoint told. */
+  #resumed: Segment | undefined;
   #revision = 0;
   #oldest = 0;
   /** The oldest readable revision as compactions say: a merge may have been made at a later one. */
@@ -52,31 +60,62 @@ export class Loader {
   #merged = 0;
   #time = 0;
   #reserved = 0;
-  readonly #voids: Void[] = [];
+  #voids: Void[] = [];
   #seal: Seal | undefined;
   /** Inside a commit: its revision. */
   #open: number | undefined;
   /** In a merged segment: its last record, once it was met. */
   #end: RecordHeader | undefined;
 
-  /** Reads a segment up to `end`, where it has to end. */
+  /** Reads a segment up to `end`, where it has to end; all of it, or what is not known of it. */
   load(segment: Segment, end: number): void {
-    this.checkHeader(segment);
-    this.#begin(segment);
+    if (segment !== this.#resumed) {
+      this.checkHeader(segment);
+      this.#begin(segment);
+      segment.reset();
+    }
+    if (segment.end > end) throw damage(segment.file.name, end, "it was longer");
     const { offset, chain, fault } = segment.scan(
-      SEGMENT_HEADER_BYTES,
+      segment.end,
       end,
       (record) => {
         this.#apply(segment, record);
         return true;
       },
-      segment.header.crc,
+      segment.chain,
+      (bytes) => void (segment.crc = crc32(bytes, segment.crc)),
     );
     if (fault !== undefined) throw damage(segment.file.name, offset, fault);
     if (this.#open !== undefined) throw damage(segment.file.name, offset, "a commit has no end");
     segment.end = end;
     segment.chain = chain;
     this.#seal = this.#sealOf(segment);
+  }
+
+  /** Takes a segment as read that is known: what its records say comes with `resume`. */
+  pass(segment: Segment): void {
+    this.checkHeader(segment);
+    this.#begin(segment);
+    const { header, end, chain } = segment;
+    // Where a merged segment ends the log is in its last record only.
+    this.#seal = header.merged === undefined ? { store: header.store, end, chain } : undefined;
+  }
+
+  /** The index of what was read so far, out of order. */
+  get index(): KeyIndex {
+    return this.#index;
+  }
+
+  /** Goes on from a state that is known, after the segments before were read or passed. */
+  resume({ index, revision, oldest, time, reserved, voids, segment }: LoadedUpTo): void {
+    this.#index = index;
+    this.#revision = revision;
+    this.#oldest = Math.max(this.#oldest, oldest);
+    this.#compacted = Math.max(this.#compacted, oldest);
+    this.#time = time;
+    this.#reserved = reserved;
+    this.#voids = [...voids];
+    this.#resumed = segment;
   }
 
   /** @throws `internal` when a segment is not the next one after those that were read. */
@@ -101,7 +140,7 @@ export class Loader {
       throw damage(last.file.name, last.end, "the log ends below its oldest readable revision");
     }
     this.#index.dropTombstones(this.#oldest, Infinity);
-    this.#index.sort();
+    if (this.#resumed === undefined) this.#index.sort();
     return {
       index: this.#index,
       revision: this.#revision,
@@ -165,7 +204,7 @@ export class Loader {
         `the key's previous revision is ${previousRevision}, but was ${known?.revision ?? 0}`,
       );
     }
-    this.#index.load(key, {
+    const newest = {
       revision,
       createRevision: header.createRevision,
       version: header.version,
@@ -173,7 +212,9 @@ export class Loader {
       deadline: header.deadline,
       position: position(segment.id, header.offset),
       bytes: recordBytes(header),
-    });
+    };
+    if (this.#resumed === undefined) this.#index.load(key, newest);
+    else this.#index.set(key, newest);
     this.#revision = revision;
     this.#open = endsCommit(header) ? undefined : revision;
   }

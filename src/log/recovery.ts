@@ -4,6 +4,10 @@
  */
 
 import { KvError } from "../errors.ts";
+import { CHECKPOINT_FILE } from "./checkpoint-format.ts";
+import { loadCheckpoint, type Resumed } from "./checkpoint-load.ts";
+import { Unusable } from "./checkpoint-reader.ts";
+import type { Covers } from "./checkpoint-writer.ts";
 import { createWhole, TEMPORARY_SUFFIX, type Disk } from "./disk.ts";
 import { DURABLE_FILE, DurableFile, type Mark } from "./durable.ts";
 import { encodeSegmentHeader } from "./format.ts";
@@ -20,6 +24,8 @@ export interface Recovered extends Loaded {
   /** In order; the last one is the active segment. */
   readonly segments: readonly Segment[];
   readonly durable: DurableFile;
+  /** What the checkpoint covers with whose help it was read; absent when all was read. */
+  readonly covers?: Covers | undefined;
 }
 
 export interface RecoveryOptions {
@@ -51,30 +57,40 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     opened.push(durable);
     const active = segments.at(-1)!;
     const sealed = segments.slice(0, -1);
-    const loader = new Loader();
-    for (const [at, segment] of sealed.entries()) {
-      loader.load(segment, sealedEnd(segment, segments[at + 1]!, mark));
-    }
-    loader.checkHeader(active);
+    const endOf = (segment: Segment): number =>
+      sealedEnd(segment, segments[segments.indexOf(segment) + 1]!, mark);
+    const readSealed = (): Loader => {
+      const loader = new Loader();
+      for (const segment of sealed) loader.load(segment, endOf(segment));
+      loader.checkHeader(active);
+      return loader;
+    };
+    let resumed = tryCheckpoint(options, segments, endOf);
+    const loader = resumed?.loader ?? readSealed();
     // What comes before the end is sound: only now is anything changed.
     await cutSealed(disk, sealed, notice);
     await removeReplaced(disk, replaced);
-    const end = active.file.size();
-    if (mark?.segment === active.number && mark.end === end) {
-      // Synced to its last byte: there is nothing to mend, and reading it once tells all.
-      loader.load(active, end);
-      if (active.chain !== mark.lastCrc) throw otherThanMarked(active, end);
-    } else {
-      const next = await mendTail(disk, active, mark, notice);
-      loader.load(active, active.file.size());
-      if (next !== undefined) {
-        opened.push(next.file);
-        segments.push(next);
-        loader.load(next, next.file.size());
-      }
+    // Synced to its last byte, there is nothing to mend, and reading it once tells all.
+    const isWhole = mark?.segment === active.number && mark.end === active.file.size();
+    const next = isWhole ? undefined : await mendTail(disk, active, mark, notice);
+    if (next !== undefined) {
+      opened.push(next.file);
+      segments.push(next);
     }
+    const tail = segments.slice(sealed.length);
+    let loaded: Loaded;
+    try {
+      loaded = readTail(loader, tail);
+      resumed?.check(loaded);
+    } catch (error) {
+      if (resumed === undefined) throw error;
+      noteUnusable(notice, error as Error);
+      resumed = undefined;
+      loaded = readTail(readSealed(), tail);
+    }
+    if (isWhole && active.chain !== mark.lastCrc) throw otherThanMarked(active, active.end);
     const { store } = active.header;
-    const recovered = { store, segments, durable, ...loader.finish(segments.at(-1)!) };
+    const recovered = { store, segments, durable, covers: resumed?.covers, ...loaded };
     await noteDurable(recovered);
     return recovered;
   } catch (error) {
@@ -135,6 +151,31 @@ async function begin({ disk, clock, random }: RecoveryOptions): Promise<Recovere
   }
 }
 
+/** With a checkpoint that is of no use, a start is as one without. */
+function tryCheckpoint(
+  { disk, notice }: RecoveryOptions,
+  segments: readonly Segment[],
+  endOf: (segment: Segment) => number,
+): Resumed | undefined {
+  try {
+    return loadCheckpoint(disk, segments, endOf);
+  } catch (error) {
+    noteUnusable(notice, error as Error);
+    return undefined;
+  }
+}
+
+function noteUnusable(notice: Notice, error: Error): void {
+  const why = error instanceof Unusable ? error.message : "the log is not as it says";
+  notice(`${CHECKPOINT_FILE} is of no use (${why}): all of the log is read instead`);
+}
+
+/** Reads the last segments, which end where their files do. */
+function readTail(loader: Loader, tail: readonly Segment[]): Loaded {
+  for (const segment of tail) loader.load(segment, segment.file.size());
+  return loader.finish(tail.at(-1)!);
+}
+
 async function noteDurable({ durable, segments }: Recovered): Promise<void> {
   durable.write(markOf(segments.at(-1)!));
   await durable.sync();
@@ -146,7 +187,7 @@ function removeTemporary(disk: Disk): void {
     if (!name.endsWith(TEMPORARY_SUFFIX)) continue;
     const whole = name.slice(0, -TEMPORARY_SUFFIX.length);
     const segment = whole.replace(/\.cut-\d+$/, "");
-    const isOurs = whole === DURABLE_FILE || whole === RESERVE_FILE;
+    const isOurs = [DURABLE_FILE, RESERVE_FILE, CHECKPOINT_FILE].includes(whole);
     if (isOurs || segmentNumber(segment) !== undefined) disk.unlink(name);
   }
 }

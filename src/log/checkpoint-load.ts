@@ -1,0 +1,188 @@
+/**
+ * Starts from a checkpoint: holds what it says of the log against the log, and gives a loader that
+ * goes on behind it. Segments that were merged since are read record by record. Whatever is wrong,
+ * all of the log is read as if there were no checkpoint: that decides, and says what is damaged.
+ */
+
+import { CHECKPOINT_READ_BYTES } from "../limits.ts";
+import type { CoveredSegment } from "./checkpoint-format.ts";
+import type { CoveredKey } from "./checkpoint-keys.ts";
+import { CheckpointReader, Unusable } from "./checkpoint-reader.ts";
+import type { Covers } from "./checkpoint-writer.ts";
+import { readFully, type Disk } from "./disk.ts";
+import { crc32, RECORD_ALIGNMENT_BYTES, SEGMENT_HEADER_BYTES } from "./format.ts";
+import { KeyIndex, position, segmentOf, type Newest } from "./key-index.ts";
+import { Loader, type Loaded } from "./loader.ts";
+import type { Segment } from "./segment.ts";
+
+/** What was loaded with the help of a checkpoint. */
+export interface Resumed {
+  /** It has read all segments but the active one; that one it reads from where it is known. */
+  readonly loader: Loader;
+  readonly covers: Covers;
+  /** Holds what was loaded in the end against what could not be known before. @throws `Unusable`. */
+  check(loaded: Loaded): void;
+}
+
+/**
+ * `undefined` when there is no checkpoint. `endOf` says where a segment ends that has a successor.
+ * Changes no file.
+ * @throws whatever speaks against using it.
+ */
+export function loadCheckpoint(
+  disk: Disk,
+  segments: readonly Segment[],
+  endOf: (segment: Segment) => number,
+): Resumed | undefined {
+  const reader = CheckpointReader.open(disk);
+  if (reader === undefined) return undefined;
+  try {
+    return loadFrom(reader, segments, endOf);
+  } finally {
+    reader.close();
+  }
+}
+
+// --- internal ---
+
+/** The id of no segment: of records that a merge has left out, as later ones replaced them. */
+const NOWHERE = 0;
+
+function loadFrom(
+  reader: CheckpointReader,
+  segments: readonly Segment[],
+  endOf: (segment: Segment) => number,
+): Resumed {
+  const { header, voids, bytes } = reader;
+  const known = match(reader, segments);
+  const sealed = segments.slice(0, -1);
+  const loader = new Loader();
+  for (const segment of segments.slice(0, known.from)) loader.load(segment, endOf(segment));
+  for (const { segment, covered } of known.pairs) {
+    const isLast = covered === reader.segments.at(-1);
+    const end = sealed.includes(segment) ? endOf(segment) : segment.file.size();
+    if (isLast ? covered.end > end : covered.end !== end) {
+      throw new Unusable(`${segment.file.name} ends elsewhere`);
+    }
+    compareContent(segment, covered);
+    segment.takeOver(covered);
+    loader.pass(segment);
+  }
+  const { segment } = known.pairs.at(-1)!;
+  const { index, nowhere } = readIndex(reader, known.pairs, loader.index);
+  const { revision, oldest, time, reserved } = header;
+  loader.resume({ index, revision, oldest, time, reserved, voids, segment });
+  const ends = new Map(known.pairs.map(({ segment, covered }) => [segment, covered.end]));
+  for (const later of sealed.slice(segments.indexOf(segment))) loader.load(later, endOf(later));
+  const active = segments.at(-1)!;
+  if (segment !== active) loader.checkHeader(active);
+  return {
+    loader,
+    covers: { ends, bytes },
+    check: (loaded) => checkPlaces(loaded.index, nowhere),
+  };
+}
+
+interface Pair {
+  readonly segment: Segment;
+  readonly covered: CoveredSegment;
+}
+
+/**
+ * The segments that are as the checkpoint knew them, up to the one it ends in; `from`: how many are
+ * before them, which were merged since or follow such ones.
+ */
+function match(
+  { header, segments: covered }: CheckpointReader,
+  segments: readonly Segment[],
+): { readonly from: number; readonly pairs: readonly Pair[] } {
+  if (segments[0]!.header.store !== header.store) throw new Unusable("it is of another store");
+  const last = covered.at(-1);
+  const at = segments.findIndex(({ number }) => number === last?.number);
+  const pairs: Pair[] = [];
+  for (let back = 0; back < covered.length && back <= at; back++) {
+    const pair = { segment: segments[at - back]!, covered: covered.at(-1 - back)! };
+    if (pair.segment.header.crc !== pair.covered.headerCrc) break;
+    pairs.unshift(pair);
+  }
+  if (pairs.length === 0) throw new Unusable("the log has no segment that it ends in");
+  if (segments[at]!.header.merged !== undefined) throw new Unusable("it ends in a merged segment");
+  return { from: at + 1 - pairs.length, pairs };
+}
+
+/** Reads all that is covered of a segment: what has rotted since must not be taken for known. */
+function compareContent(segment: Segment, covered: CoveredSegment): void {
+  const buffer = new Uint8Array(CHECKPOINT_READ_BYTES);
+  let crc = 0;
+  for (let at = SEGMENT_HEADER_BYTES; at < covered.end;) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, covered.end - at));
+    const { name } = segment.file;
+    if (readFully(segment.file, piece, at) < piece.length) throw new Unusable(`${name} is shorter`);
+    crc = crc32(piece, crc);
+    at += piece.length;
+  }
+  if (crc !== covered.crc) throw new Unusable(`${segment.file.name} has other content`);
+}
+
+/**
+ * The index as the checkpoint has it. Of records in segments that were merged since, `merged` says
+ * where they are now; `nowhere` are the keys of those that are in none.
+ */
+function readIndex(
+  reader: CheckpointReader,
+  pairs: readonly Pair[],
+  merged: KeyIndex,
+): { readonly index: KeyIndex; readonly nowhere: readonly string[] } {
+  const index = new KeyIndex();
+  const nowhere: string[] = [];
+  const before = reader.segments.length - pairs.length;
+  reader.readKeys((covered) => {
+    const { key, newest, place } = covered;
+    const { revision, createRevision, version, contentType, deadline, bytes } = newest;
+    let where = position(NOWHERE, 0);
+    if (place >= before) where = placeIn(pairs[place - before], covered);
+    else {
+      const there = merged.get(key);
+      if (there?.revision === revision) where = sameRecord(there, covered);
+      else nowhere.push(key);
+    }
+    const known = { revision, createRevision, version, contentType, deadline, bytes };
+    index.append(key, { ...known, position: where });
+  });
+  index.endAppend();
+  return { index, nowhere };
+}
+
+function placeIn(pair: Pair | undefined, { newest, offset }: CoveredKey): number {
+  const isThere =
+    pair !== undefined &&
+    offset >= SEGMENT_HEADER_BYTES &&
+    offset % RECORD_ALIGNMENT_BYTES === 0 &&
+    offset + newest.bytes <= pair.covered.end;
+  if (!isThere) throw new Unusable("a key has its record where none can be");
+  return position(pair.segment.id, offset);
+}
+
+function sameRecord(there: Newest, { newest }: CoveredKey): number {
+  const isSame =
+    there.createRevision === newest.createRevision &&
+    there.version === newest.version &&
+    there.contentType === newest.contentType &&
+    there.deadline === newest.deadline &&
+    there.bytes === newest.bytes;
+  if (!isSame) throw new Unusable("a key has another record in the log");
+  return there.position;
+}
+
+/**
+ * A merge leaves out what later records replace: after these were read, no key that is left may
+ * have its record in none of the segments.
+ */
+function checkPlaces(index: KeyIndex, nowhere: readonly string[]): void {
+  for (const key of nowhere) {
+    const newest = index.get(key);
+    if (newest !== undefined && segmentOf(newest.position) === NOWHERE) {
+      throw new Unusable("a key has no record in the log");
+    }
+  }
+}
