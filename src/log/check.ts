@@ -8,6 +8,7 @@ import { KvError } from "../errors.ts";
 import { REPORTED_KEYS_MAX } from "../limits.ts";
 import type { CheckReport, Finding, Progress } from "./check-report.ts";
 import { otherFiles } from "./check-files.ts";
+import { CHECKPOINT_FILE } from "./checkpoint-format.ts";
 import type { Disk } from "./disk.ts";
 import { LOCK_FILE } from "./lock.ts";
 import { OverlayDisk } from "./overlay-disk.ts";
@@ -51,8 +52,6 @@ export function lockToRead(disk: Disk): () => void {
 }
 
 // --- internal ---
-
-const CHECKPOINT_FILE = "CHECKPOINT";
 
 async function check({ disk, onProgress, signal }: CheckOptions): Promise<CheckReport> {
   const hasCheckpoint = disk.list().includes(CHECKPOINT_FILE);
@@ -139,7 +138,7 @@ function noted(message: string): Finding {
     severity: "note",
     file: fileIn(message) ?? "",
     offset: offset === undefined ? undefined : Number(offset),
-    what: `a start says: ${message}`,
+    what: `a start would say: ${message}`,
   };
 }
 

@@ -63,13 +63,15 @@ export class LogWriter {
   static async begin(options: LogWriterOptions): Promise<LogWriter> {
     const { disk } = options;
     checkEmpty(disk);
+    let durable: DurableFile | undefined;
     try {
-      const { durable } = await DurableFile.open(disk);
+      durable = (await DurableFile.open(disk)).durable;
       // A start finds a segment named that is not there, and refuses.
       durable.write({ segment: 1, end: SEGMENT_HEADER_BYTES, lastCrc: 0 });
       await durable.sync();
       return new LogWriter(options, durable);
     } catch (error) {
+      durable?.close();
       removeLog(disk);
       throw error;
     }

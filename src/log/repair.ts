@@ -97,7 +97,8 @@ async function copySound(options: RepairOptions): Promise<Repaired> {
       findings: sweep.tail === undefined ? sweep.findings : [...sweep.findings, sweep.tail],
     };
   } catch (error) {
-    await writer.abandon();
+    // Should that fail too, what is there is no store.
+    await writer.abandon().catch(() => undefined);
     throw error;
   }
 }

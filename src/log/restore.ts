@@ -93,7 +93,8 @@ class Restore {
       const keys = this.#predecessors.live;
       return { store, revision, oldest, keys, bytes, sources: this.#done };
     } catch (error) {
-      await this.#writer?.abandon();
+      // Should that fail too, what is there is no store.
+      await this.#writer?.abandon().catch(() => undefined);
       throw error;
     }
   }

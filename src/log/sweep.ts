@@ -110,8 +110,11 @@ class Sweep {
     for (const number of inOrder) {
       // A merged segment stands for it.
       if (number < next) continue;
+      const before = this.#parts.at(-1);
       const part = this.#open(number);
-      if (number > next) this.#missing(next, number);
+      // One whose header is damaged may stand for those that are not there.
+      const isKnown = before === undefined || before.header !== undefined;
+      if (number > next && isKnown) this.#missing(next, number);
       next = (part.header?.merged?.last ?? number) + 1;
       // What is behind its beginning depends on the beginning of the next one.
       if (this.#parts.length > 1) await this.#read(this.#parts.at(-2)!, part.header);
@@ -152,7 +155,8 @@ class Sweep {
     const size = file.size();
     const isLast = part === this.#parts.at(-1);
     let to = size;
-    if (!isLast && next !== undefined && header?.merged === undefined) {
+    // What is not known to be no merged segment is read to its end.
+    if (!isLast && next !== undefined && header !== undefined && header.merged === undefined) {
       to = Math.min(size, next.previousEnd);
       if (size < next.previousEnd) {
         const what = `the file ends here, but had ${next.previousEnd} bytes`;
