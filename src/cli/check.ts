@@ -113,7 +113,7 @@ async function describe(directory: string, report: CheckReport): Promise<string>
   const damaged = findings.filter(({ severity }) => severity === "damage").length;
   const verdict = sound
     ? "sound"
-    : `${showCount(damaged, "damage")}; a backup is the best way back, else: ` +
+    : `damaged in ${showCount(damaged, "place")}; a backup is the best way back, else: ` +
       `kv check ${showText(directory)} --repair --into NEW`;
   return [
     row("directory", showText(directory)),
