@@ -11,8 +11,10 @@ import { Slice } from "./slice.ts";
 export interface Job {
   /** What messages call it. */
   readonly name: string;
-  /** Is there something to do? Asked often: it must be cheap. */
+  /** Is there something to do? Asked often: it must be cheap. May fail as `run`. */
   isDue(): boolean;
+  /** Can it become due by time alone? Then it is looked for from time to time. */
+  waits?(): boolean;
   /**
    * Does it. Where it fails, it leaves the log as it was; it is tried again after a while. What ends
    * the store is not thrown but told to the engine.
@@ -78,7 +80,7 @@ export class Background {
     this.#options = options;
   }
 
-  /** Looks whether there is something to do, now and from time to time from now on. */
+  /** Looks whether there is something to do; and later again while a job waits for its time. */
   wake(): void {
     if (this.#stopped) return;
     this.#running ??= this.#run();
@@ -103,23 +105,38 @@ export class Background {
     this.#cancel();
     for (let job = this.#next(); job !== undefined; job = this.#next()) await this.#do(job);
     this.#running = undefined;
-    if (!this.#stopped) this.#cancel = this.#options.timer(() => this.wake(), BACKGROUND_LOOK_MS);
+    const waits = this.#resting.size > 0 || this.#options.jobs.some((one) => one.waits?.());
+    if (!waits || this.#stopped) return;
+    this.#cancel = this.#options.timer(() => this.wake(), BACKGROUND_LOOK_MS);
   }
 
   #next(): Job | undefined {
     if (this.#stopped) return undefined;
-    return this.#options.jobs.find((job) => !this.#resting.has(job) && job.isDue());
+    return this.#options.jobs.find((job) => !this.#resting.has(job) && this.#isDue(job));
+  }
+
+  #isDue(job: Job): boolean {
+    try {
+      return job.isDue();
+    } catch (error) {
+      this.#rest(job, error as Error);
+      return false;
+    }
   }
 
   async #do(job: Job): Promise<void> {
     try {
       await job.run(new Turns(() => this.#stopped));
     } catch (error) {
-      if (error instanceof Stopped) return;
-      const { message } = error as Error;
-      this.#options.notice(`${job.name} failed, and is tried again in a minute: ${message}`);
-      this.#resting.add(job);
-      this.#options.timer(() => void this.#resting.delete(job), BACKGROUND_RETRY_MS);
+      if (!(error instanceof Stopped)) this.#rest(job, error as Error);
     }
+  }
+
+  #rest(job: Job, { message }: Error): void {
+    // What fails because the store has ended is no news.
+    if (this.#stopped) return;
+    this.#options.notice(`${job.name} failed, and is tried again in a minute: ${message}`);
+    this.#resting.add(job);
+    this.#options.timer(() => void this.#resting.delete(job), BACKGROUND_RETRY_MS);
   }
 }

@@ -8,16 +8,21 @@ import { CHECKPOINT_READ_BYTES } from "../limits.ts";
 import type { CoveredSegment } from "./checkpoint-format.ts";
 import type { CoveredKey } from "./checkpoint-keys.ts";
 import { CheckpointReader, Unusable } from "./checkpoint-reader.ts";
-import type { Covers } from "./checkpoint-writer.ts";
 import { readFully, type Disk } from "./disk.ts";
 import { crc32, RECORD_ALIGNMENT_BYTES, SEGMENT_HEADER_BYTES } from "./format.ts";
 import { KeyIndex, position, segmentOf, type Newest } from "./key-index.ts";
 import { Loader, type Loaded } from "./loader.ts";
 import type { Segment } from "./segment.ts";
 
+/** How much of each segment a checkpoint covers, in bytes, and how large it is itself. */
+export interface Covers {
+  readonly ends: ReadonlyMap<Segment, number>;
+  readonly bytes: number;
+}
+
 /** What was loaded with the help of a checkpoint. */
 export interface Resumed {
-  /** It has read all segments but the active one; that one it reads from where it is known. */
+  /** It has read all segments but the active one, of which it reads on from where it is known. */
   readonly loader: Loader;
   readonly covers: Covers;
   /** Holds what was loaded in the end against what could not be known before. @throws `Unusable`. */

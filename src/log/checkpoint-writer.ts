@@ -20,6 +20,7 @@ import {
   voidsBlock,
   type CoveredSegment,
 } from "./checkpoint-format.ts";
+import type { Covers } from "./checkpoint-load.ts";
 import { KeysBlock } from "./checkpoint-keys.ts";
 import { TEMPORARY_SUFFIX, writeFully, type Disk, type DiskFile } from "./disk.ts";
 import type { DurableFile } from "./durable.ts";
@@ -27,12 +28,6 @@ import type { Horizon } from "./horizon.ts";
 import { offsetOf, segmentOf, type KeyIndex } from "./key-index.ts";
 import type { Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
-
-/** How much of each segment a checkpoint covers, in bytes, and how large it is itself. */
-export interface Covers {
-  readonly ends: ReadonlyMap<Segment, number>;
-  readonly bytes: number;
-}
 
 export interface CheckpointOptions {
   readonly disk: Disk;

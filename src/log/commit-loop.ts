@@ -94,6 +94,12 @@ export class CommitLoop<K extends Known> {
     this.#running ??= this.#run();
   }
 
+  /** Something has failed that no batch waited for, and that ends the store. */
+  fail(cause: Error): void {
+    if (this.#failed !== undefined) return;
+    this.#fail([], cause, "nothing more is written");
+  }
+
   /** Resolves when everything queued has been answered, and nothing is due. */
   async idle(): Promise<void> {
     await this.#running;
@@ -103,12 +109,6 @@ export class CommitLoop<K extends Known> {
   async close(): Promise<void> {
     this.#closing = true;
     await this.idle();
-  }
-
-  /** A sync has failed that no batch waited for. */
-  fail(cause: Error): void {
-    if (this.#failed !== undefined) return;
-    this.#fail([], cause, "what was answered last may be lost in a power cut");
   }
 
   #enqueue<T>(bytes: number, make: (answer: Answer<T>) => Queued): Promise<T> {

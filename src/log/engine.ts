@@ -26,7 +26,9 @@ import type {
   Txn,
 } from "../kv.ts";
 import {
+  CHECKPOINT_BYTES_MIN,
   LIMITS,
+  MERGE_BYTES_MIN,
   RECENT_BYTES_MAX,
   RESERVED_REVISIONS,
   SEGMENT_BYTES_MAX,
@@ -37,14 +39,17 @@ import {
 import { checkTxn } from "../rules.ts";
 import { Appender, type PendingCommit, type PendingEvent, type Placed } from "./appender.ts";
 import { commitOf, readChanges } from "./changes.ts";
+import { Checkpoints } from "./checkpoint-writer.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openDirectory, type Disk } from "./disk.ts";
-import { Expiry, systemTimer, type Timer } from "./expiry.ts";
+import { Expiry, systemTimer } from "./expiry.ts";
 import { FullDisk } from "./full-disk.ts";
+import { SEGMENT_HEADER_BYTES } from "./format.ts";
 import { Horizon } from "./horizon.ts";
 import type { KeyIndex, Newest } from "./key-index.ts";
 import type { Lock } from "./lock.ts";
 import { Log } from "./log.ts";
+import type { LogOptions } from "./options.ts";
 import { Reader } from "./reader.ts";
 import { Recent } from "./recent.ts";
 import { recover, type Recovered } from "./recovery.ts";
@@ -53,48 +58,12 @@ import { Segments } from "./segments.ts";
 import { Slice } from "./slice.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { StateReads } from "./state-reads.ts";
+import { Upkeep } from "./upkeep.ts";
 import { ValueCache } from "./value-cache.ts";
 import { voidLost } from "./voiding.ts";
 import { Wakes } from "./wakes.ts";
 
-export interface LogOptions {
-  /** The data directory; made when it is not there. */
-  readonly directory: string;
-  /** Where the files are, in place of `directory`. */
-  readonly disk?: Disk;
-  /** Milliseconds since 1970. */
-  readonly clock?: () => number;
-  /** Wakes the engine when keys fall due by that clock. */
-  readonly timer?: Timer;
-  /** Fresh random bytes. */
-  readonly random?: (bytes: number) => Uint8Array;
-  readonly limits?: Partial<Limits>;
-  /** What an answer to a write means; `sync` when left out. */
-  readonly durability?: Durability;
-  /** Revisions that are reserved at a time where answers come before the sync. */
-  readonly reservedRevisions?: number;
-  /** How much history is kept: no more than either; all that nobody compacts when left out. */
-  readonly history?: { readonly milliseconds?: number; readonly bytes?: number };
-  /** Bytes kept on the disk for what makes room when it is full; none when left out. */
-  readonly reserveBytes?: number;
-  /** Bytes after which a segment is sealed. */
-  readonly segmentBytesMax?: number;
-  /** Bytes of garbage below which nothing is merged. */
-  readonly mergeBytesMin?: number;
-  /** Bytes of log to read again at a start below which no checkpoint is made. */
-  readonly checkpointBytesMin?: number;
-  /** Bytes of values kept in memory. */
-  readonly valueCacheBytesMax?: number;
-  /** Bytes of the newest commits kept in memory. */
-  readonly recentBytesMax?: number;
-  /** Told in one line what an operator should know: what recovery mended, a disk that is full. */
-  readonly onNotice?: (message: string) => void;
-  /**
-   * The log cannot be written any more, and what the disk holds is unknown: the process has to exit
-   * non-zero. Writers have been answered `outcome_unknown`.
-   */
-  readonly onFatal?: (error: KvError) => void;
-}
+export type { LogOptions } from "./options.ts";
 
 /**
  * Opens or makes the store of a directory.
@@ -111,6 +80,7 @@ export async function openLog(options: LogOptions): Promise<LogStore> {
     const store = new LogStore(options, disk, lock, recovered);
     // Nobody may see a key whose time ran out while nobody looked.
     await store.expireOverdue();
+    store.beginUpkeep();
     return store;
   } catch (error) {
     lock.release();
@@ -137,6 +107,9 @@ export class LogStore implements Store {
   readonly #horizon: Horizon;
   readonly #expiry: Expiry;
   readonly #fullDisk: FullDisk;
+  readonly #upkeep: Upkeep;
+  readonly #checkpoints: Checkpoints;
+  readonly #mergeBytesMin: number;
   readonly #clock: () => number;
   #closed = false;
   #failed = false;
@@ -184,6 +157,9 @@ export class LogStore implements Store {
     });
     this.#fullDisk = this.#makeFullDisk(options, disk);
     this.#loop = this.#makeLoop(options);
+    this.#mergeBytesMin = options.mergeBytesMin ?? MERGE_BYTES_MIN;
+    this.#checkpoints = this.#makeCheckpoints(options, disk, recovered);
+    this.#upkeep = this.#makeUpkeep(options, disk);
     this.#reads = new StateReads({
       index: this.#index,
       reader: this.#reader,
@@ -200,6 +176,16 @@ export class LogStore implements Store {
   async expireOverdue(): Promise<void> {
     this.#loop.wake();
     await this.#loop.idle();
+  }
+
+  /** Begins the work that the store does by itself. */
+  beginUpkeep(): void {
+    this.#upkeep.wake();
+  }
+
+  /** Resolves when nothing of that work is due, or can be done now. */
+  maintained(): Promise<void> {
+    return this.#upkeep.idle();
   }
 
   get(key: string, { revision }: ReadOptions = {}): MaybePromise<GetResult> {
@@ -230,7 +216,9 @@ export class LogStore implements Store {
   async compact(revision: number): Promise<CompactResult> {
     this.#checkOpen();
     this.#horizon.readable(revision);
-    return await this.#loop.compact(revision);
+    const compacted = await this.#loop.compact(revision);
+    this.#upkeep.hurry();
+    return compacted;
   }
 
   async *changes(from: number, options: ChangesOptions = {}): AsyncGenerator<Changes> {
@@ -255,6 +243,11 @@ export class LogStore implements Store {
       next = chunk.through + 1;
       yield chunk;
     }
+  }
+
+  pin(revision: number): () => void {
+    this.#checkOpen();
+    return this.#upkeep.pins.pin(revision);
   }
 
   snapshot(options?: SnapshotOptions): AsyncGenerator<Uint8Array> {
@@ -291,9 +284,12 @@ export class LogStore implements Store {
 
   async #close(): Promise<void> {
     this.#expiry.stop();
+    const stopped = this.#upkeep.stop();
     await this.#loop.close();
+    await stopped;
     this.#wakes.all();
     try {
+      if (!this.#failed) await this.#checkpoints.close();
       if (this.#failed) await this.#appender.abandon();
       else await this.#appender.close();
     } finally {
@@ -305,11 +301,51 @@ export class LogStore implements Store {
     const { reserveBytes: bytes = 0, random = randomBytes } = options;
     return new FullDisk({
       reserve: openReserve({ disk, bytes, random }),
-      halfway: () => undefined,
+      halfway: () => this.#upkeep.retention.halfway(),
       compact: (revision) => this.#loop.compact(revision),
-      wake: () => undefined,
+      wake: () => this.#upkeep.wake(),
       notice: (message) => options.onNotice?.(message),
       clock: this.#clock,
+    });
+  }
+
+  #makeUpkeep(options: LogOptions, disk: Disk): Upkeep {
+    const { refilling, yielding } = this.#fullDisk;
+    return new Upkeep({
+      disk,
+      segments: this.#segments,
+      log: this.#log,
+      index: this.#index,
+      cache: this.#cache,
+      horizon: this.#horizon,
+      clock: this.#clock,
+      timer: options.timer ?? systemTimer,
+      history: options.history,
+      mergeBytesMin: this.#mergeBytesMin,
+      segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
+      syncLog: () => this.#appender.syncAll(),
+      isFull: () => this.#fullDisk.isFull,
+      compact: (revision) => this.#loop.compact(revision),
+      fatal: (error) => this.#loop.fail(error),
+      notice: (message) => options.onNotice?.(message),
+      first: [refilling],
+      last: [yielding, this.#checkpoints],
+    });
+  }
+
+  #makeCheckpoints(options: LogOptions, disk: Disk, recovered: Recovered): Checkpoints {
+    const { store, durable, covers } = recovered;
+    return new Checkpoints({
+      ...{ disk, store, durable, covers },
+      segments: this.#segments,
+      index: this.#index,
+      horizon: this.#horizon,
+      state: () => this.#appender.state,
+      syncLog: () => this.#appender.syncAll(),
+      isFull: () => this.#fullDisk.isFull,
+      bytesMin: options.checkpointBytesMin ?? CHECKPOINT_BYTES_MIN,
+      released: () => void this.#dropTombstones(),
+      notice: (message) => options.onNotice?.(message),
     });
   }
 
@@ -345,6 +381,10 @@ export class LogStore implements Store {
     // Another compaction may have come first.
     this.#horizon.readable(revision);
     if (revision > this.#horizon.oldest) {
+      // What can be merged has to be in a segment that is sealed.
+      const { active } = this.#segments;
+      const below = active.seek(revision + 1) - SEGMENT_HEADER_BYTES;
+      if (below >= this.#mergeBytesMin) this.#appender.sealNext();
       await this.#appender.compact(revision, this.#horizon.revision);
       this.#horizon.oldest = revision;
       void this.#dropTombstones();
@@ -368,6 +408,7 @@ export class LogStore implements Store {
       this.#horizon.revision = revision;
     }
     this.#wakes.all();
+    this.#upkeep.wrote(placed.reduce((sum, { bytes }) => sum + bytes, 0));
   }
 
   #applyEvent(event: PendingEvent, revision: number, { position, bytes }: Placed): void {

@@ -21,7 +21,8 @@ export interface LogWindow {
 
 export class Log {
   readonly #segments: Segments;
-  readonly #places = new CommitPlaces();
+  #places = new CommitPlaces();
+  #placesGeneration = 0;
 
   constructor(segments: Segments) {
     this.#segments = segments;
@@ -32,16 +33,28 @@ export class Log {
     return this.#segments.byId(segmentOf(position)).read(offsetOf(position), bytes);
   }
 
-  /** The record with which a commit changed a key. @throws `internal` when it is damaged. */
-  find(revision: number, key: string): ScannedRecord {
+  /** See `Segments.generation`. */
+  get generation(): number {
+    return this.#segments.generation;
+  }
+
+  /**
+   * The record with which a commit changed a key; `undefined` when a merge has left it out, since no
+   * state that can be read has it. @throws `internal` when it is damaged.
+   */
+  find(revision: number, key: string): ScannedRecord | undefined {
     const found = this.search(revision, key);
-    assert(found !== undefined, `revision ${revision} of a key is in the log`);
+    assert(
+      found !== undefined || this.#mayLeaveOut(revision),
+      `revision ${revision} of a key is in the log`,
+    );
     return found;
   }
 
   /** As `find`; `undefined` when the commit did not change the key, or there is no such commit. */
   search(revision: number, key: string): ScannedRecord | undefined {
-    const segment = this.#segments.all[this.#segments.indexAt(revision)]!;
+    const segment = this.#segmentOf(revision);
+    this.#forgetMovedPlaces();
     const places = this.#places.get(revision);
     if (places !== undefined) return recordAt(segment, places.get(key));
     const wanted = encodeUtf8(key);
@@ -79,6 +92,22 @@ export class Log {
       segment = this.#segments.all[at]!;
       from = segment.end;
     }
+  }
+
+  #mayLeaveOut(revision: number): boolean {
+    const { merged, compactedRevision } = this.#segmentOf(revision).header;
+    return merged !== undefined && revision <= compactedRevision;
+  }
+
+  #segmentOf(revision: number): Segment {
+    return this.#segments.all[this.#segments.indexAt(revision)]!;
+  }
+
+  /** A merge has moved records: what is known of their places is not true any more. */
+  #forgetMovedPlaces(): void {
+    if (this.#placesGeneration === this.generation) return;
+    this.#placesGeneration = this.generation;
+    this.#places = new CommitPlaces();
   }
 
   #placesIn(segment: Segment, revision: number): Places {

@@ -21,19 +21,22 @@ export class PastSearch {
   readonly #log: Log;
   readonly #revision: number;
   readonly #wanted: Uint8Array;
-  readonly #windows: Iterator<LogWindow>;
+  readonly #newest: () => NewestPlace | undefined;
+  /** The state of the log's segments in which the search was begun. */
+  #generation = -1;
+  #windows: Iterator<LogWindow> = [].values();
   /** The record that the way along the key's records has come to. */
-  #record: ScannedRecord;
+  #record: ScannedRecord | undefined;
   #done = false;
   #found: ScannedRecord | undefined;
 
-  constructor(log: Log, key: string, newest: NewestPlace, revision: number) {
+  /** `newest` answers the place of the key's newest record, which is above the revision. */
+  constructor(log: Log, key: string, newest: () => NewestPlace | undefined, revision: number) {
     this.key = key;
     this.#log = log;
     this.#revision = revision;
     this.#wanted = encodeUtf8(key);
-    this.#windows = log.windowsBefore(revision);
-    this.#record = log.read(newest.position, newest.bytes);
+    this.#newest = newest;
   }
 
   /** The newest record at or below the revision, a deletion too; none when the key had none. */
@@ -46,6 +49,8 @@ export class PastSearch {
    * step, says so. @throws `internal` when a record is damaged.
    */
   run(stop: () => boolean): boolean {
+    // A merge has moved records in a pause: files that the search was in may be closed.
+    if (!this.#done && this.#generation !== this.#log.generation) this.#begin();
     while (!this.#done) {
       this.#along();
       if (!this.#done) this.#through();
@@ -54,15 +59,25 @@ export class PastSearch {
     return true;
   }
 
+  #begin(): void {
+    this.#generation = this.#log.generation;
+    this.#windows = this.#log.windowsBefore(this.#revision);
+    const newest = this.#newest();
+    // A deletion was forgotten: nobody may read at the revision any more, as the caller will find.
+    if (newest === undefined) return this.#finish(undefined);
+    this.#record = this.#log.read(newest.position, newest.bytes);
+  }
+
   /** A step back along the records of the key. */
   #along(): void {
-    const { revision, createRevision, previousRevision } = this.#record.header;
+    const { revision, createRevision, previousRevision } = this.#record!.header;
     // All versions since the creation are later than it: none of them need be looked at.
     const skips = createRevision > this.#revision && createRevision < revision;
     const before = skips ? createRevision : previousRevision;
     if (before === 0) return this.#finish(undefined);
     this.#record = this.#log.find(before, this.key);
-    if (before <= this.#revision) this.#finish(this.#record);
+    // What a merge has left out here is a deletion, or below what can be read by now.
+    if (this.#record === undefined || before <= this.#revision) this.#finish(this.#record);
   }
 
   /** A step back through the log, over 16 KiB of it. */

@@ -69,7 +69,7 @@ export class Reader {
   ): ListedEntry | PastSearch | undefined {
     if (newest === undefined) return undefined;
     if (newest.revision > revision) {
-      const search = new PastSearch(this.#log, key, newest, revision);
+      const search = new PastSearch(this.#log, key, () => this.#index.get(key), revision);
       let steps = 0;
       if (!search.run(() => ++steps === PAST_STEPS)) return search;
       return entryFound(search, keys);
@@ -181,12 +181,12 @@ export class Reader {
   #before({ key, revision }: Event): Entry | undefined {
     const newest = this.#index.get(key);
     const isNewest = newest?.revision === revision;
-    const { previousRevision } = isNewest
-      ? this.#log.read(newest.position, newest.bytes).header
-      : this.#log.find(revision, key).header;
-    if (previousRevision === 0) return undefined;
-    const before = this.#log.find(previousRevision, key);
-    return before.header.kind === KIND.put ? entryOf(key, before) : undefined;
+    const record = isNewest
+      ? this.#log.read(newest.position, newest.bytes)
+      : this.#log.find(revision, key);
+    // Left out by a merge: a deletion, or the event itself is history that is gone by now.
+    const before = record && this.#previous(key, record);
+    return before?.header.kind === KIND.put ? entryOf(key, before) : undefined;
   }
 
   async #pause(slice: Slice): Promise<void> {

@@ -5,9 +5,8 @@
 
 import { KvError } from "../errors.ts";
 import { CHECKPOINT_FILE } from "./checkpoint-format.ts";
-import { loadCheckpoint, type Resumed } from "./checkpoint-load.ts";
+import { loadCheckpoint, type Covers, type Resumed } from "./checkpoint-load.ts";
 import { Unusable } from "./checkpoint-reader.ts";
-import type { Covers } from "./checkpoint-writer.ts";
 import { createWhole, TEMPORARY_SUFFIX, type Disk } from "./disk.ts";
 import { DURABLE_FILE, DurableFile, type Mark } from "./durable.ts";
 import { encodeSegmentHeader } from "./format.ts";

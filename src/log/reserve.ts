@@ -77,7 +77,7 @@ export class Reserve {
       await disk.syncDirectory();
       return this.#state === "whole";
     } catch (error) {
-      if (isSpaceError(error)) return false;
+      if (isSpaceError(error)) return this.#state === "whole";
       throw error;
     } finally {
       this.#filling = undefined;

@@ -51,6 +51,15 @@ export class ValueCache {
     this.#bytes -= held.value.length + OVERHEAD_BYTES;
   }
 
+  /** The record of a value stands elsewhere now. */
+  move(from: number, to: number): void {
+    const held = this.#held.get(from);
+    if (held === undefined) return;
+    this.#held.delete(from);
+    held.position = to;
+    this.#held.set(to, held);
+  }
+
   #append(held: Held): void {
     const last = this.#ends.before;
     last.after = held;
@@ -63,7 +72,7 @@ export class ValueCache {
 // --- internal ---
 
 interface Held {
-  readonly position: number;
+  position: number;
   readonly value: Uint8Array;
   before: Held;
   after: Held;

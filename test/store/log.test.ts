@@ -19,6 +19,15 @@ describe("random transactions give the same on the log engine and on the model",
   test("with small segments", () => sameAsModel(openSmall({}), rounds(20)), rounds(20_000));
 
   test(
+    "with merges after every compaction",
+    async () => {
+      const options = { mergeBytesMin: 1, segmentBytesMax: 1_000, valueCacheBytesMax: 2_000 };
+      await sameAsModel(openSmall(options), rounds(40));
+    },
+    rounds(20_000),
+  );
+
+  test(
     "with nothing kept in memory",
     async () => {
       const options = { valueCacheBytesMax: 0, recentBytesMax: 0 };

@@ -1,0 +1,299 @@
+/**
+ * Writes a merged segment in the place of a row of others, without the records that a survey has
+ * found to be garbage, and points the index to it. A crash at any step leaves the log whole: the
+ * new segment is made under a temporary name and synced; its rename over the first of the others is
+ * made durable before any of them is removed.
+ */
+
+import { BACKGROUND_SLICE_MS, BACKGROUND_SYNC_BYTES } from "../limits.ts";
+import type { Turns } from "./background.ts";
+import { readFully, TEMPORARY_SUFFIX, writeFully, type Disk, type DiskFile } from "./disk.ts";
+import {
+  crc32,
+  decodeSegmentHeader,
+  encodeRecord,
+  encodeSegmentHeader,
+  FLAG_COMMIT_END,
+  isChange,
+  KIND,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  relocateRecord,
+  SEGMENT_HEADER_BYTES,
+  type RecordHeader,
+} from "./format.ts";
+import { position, type KeyIndex } from "./key-index.ts";
+import { keyOf } from "./records.ts";
+import { endsCommit, openSegment, scanInTurns, Segment, segmentName } from "./segment.ts";
+import type { Segments } from "./segments.ts";
+import { Slice } from "./slice.ts";
+import type { Surveyed } from "./survey.ts";
+import type { ValueCache } from "./value-cache.ts";
+
+export interface MergeOptions {
+  readonly disk: Disk;
+  readonly segments: Segments;
+  readonly index: KeyIndex;
+  readonly cache: ValueCache;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  /**
+   * Told when nobody knows whether the directory is on the disk as it seems: nothing may be written
+   * any more.
+   */
+  readonly fatal: (error: Error) => void;
+  /** Is the store being closed? What has to be done before that is then done without pauses. */
+  readonly isStopped: () => boolean;
+}
+
+/**
+ * Merges neighbours into one segment. `oldest` is the oldest readable revision of their survey.
+ * @throws errors of the disk, `Stopped`: then the log is as it was.
+ */
+export async function mergeSegments(
+  options: MergeOptions,
+  run: readonly Surveyed[],
+  oldest: number,
+  turns: Turns,
+): Promise<void> {
+  const { disk, segments } = options;
+  const replaced = run.map(({ segment }) => segment);
+  const name = segmentName(replaced[0]!.number);
+  const temporary = `${name}${TEMPORARY_SUFFIX}`;
+  const file = disk.create(temporary);
+  let written: Segment;
+  try {
+    const writer = new MergedWriter(file, headerOf(options, replaced, oldest));
+    for (const surveyed of run) await copy(surveyed, writer, turns);
+    await writer.finish(endOf(segments, replaced.at(-1)!, writer.time));
+    written = await readBack(file, turns);
+    disk.rename(temporary, name);
+  } catch (error) {
+    disk.unlink(temporary);
+    throw error;
+  } finally {
+    file.close();
+  }
+  await syncNames(options);
+  const merged = openSegment(disk.open(name), segments.nextId());
+  merged.takeOver(written);
+  segments.replace(replaced, merged);
+  await repoint(options, merged);
+  for (const segment of replaced) segments.drop(segment);
+  // The first one's name is that of the merged segment.
+  for (const { number } of replaced.slice(1)) disk.unlink(segmentName(number));
+  await syncNames(options);
+}
+
+// --- internal ---
+
+/** The bytes of a merged segment's header. */
+function headerOf(
+  { clock }: MergeOptions,
+  replaced: readonly Segment[],
+  oldest: number,
+): Uint8Array {
+  const first = replaced[0]!.header;
+  const last = replaced.at(-1)!.header;
+  return encodeSegmentHeader({
+    store: first.store,
+    number: first.number,
+    nextRevision: first.nextRevision,
+    compactedRevision: oldest,
+    previousEnd: first.previousEnd,
+    previousCrc: first.previousCrc,
+    createdAt: clock(),
+    reservedRevision: last.reservedRevision,
+    merged: { first: first.number, last: last.merged?.last ?? last.number },
+  });
+}
+
+/** What the segment behind the last one says of it. */
+function endOf({ all }: Segments, last: Segment, time: number) {
+  const { nextRevision, previousEnd, previousCrc } = all[all.indexOf(last) + 1]!.header;
+  return {
+    kind: KIND.end,
+    key: new Uint8Array(0),
+    contentType: "",
+    value: new Uint8Array(0),
+    revision: nextRevision - 1,
+    previousRevision: 0,
+    createRevision: previousEnd,
+    version: previousCrc,
+    time,
+    deadline: 0,
+  };
+}
+
+/** A sync of the directory that failed is not tried again: nobody knows what it left. */
+async function syncNames({ disk, fatal }: MergeOptions): Promise<void> {
+  try {
+    await disk.syncDirectory();
+  } catch (error) {
+    fatal(error as Error);
+    throw error;
+  }
+}
+
+async function copy({ segment, kept }: Surveyed, into: MergedWriter, turns: Turns): Promise<void> {
+  let number = 0;
+  await scanInTurns(
+    segment,
+    {
+      isOver: () => turns.isOver() || into.isFull,
+      next: async () => {
+        await into.flush();
+        await turns.next();
+      },
+    },
+    ({ header, bytes, at }) => {
+      into.note(header.time);
+      if (kept.get(number++)) into.add(header, bytes.subarray(at, at + recordBytes(header)));
+    },
+  );
+}
+
+/** Bytes of a merged segment that are gathered before they are written. */
+const GATHERED_BYTES = 256 * 1024;
+
+/** Writes records one after the other, synced bit by bit. */
+class MergedWriter {
+  readonly #file: DiskFile;
+  readonly #number: number;
+  #buffer = new Uint8Array(2 * GATHERED_BYTES);
+  #used = 0;
+  /** Where the buffer begins in the file. */
+  #start = 0;
+  #unsynced = 0;
+  #chain: number;
+  /** The last record, whose flags depend on the next one. */
+  #last: { readonly at: number; readonly commit: number | undefined } | undefined;
+  /** The latest time of all records that were looked at. */
+  time = 0;
+
+  constructor(file: DiskFile, header: Uint8Array) {
+    this.#file = file;
+    const view = new DataView(header.buffer, header.byteOffset);
+    this.#number = view.getUint32(32, true);
+    this.#chain = view.getUint32(12, true);
+    this.#put(header);
+  }
+
+  get isFull(): boolean {
+    return this.#used >= GATHERED_BYTES;
+  }
+
+  note(time: number): void {
+    this.time = Math.max(this.time, time);
+  }
+
+  add({ kind, revision }: RecordHeader, record: Uint8Array): void {
+    const commit = isChange(kind) ? revision : undefined;
+    this.#seal(commit);
+    this.#last = { at: this.#used, commit };
+    this.#put(record);
+  }
+
+  /** Writes what is whole. */
+  async flush(): Promise<void> {
+    const ready = this.#last?.at ?? this.#used;
+    if (ready === 0) return;
+    writeFully(this.#file, this.#buffer.subarray(0, ready), this.#start);
+    this.#buffer.copyWithin(0, ready, this.#used);
+    this.#used -= ready;
+    this.#start += ready;
+    if (this.#last !== undefined) this.#last = { ...this.#last, at: 0 };
+    this.#unsynced += ready;
+    if (this.#unsynced < BACKGROUND_SYNC_BYTES) return;
+    this.#unsynced = 0;
+    await this.#file.sync();
+  }
+
+  /** Writes the end record, and syncs all. */
+  async finish(content: Parameters<typeof encodeRecord>[2]): Promise<void> {
+    this.#seal(undefined);
+    const end = new Uint8Array(RECORD_HEADER_BYTES);
+    encodeRecord(end, 0, content, this.#place(this.#used, FLAG_COMMIT_END));
+    this.#put(end);
+    await this.flush();
+    await this.#file.sync();
+  }
+
+  /** Gives the last record its place, now that the commit of the next one is known. */
+  #seal(next: number | undefined): void {
+    const last = this.#last;
+    if (last === undefined) return;
+    const goesOn = last.commit !== undefined && last.commit === next;
+    const flags = goesOn ? 0 : FLAG_COMMIT_END;
+    this.#chain = relocateRecord(this.#buffer, last.at, this.#place(last.at, flags));
+    this.#last = undefined;
+  }
+
+  #place(at: number, flags: number) {
+    return {
+      segment: this.#number,
+      offset: this.#start + at,
+      previousCrc: this.#chain,
+      flags,
+    };
+  }
+
+  #put(bytes: Uint8Array): void {
+    if (this.#used + bytes.length > this.#buffer.length) {
+      const larger = new Uint8Array(2 * (this.#used + bytes.length));
+      larger.set(this.#buffer.subarray(0, this.#used));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+}
+
+/** Reads what was written, compares all checksums, and makes the table of its revisions. */
+async function readBack(file: DiskFile, turns: Turns): Promise<Segment> {
+  const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+  readFully(file, bytes, 0);
+  const header = decodeSegmentHeader(bytes);
+  if (typeof header === "string") throw new Error(`what was merged does not read back: ${header}`);
+  const segment = new Segment(file, header, 0);
+  segment.end = file.size();
+  let chain = segment.header.crc;
+  let isOpen = false;
+  await scanInTurns(segment, turns, ({ header, bytes, at }) => {
+    segment.crc = crc32(bytes.subarray(at, at + recordBytes(header)), segment.crc);
+    if (header.previousCrc !== chain) throw new Error("what was merged does not read back");
+    chain = header.crc;
+    if (!isOpen && isChange(header.kind)) {
+      segment.mark(header.revision, header.offset, header.time);
+    }
+    isOpen = !endsCommit(header);
+  });
+  segment.chain = chain;
+  return segment;
+}
+
+/**
+ * Points the index to the records of a merged segment, in slices. Positions in the segments that it
+ * stands for are good until the end, so readers never wait.
+ */
+async function repoint({ index, cache, isStopped }: MergeOptions, merged: Segment): Promise<void> {
+  const slice = new Slice(16, BACKGROUND_SLICE_MS);
+  let offset = SEGMENT_HEADER_BYTES;
+  while (offset < merged.end) {
+    let isOver = false;
+    offset = merged.scanSound(offset, (record) => {
+      if (isOver) return false;
+      const { header } = record;
+      const key = header.keyBytes > 0 ? keyOf(record) : undefined;
+      const newest = key === undefined ? undefined : index.get(key);
+      if (key !== undefined && newest?.revision === header.revision) {
+        const to = position(merged.id, header.offset);
+        cache.move(newest.position, to);
+        index.move(key, to);
+      }
+      isOver = slice.isOver() && !isStopped();
+      return true;
+    });
+    if (offset < merged.end) await slice.next();
+  }
+}

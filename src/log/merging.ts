@@ -1,0 +1,137 @@
+/**
+ * Decides when garbage is looked for, and which segments are merged with which: the disk is to hold
+ * at most twice the live data beside the history. A job of the background.
+ */
+
+import {
+  FULL_DISK_GARBAGE_SHARE,
+  MERGE_GARBAGE_SHARE,
+  SURVEY_BACKOFF_MS_MAX,
+  SURVEY_BACKOFF_MS_MIN,
+} from "../limits.ts";
+import type { Job, Turns } from "./background.ts";
+import type { Horizon } from "./horizon.ts";
+import { mergeSegments, type MergeOptions } from "./merge.ts";
+import { bytesAbove } from "./retention.ts";
+import { Survey, type IsWorth, type Surveyed } from "./survey.ts";
+
+export interface MergingOptions extends MergeOptions {
+  readonly horizon: Horizon;
+  /** Bytes of garbage below which nothing is merged. */
+  readonly mergeBytesMin: number;
+  /** Bytes that a merged segment has at most, unless one alone has more. */
+  readonly segmentBytesMax: number;
+  /** Makes everything that was written durable: a merge leaves out what is below it. */
+  readonly syncLog: () => Promise<void>;
+  /** Is the disk full? Then less garbage is worth a merge. */
+  readonly isFull: () => boolean;
+}
+
+export class Merging implements Job {
+  readonly name = "merging segments";
+  readonly #options: MergingOptions;
+  /** Of the last survey: its oldest readable revision, and the bytes that were kept below it. */
+  #surveyedTo = 0;
+  #keptBytes = 0;
+  /** Where little was found: when it is worth looking again, and how long the next pause is. */
+  #notBefore = 0;
+  /** Bytes of garbage that the last survey left. */
+  #leftBytes = 0;
+  #backoffMs = SURVEY_BACKOFF_MS_MIN;
+
+  constructor(options: MergingOptions) {
+    this.#options = options;
+  }
+
+  isDue(): boolean {
+    const { horizon, index, mergeBytesMin, clock, isFull } = this.#options;
+    if (horizon.oldest <= this.#surveyedTo) return false;
+    const below = this.#sealedBelow();
+    if (below - this.#keptBytes >= Math.max(mergeBytesMin, this.#keptBytes / 2)) return true;
+    const garbage = below - index.liveBytes;
+    if (isFull() && garbage - this.#leftBytes >= mergeBytesMin) return true;
+    const now = clock();
+    // By a clock that was set back, the pause would be longer than it was meant.
+    const isPaused = now < this.#notBefore && this.#notBefore <= now + this.#backoffMs;
+    return garbage >= Math.max(mergeBytesMin, index.liveBytes / 2) && !isPaused;
+  }
+
+  waits(): boolean {
+    return this.#options.clock() < this.#notBefore;
+  }
+
+  /** Somebody wants room: no pause after surveys that found little. */
+  hurry(): void {
+    this.#notBefore = 0;
+    this.#backoffMs = SURVEY_BACKOFF_MS_MIN;
+  }
+
+  async run(turns: Turns): Promise<void> {
+    const { horizon, segments, index, syncLog, segmentBytesMax } = this.#options;
+    const { oldest } = horizon;
+    const before = this.#sealedBelow();
+    // A merged segment leaves out what is replaced: by records that a power cut must not take.
+    await syncLog();
+    turns.check();
+    const { share, room } = this.#terms();
+    const isWorth: IsWorth = ({ segment: { end }, keptBytes }) =>
+      end - keptBytes >= end * share && keptBytes <= room;
+    const surveyed = await new Survey(index, oldest, isWorth).run(segments, turns);
+    for (const run of rowsOf(surveyed, isWorth, Math.min(segmentBytesMax, room))) {
+      await mergeSegments(this.#options, run, oldest, turns);
+    }
+    this.#surveyedTo = oldest;
+    this.#keptBytes = this.#sealedBelow();
+    this.#leftBytes = this.#keptBytes - index.liveBytes;
+    this.#rest(before - this.#keptBytes);
+  }
+
+  /** The share of a segment that has to be garbage, and the bytes that there is room for. */
+  #terms(): { share: number; room: number } {
+    const { disk, isFull } = this.#options;
+    return isFull()
+      ? { share: FULL_DISK_GARBAGE_SHARE, room: disk.room() }
+      : { share: MERGE_GARBAGE_SHARE, room: Number.POSITIVE_INFINITY };
+  }
+
+  #rest(freedBytes: number): void {
+    const { index, mergeBytesMin, clock } = this.#options;
+    const garbage = this.#sealedBelow() - index.liveBytes;
+    if (freedBytes >= Math.max(mergeBytesMin, garbage / 4)) return this.hurry();
+    this.#notBefore = clock() + this.#backoffMs;
+    this.#backoffMs = Math.min(2 * this.#backoffMs, SURVEY_BACKOFF_MS_MAX);
+  }
+
+  /** Bytes of sealed segments at or below the oldest readable revision. */
+  #sealedBelow(): number {
+    const { segments, horizon } = this.#options;
+    const above = bytesAbove(segments, horizon.oldest);
+    return segments.bytes - Math.max(above, segments.active.end);
+  }
+}
+
+// --- internal ---
+
+/** A segment with at most this part of the largest size is merged with its neighbours. */
+const SMALL = 4;
+
+/** Rows of neighbours that make one segment each of at most `bytesMax` or of one, oldest first. */
+function rowsOf(surveyed: readonly Surveyed[], isWorth: IsWorth, bytesMax: number): Surveyed[][] {
+  const rows: Surveyed[][] = [];
+  let row: Surveyed[] = [];
+  let bytes = 0;
+  for (const one of surveyed) {
+    const isWanted = isWorth(one) || one.keptBytes <= bytesMax / SMALL;
+    if (!isWanted || bytes + one.keptBytes > bytesMax) {
+      rows.push(row);
+      row = [];
+      bytes = 0;
+    }
+    if (!isWanted) continue;
+    row.push(one);
+    bytes += one.keptBytes;
+  }
+  rows.push(row);
+  // A small segment alone is as good as merged.
+  return rows.filter((row) => row.length > 1 || row.some(isWorth));
+}
