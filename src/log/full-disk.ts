@@ -110,6 +110,7 @@ export class FullDisk {
   readonly refilling: Job = {
     name: "keeping room for a full disk",
     isDue: () => this.#isDue(),
+    waits: () => this.#isMissing,
     run: async (turns) => void (await this.#refill(turns)),
   };
 
@@ -127,10 +128,15 @@ export class FullDisk {
     },
   };
 
+  /** Is the reserve to be made? */
+  get #isMissing(): boolean {
+    const { reserve } = this.#options;
+    return reserve !== undefined && reserve.state !== "whole";
+  }
+
   #isDue(): boolean {
-    const { reserve, clock } = this.#options;
-    if (reserve === undefined || reserve.state === "whole") return false;
-    const now = clock();
+    if (!this.#isMissing) return false;
+    const now = this.#options.clock();
     // A clock that was set back must not make the pause longer.
     return now >= this.#fillAt || this.#fillAt > now + BACKGROUND_RETRY_MS;
   }
