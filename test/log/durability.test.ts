@@ -276,6 +276,22 @@ describe.each([["interval", INTERVAL] as const, ["os", OS] as const])(
       expect(disk.openFiles).toBe(0);
     });
 
+    test("a write that fails beside a running sync: the files are closed when that has ended", async () => {
+      const { disk, store } = await begin(mode, { segmentBytesMax: 2 * UNSYNCED_BYTES_MAX });
+      disk.isHeld = true;
+      await write(store, put("a", "x".repeat(UNSYNCED_BYTES_MAX)));
+      disk.fault = ({ kind }) => (kind === "write" ? "EIO" : undefined);
+      await failure(() => write(store, put("b", "1")), "outcome_unknown");
+      let isClosed = false;
+      const closing = store.close().then(() => (isClosed = true));
+      await turns();
+      expect(isClosed).toBe(false);
+      disk.fault = undefined;
+      await disk.release();
+      await closing;
+      expect([disk.closedEarly, disk.openFiles]).toEqual([0, 0]);
+    });
+
     test("a close that cannot sync what was answered fails", async () => {
       const { disk, store } = await begin(mode);
       disk.fault = ({ kind }) => (kind === "sync" ? "EIO" : undefined);
@@ -310,6 +326,28 @@ describe("a full disk", () => {
       expect(fatal).toEqual([]);
       const again = await openOn(disk.powerCut(random(seed)));
       expect([await textOf(again, "a"), await textOf(again, "b")]).toEqual(["1", undefined]);
+      await again.close();
+    }
+  });
+
+  test("brings nothing back of what was refused, however soon the power is cut", async () => {
+    for (let seed = 0; seed < 40; seed++) {
+      const { disk, store, time } = await begin(INTERVAL);
+      if (seed % 2 === 0) {
+        time.fire();
+        await turns();
+      } else disk.isHeld = true;
+      time.fire();
+      disk.capacityBytes = used(disk) + 600;
+      const large = put("b", "x".repeat(2_000));
+      const sent = [write(store, put("a", "1")), write(store, large)];
+      const refused = Promise.all(sent.map((one) => failure(() => one, "storage_full")));
+      await turns();
+      await disk.release();
+      await disk.release();
+      await refused;
+      const again = await openOn(disk.powerCut(random(seed)));
+      expect(await textOf(again, "a")).toBeUndefined();
       await again.close();
     }
   });

@@ -1,4 +1,4 @@
-/** A fake disk whose syncs of files end only when they are told to, and which counts them. */
+/** A fake disk whose syncs of segments end only when they are told to, and which counts them. */
 
 import type { DiskFile } from "../../src/log/disk.ts";
 import { FakeDisk } from "./fake-disk.ts";
@@ -11,6 +11,8 @@ export class HeldDisk extends FakeDisk {
   syncs = 0;
   /** How many of them were under way at the same time, at most. */
   syncsAtOnce = 0;
+  /** Segments that were closed while a sync of them was under way. */
+  closedEarly = 0;
   #running = 0;
   #waiting: (() => void)[] = [];
 
@@ -29,16 +31,22 @@ export class HeldDisk extends FakeDisk {
   }
 
   #held(file: DiskFile): DiskFile {
+    if (!file.name.endsWith(".log")) return file;
+    let running = 0;
     return {
       name: file.name,
       size: () => file.size(),
       read: (into, offset) => file.read(into, offset),
       write: (bytes, offset) => file.write(bytes, offset),
       truncate: (size) => file.truncate(size),
-      close: () => file.close(),
+      close: () => {
+        if (running > 0) this.closedEarly++;
+        file.close();
+      },
       sync: async () => {
         this.syncs++;
         this.#running++;
+        running++;
         this.syncsAtOnce = Math.max(this.syncsAtOnce, this.#running);
         try {
           // What it covers is what was written until now.
@@ -47,6 +55,7 @@ export class HeldDisk extends FakeDisk {
           await done;
         } finally {
           this.#running--;
+          running--;
         }
       },
     };
