@@ -26,7 +26,6 @@ import type {
   Txn,
 } from "../kv.ts";
 import {
-  CHECKPOINT_BYTES_MIN,
   LIMITS,
   MERGE_BYTES_MIN,
   RECENT_BYTES_MAX,
@@ -39,11 +38,9 @@ import {
 import { checkTxn } from "../rules.ts";
 import { Appender, type PendingCommit, type PendingEvent, type Placed } from "./appender.ts";
 import { commitOf, readChanges } from "./changes.ts";
-import { Checkpoints } from "./checkpoint-writer.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openDirectory, type Disk } from "./disk.ts";
 import { Expiry, systemTimer } from "./expiry.ts";
-import { FullDisk } from "./full-disk.ts";
 import { SEGMENT_HEADER_BYTES } from "./format.ts";
 import { Horizon } from "./horizon.ts";
 import type { KeyIndex, Newest } from "./key-index.ts";
@@ -53,7 +50,6 @@ import type { LogOptions } from "./options.ts";
 import { Reader } from "./reader.ts";
 import { Recent } from "./recent.ts";
 import { recover, type Recovered } from "./recovery.ts";
-import { openReserve } from "./reserve.ts";
 import { Segments } from "./segments.ts";
 import { Slice } from "./slice.ts";
 import { snapshotOf } from "./snapshot.ts";
@@ -106,9 +102,7 @@ export class LogStore implements Store {
   readonly #reads: StateReads;
   readonly #horizon: Horizon;
   readonly #expiry: Expiry;
-  readonly #fullDisk: FullDisk;
   readonly #upkeep: Upkeep;
-  readonly #checkpoints: Checkpoints;
   readonly #mergeBytesMin: number;
   readonly #clock: () => number;
   #closed = false;
@@ -155,11 +149,9 @@ export class LogStore implements Store {
       timer: options.timer ?? systemTimer,
       wake: () => this.#loop.wake(),
     });
-    this.#fullDisk = this.#makeFullDisk(options, disk);
-    this.#loop = this.#makeLoop(options);
     this.#mergeBytesMin = options.mergeBytesMin ?? MERGE_BYTES_MIN;
-    this.#checkpoints = this.#makeCheckpoints(options, disk, recovered);
-    this.#upkeep = this.#makeUpkeep(options, disk);
+    this.#upkeep = this.#makeUpkeep(options, disk, recovered);
+    this.#loop = this.#makeLoop(options);
     this.#reads = new StateReads({
       index: this.#index,
       reader: this.#reader,
@@ -289,7 +281,7 @@ export class LogStore implements Store {
     await stopped;
     this.#wakes.all();
     try {
-      if (!this.#failed) await this.#checkpoints.close();
+      if (!this.#failed) await this.#upkeep.close();
       if (this.#failed) await this.#appender.abandon();
       else await this.#appender.close();
     } finally {
@@ -297,55 +289,21 @@ export class LogStore implements Store {
     }
   }
 
-  #makeFullDisk(options: LogOptions, disk: Disk): FullDisk {
-    const { reserveBytes: bytes = 0, random = randomBytes } = options;
-    return new FullDisk({
-      reserve: openReserve({ disk, bytes, random }),
-      halfway: () => this.#upkeep.retention.halfway(),
-      compact: (revision) => this.#loop.compact(revision),
-      wake: () => this.#upkeep.wake(),
-      notice: (message) => options.onNotice?.(message),
-      clock: this.#clock,
-    });
-  }
-
-  #makeUpkeep(options: LogOptions, disk: Disk): Upkeep {
-    const { refilling, yielding } = this.#fullDisk;
+  #makeUpkeep(options: LogOptions, disk: Disk, recovered: Recovered): Upkeep {
     return new Upkeep({
-      disk,
+      ...{ options, disk, recovered },
       segments: this.#segments,
       log: this.#log,
       index: this.#index,
       cache: this.#cache,
       horizon: this.#horizon,
+      appender: this.#appender,
       clock: this.#clock,
       timer: options.timer ?? systemTimer,
-      history: options.history,
-      mergeBytesMin: this.#mergeBytesMin,
-      segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
-      syncLog: () => this.#appender.syncAll(),
-      isFull: () => this.#fullDisk.isFull,
+      notice: (message) => options.onNotice?.(message),
       compact: (revision) => this.#loop.compact(revision),
       fatal: (error) => this.#loop.fail(error),
-      notice: (message) => options.onNotice?.(message),
-      first: [refilling],
-      last: [yielding, this.#checkpoints],
-    });
-  }
-
-  #makeCheckpoints(options: LogOptions, disk: Disk, recovered: Recovered): Checkpoints {
-    const { store, durable, covers } = recovered;
-    return new Checkpoints({
-      ...{ disk, store, durable, covers },
-      segments: this.#segments,
-      index: this.#index,
-      horizon: this.#horizon,
-      state: () => this.#appender.state,
-      syncLog: () => this.#appender.syncAll(),
-      isFull: () => this.#fullDisk.isFull,
-      bytesMin: options.checkpointBytesMin ?? CHECKPOINT_BYTES_MIN,
       released: () => void this.#dropTombstones(),
-      notice: (message) => options.onNotice?.(message),
     });
   }
 
@@ -363,7 +321,7 @@ export class LogStore implements Store {
       append: (commits) => this.#appender.append(commits),
       apply: (commits, placed) => this.#apply(commits, placed),
       compact: (revision) => this.#compact(revision),
-      fullDisk: this.#fullDisk,
+      fullDisk: this.#upkeep.fullDisk,
       clock: this.#clock,
       fatal: (error) => {
         this.#failed = true;

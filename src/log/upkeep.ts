@@ -1,50 +1,76 @@
 /**
- * What the log does by itself while the store is open: forgets old history, merges segments, and
- * what else is given to it. Wires the jobs of the background.
+ * What the log does by itself while the store is open: forgets old history, merges segments, writes
+ * checkpoints, keeps room for a full disk. Wires the jobs of the background.
  */
 
-import { BACKGROUND_WAKE_BYTES } from "../limits.ts";
-import { Background, type Job } from "./background.ts";
+import { randomBytes } from "node:crypto";
+import {
+  BACKGROUND_WAKE_BYTES,
+  CHECKPOINT_BYTES_MIN,
+  MERGE_BYTES_MIN,
+  SEGMENT_BYTES_MAX,
+} from "../limits.ts";
+import type { Appender } from "./appender.ts";
+import { Background } from "./background.ts";
+import { Checkpoints } from "./checkpoint-writer.ts";
+import type { Disk } from "./disk.ts";
 import type { Timer } from "./expiry.ts";
+import { FullDisk } from "./full-disk.ts";
+import type { Horizon } from "./horizon.ts";
+import type { KeyIndex } from "./key-index.ts";
 import type { Log } from "./log.ts";
-import { Merging, type MergingOptions } from "./merging.ts";
+import { Merging } from "./merging.ts";
+import type { LogOptions } from "./options.ts";
 import { Pins } from "./pins.ts";
+import type { Recovered } from "./recovery.ts";
+import { openReserve } from "./reserve.ts";
 import { bytesAbove, Retention } from "./retention.ts";
+import type { Segments } from "./segments.ts";
+import type { ValueCache } from "./value-cache.ts";
 
-export interface UpkeepOptions extends Omit<MergingOptions, "isStopped"> {
+export interface UpkeepOptions {
+  readonly options: LogOptions;
+  readonly recovered: Recovered;
+  readonly disk: Disk;
+  readonly segments: Segments;
   readonly log: Log;
+  readonly index: KeyIndex;
+  readonly cache: ValueCache;
+  readonly horizon: Horizon;
+  readonly appender: Appender;
+  readonly clock: () => number;
   readonly timer: Timer;
   readonly notice: (message: string) => void;
-  /** See `LogOptions.history`. */
-  readonly history: { readonly milliseconds?: number; readonly bytes?: number } | undefined;
   /** Makes a revision the oldest readable one. */
   readonly compact: (revision: number) => Promise<unknown>;
-  /** Jobs that come before those of history, and behind them. */
-  readonly first: readonly Job[];
-  readonly last: readonly Job[];
+  /** Told when nothing may be written any more. */
+  readonly fatal: (error: Error) => void;
+  /** Deletions can be forgotten again, which a checkpoint needed. */
+  readonly released: () => void;
 }
 
 export class Upkeep {
   readonly pins: Pins;
-  readonly retention: Retention;
+  readonly fullDisk: FullDisk;
+  readonly #options: UpkeepOptions;
+  readonly #retention: Retention;
   readonly #merging: Merging;
+  readonly #checkpoints: Checkpoints;
   readonly #background: Background;
   #stopped = false;
   /** Since the background was last woken. */
   #writtenBytes = 0;
 
   constructor(options: UpkeepOptions) {
-    const { segments, horizon, clock, history = {}, compact, log } = options;
-    const { milliseconds = Infinity, bytes = Infinity } = history;
+    this.#options = options;
+    const { segments, clock, timer, notice } = options;
     this.pins = new Pins(clock, (revision) => bytesAbove(segments, revision));
-    const { pins } = this;
-    this.retention = new Retention({
-      ...{ segments, log, horizon, pins, clock },
-      ...{ milliseconds, bytes, compact },
-    });
-    this.#merging = new Merging({ ...options, isStopped: () => this.#stopped });
-    const { timer, notice, first, last } = options;
-    const jobs = [...first, this.retention, this.#merging, ...last];
+    this.#retention = this.#makeRetention();
+    this.fullDisk = this.#makeFullDisk();
+    this.#merging = this.#makeMerging();
+    this.#checkpoints = this.#makeCheckpoints();
+    const { refilling, yielding } = this.fullDisk;
+    const jobs = [refilling, this.#retention, this.#merging, yielding, this.#checkpoints];
     this.#background = new Background({ jobs, timer, notice });
   }
 
@@ -75,5 +101,55 @@ export class Upkeep {
   stop(): Promise<void> {
     this.#stopped = true;
     return this.#background.stop();
+  }
+
+  /** When nothing is written any more: makes a checkpoint, if that is worth it. Never fails. */
+  close(): Promise<void> {
+    return this.#checkpoints.close();
+  }
+
+  #makeRetention(): Retention {
+    const { segments, log, horizon, clock, compact, options } = this.#options;
+    const { pins } = this;
+    const { milliseconds = Infinity, bytes = Infinity } = options.history ?? {};
+    return new Retention({ segments, log, horizon, clock, compact, pins, milliseconds, bytes });
+  }
+
+  #makeFullDisk(): FullDisk {
+    const { disk, compact, notice, clock, options } = this.#options;
+    const { reserveBytes: bytes = 0, random = randomBytes } = options;
+    return new FullDisk({
+      reserve: openReserve({ disk, bytes, random }),
+      halfway: () => this.#retention.halfway(),
+      wake: () => this.wake(),
+      compact,
+      notice,
+      clock,
+    });
+  }
+
+  #makeMerging(): Merging {
+    const { disk, segments, index, cache, horizon, clock, fatal, options } = this.#options;
+    return new Merging({
+      ...{ disk, segments, index, cache, horizon, clock, fatal },
+      mergeBytesMin: options.mergeBytesMin ?? MERGE_BYTES_MIN,
+      segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
+      syncLog: () => this.#options.appender.syncAll(),
+      isFull: () => this.fullDisk.isFull,
+      isStopped: () => this.#stopped,
+    });
+  }
+
+  #makeCheckpoints(): Checkpoints {
+    const { disk, segments, index, horizon, appender, notice, released } = this.#options;
+    const { recovered, options } = this.#options;
+    const { store, durable, covers } = recovered;
+    return new Checkpoints({
+      ...{ disk, segments, index, horizon, notice, released, store, durable, covers },
+      state: () => appender.state,
+      syncLog: () => appender.syncAll(),
+      isFull: () => this.fullDisk.isFull,
+      bytesMin: options.checkpointBytesMin ?? CHECKPOINT_BYTES_MIN,
+    });
   }
 }
