@@ -25,18 +25,9 @@ export const FIXTURES = join(import.meta.dir, "../fixtures");
 /** What it shows, beside its files. */
 export const EXPECTED_FILE = "expected.json";
 
-export const goldenDirectories: readonly GoldenDirectory[] = readdirSync(FIXTURES)
-  .filter((name) => name.startsWith("format-"))
-  .toSorted()
-  .map((name) => {
-    const path = join(FIXTURES, name);
-    const names = readdirSync(path).filter((file) => file !== EXPECTED_FILE);
-    const files = new Map(
-      names.map((file) => [file, new Uint8Array(readFileSync(join(path, file)))]),
-    );
-    const expected = JSON.parse(readFileSync(join(path, EXPECTED_FILE), "utf8"));
-    return { name, files, now: expected.now ?? GOLDEN_NOW, shown: expected.shown };
-  });
+export const goldenDirectories: readonly GoldenDirectory[] = goldensOf("format-");
+/** The same of copies of stores: files, and what the store shows that is restored from them. */
+export const goldenCopies: readonly GoldenDirectory[] = goldensOf("copies-");
 
 /** A disk with these files. */
 export function diskOf(files: Files): FakeDisk {
@@ -62,4 +53,20 @@ export async function goldenShown(store: Store) {
     histories.push([key, entries.map(shown)]);
   }
   return { ...view, states, histories };
+}
+
+// --- internal ---
+
+function goldensOf(prefix: string): GoldenDirectory[] {
+  const names = readdirSync(FIXTURES).filter((name) => name.startsWith(prefix));
+  return names.toSorted().map((name) => {
+    const path = join(FIXTURES, name);
+    const names = readdirSync(path).filter((file) => file !== EXPECTED_FILE);
+    const files = names
+      .toSorted()
+      .map((file) => [file, new Uint8Array(readFileSync(join(path, file)))] as const);
+    const expected = JSON.parse(readFileSync(join(path, EXPECTED_FILE), "utf8"));
+    const { now = GOLDEN_NOW, shown } = expected;
+    return { name, files: new Map(files), now, shown };
+  });
 }

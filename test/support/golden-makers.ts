@@ -5,6 +5,7 @@
 
 import type { LogOptions } from "../../src/log/engine.ts";
 import type { Store } from "../../src/kv.ts";
+import { copyOf } from "./copies.ts";
 import { FakeDisk } from "./fake-disk.ts";
 import { openOn, recordsOf, segmentNames } from "./logs.ts";
 import { del, delRange, incr, put, putFor, touch, write } from "./stores.ts";
@@ -21,6 +22,7 @@ export const goldenMakers: Readonly<Record<string, () => Promise<Made>>> = {
   "format-1-cut": cutAside,
   "format-1-void": voided,
   "format-1-unclean": unclean,
+  "copies-1": makeCopies,
 };
 
 // --- internal ---
@@ -29,6 +31,7 @@ const START = Date.UTC(2026, 2, 1);
 
 class Maker {
   disk = new FakeDisk();
+  copies = new FakeDisk();
   now = START;
 
   open(options: Partial<LogOptions> = {}): Promise<Store> {
@@ -118,4 +121,19 @@ async function cutAside(): Promise<Made> {
   await write(store, put("later", "1"));
   await store.close();
   return made;
+}
+
+/** A full copy of a store, and one of what came after it. */
+async function makeCopies(): Promise<Made> {
+  const made = new Maker();
+  const before = await made.open({ durability: { mode: "os" } });
+  await writeSome(before, made);
+  const { revision: since } = await before.status();
+  made.copies.place("full.backup", await copyOf(before));
+  // The second copy has a void in it.
+  made.disk = made.disk.kill();
+  const after = await made.open({ durability: { mode: "os" } });
+  await writeSome(after, made);
+  made.copies.place("since.backup", await copyOf(after, { since }));
+  return { disk: made.copies, now: made.now };
 }

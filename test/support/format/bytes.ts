@@ -63,13 +63,12 @@ export interface Mark {
   readonly lastCrc: number;
 }
 
-/** CRC-32 of IEEE 802.3, byte by byte. */
-export function checksum(...parts: Uint8Array[]): number {
+/** CRC-32 of IEEE 802.3, byte by byte; with a checksum first, as if the bytes stood behind its own. */
+export function checksum(...parts: readonly (Uint8Array | { readonly from: number })[]): number {
   let crc = 0xffff_ffff;
-  for (const bytes of parts) {
-    for (let at = 0; at < bytes.length; at++) {
-      crc = TABLE[(crc ^ bytes[at]!) & 0xff]! ^ (crc >>> 8);
-    }
+  for (const part of parts) {
+    if ("from" in part) crc = part.from ^ 0xffff_ffff;
+    else for (const byte of part) crc = TABLE[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
   }
   return (crc ^ 0xffff_ffff) >>> 0;
 }
