@@ -20,6 +20,7 @@ import { limitsSection } from "./sections/limits.ts";
 import { listsSection } from "./sections/lists.ts";
 import { operationsSection } from "./sections/operations.ts";
 import { rangesSection } from "./sections/ranges.ts";
+import { snapshotsSection } from "./sections/snapshots.ts";
 import { transactionsSection } from "./sections/transactions.ts";
 import { ttlSection } from "./sections/ttl.ts";
 import type { Open, Opened, Subject } from "./subject.ts";
@@ -63,6 +64,7 @@ const SHARED_SECTIONS: Record<string, (subject: Subject) => void> = {
   history: historySection,
   changes: changesSection,
   compaction: compactionSection,
+  snapshots: snapshotsSection,
   concurrency: concurrencySection,
   limits: limitsSection,
 };
