@@ -72,7 +72,7 @@ export async function openLog(options: LogOptions): Promise<LogStore> {
   try {
     const { clock = Date.now, random = randomBytes, onNotice: notice = () => {} } = options;
     const found = await recover({ disk, clock, random, notice });
-    const recovered = await voidLost(found, clock, notice);
+    const recovered = await voidLost(disk, found, clock, notice);
     const store = new LogStore(options, disk, lock, recovered);
     // Nobody may see a key whose time ran out while nobody looked.
     await store.expireOverdue();

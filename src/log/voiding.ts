@@ -3,10 +3,11 @@
  * been answered and are lost, so that they are never used again and never taken for known.
  */
 
-import { writeFully } from "./disk.ts";
+import { writeFully, type Disk } from "./disk.ts";
 import { encodeBatch, noteRecord } from "./encoding.ts";
 import { KIND } from "./format.ts";
 import { markOf, type Recovered } from "./recovery.ts";
+import { withReserve } from "./reserve.ts";
 import type { Notice } from "./tail.ts";
 
 /**
@@ -15,6 +16,7 @@ import type { Notice } from "./tail.ts";
  * which a start voids the same.
  */
 export async function voidLost(
+  disk: Disk,
   recovered: Recovered,
   clock: () => number,
   notice: Notice,
@@ -27,7 +29,7 @@ export async function voidLost(
     const record = noteRecord({ kind: KIND.void, revision, names: reserved }, time);
     // All of the log was synced by its recovery.
     const { bytes, chain } = encodeBatch(active, [record], true);
-    writeFully(active.file, bytes, active.end);
+    await withReserve(disk, async () => writeFully(active.file, bytes, active.end));
     await active.file.sync();
     active.grow(bytes, chain);
     durable.write(markOf(active));
