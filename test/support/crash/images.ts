@@ -12,7 +12,7 @@
 
 import { FakeDisk } from "../fake-disk.ts";
 import { FakeTime } from "../fake-time.ts";
-import { random } from "../random.ts";
+import { random, type Random } from "../random.ts";
 import { Ledger } from "./ledger.ts";
 import { Life, type Image } from "./life.ts";
 import { smallOptions, type SmallOptions } from "./options.ts";
@@ -99,15 +99,15 @@ function beginning(): Image {
     ledger: new Ledger(),
     shown: 0,
     pledge: new Pledge(),
+    isSynced: true,
   };
 }
 
 /** Who starts a store again may start it with other options. */
-function vary(options: SmallOptions, random: ReturnType<typeof import("../random.ts").random>) {
-  if (!random.oneIn(8)) return options;
+function vary(options: SmallOptions, random: Random): SmallOptions {
+  if (!random.oneIn(6)) return options;
   const others = smallOptions(random);
   // Where every answer waits for the disk, more can be held.
-  return options.durability?.mode === "sync"
-    ? { ...others, durability: options.durability }
-    : others;
+  const isSync = options.durability?.mode === "sync";
+  return isSync ? { ...others, durability: { mode: "sync" } } : others;
 }

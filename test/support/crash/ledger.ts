@@ -106,7 +106,7 @@ export class Ledger {
           else if (effect.length > 0) break;
           next++;
         }
-        if (!isMade) throw new Error(`nothing that was sent explains ${shownCommit(commit)}`);
+        if (!isMade) throw unexplained(commit, sent[next], this.state);
       }
       this.add(commit);
     }
@@ -116,13 +116,23 @@ export class Ledger {
 
 export function shownCommit({ revision, events }: Commit): string {
   const shown = events.map((event) => {
-    const value = "value" in event ? `=${Buffer.from(event.value).toString().slice(0, 20)}` : "";
-    return `${event.type} ${event.key}${value}`;
+    if (event.type !== "put") return `${event.type} ${event.key}`;
+    const { key, value, version, createRevision, expiresAt } = event;
+    const start = Buffer.from(value).toString().slice(0, 8);
+    return `put ${key}=${start} version ${version} of ${createRevision} until ${expiresAt}`;
   });
   return `revision ${revision} (${shown.join(", ")})`;
 }
 
 // --- internal ---
+
+function unexplained(commit: Commit, sent: Sent | undefined, state: State): Error {
+  const found = `nothing that was sent explains ${shownCommit(commit)}`;
+  if (sent === undefined) return new Error(found);
+  const { revision } = commit;
+  const events = effectOf(sent.txn, state, revision, sent.at);
+  return new Error(`${found}; next comes ${shownCommit({ revision, events })}`);
+}
 
 function isSame(a: Commit, b: Commit): boolean {
   return a.revision === b.revision && sameEvents(a.events, b.events);
