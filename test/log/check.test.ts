@@ -4,6 +4,15 @@ import { describe, expect, test } from "bun:test";
 import { KvError } from "../../src/errors.ts";
 import { checkLog } from "../../src/log/check.ts";
 import { describeFinding, type CheckReport } from "../../src/log/check-report.ts";
+import {
+  BLOCK,
+  BLOCK_HEADER_BYTES,
+  CHECKPOINT_FILE,
+  CHECKPOINT_HEADER_BYTES,
+  checkpointHeaderCrc,
+  decodeBlockHeader,
+  sealBlock,
+} from "../../src/log/checkpoint-format.ts";
 import type { Disk } from "../../src/log/disk.ts";
 import type { LogStore } from "../../src/log/engine.ts";
 import { DamageError } from "../../src/log/segment.ts";
@@ -12,7 +21,7 @@ import { FakeDisk } from "../support/fake-disk.ts";
 import { cut, flipped, killedAfter, openOn, recordsOf, segmentNames } from "../support/logs.ts";
 import { random } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
-import { del, failure, put, write } from "../support/stores.ts";
+import { del, failure, put, TEXT, write } from "../support/stores.ts";
 
 const SMALL = { segmentBytesMax: 500 };
 
@@ -37,6 +46,29 @@ async function mergedLog(): Promise<FakeDisk> {
   await store.maintained();
   await write(store, put("c"));
   return disk.kill();
+}
+
+/** A log with a checkpoint, which a start uses. */
+async function checkpointed(): Promise<FakeDisk> {
+  const disk = new FakeDisk();
+  const options = { ...SMALL, checkpointBytesMin: 1 };
+  const store = (await openOn(disk, options)) as LogStore;
+  for (const key of ["a", "b", "c"]) await write(store, put(key, "1"));
+  await store.maintained();
+  await store.close();
+  expect(disk.list()).toContain(CHECKPOINT_FILE);
+  return disk;
+}
+
+/** The blocks of a checkpoint, as parts of its bytes. */
+function blocksOf(bytes: Uint8Array): Uint8Array[] {
+  const blocks: Uint8Array[] = [];
+  for (let at = CHECKPOINT_HEADER_BYTES; at < bytes.length;) {
+    const end = at + BLOCK_HEADER_BYTES + decodeBlockHeader(bytes.subarray(at)).bytes;
+    blocks.push(bytes.subarray(at, end));
+    at = end;
+  }
+  return blocks;
 }
 
 /** What a start says of a disk, which is left as it is. */
@@ -110,6 +142,49 @@ describe("a check of a sound log", () => {
     expect(disk.openFiles).toBe((await smallLog()).openFiles);
     const { message } = await failure(() => checkLog({ disk: new FakeDisk() }), "not_found");
     expect(message).toContain("there is no store in");
+  });
+});
+
+describe("a check of a log with a checkpoint", () => {
+  test("finds nothing where it says what the log says", async () => {
+    const report = await agreed(await checkpointed());
+    expect(report).toMatchObject({ sound: true, findings: [], keys: 3 });
+  });
+
+  test("notes every flipped bit of it, and everything cut off: the log is read instead", async () => {
+    const disk = await checkpointed();
+    const { length } = disk.bytes(CHECKPOINT_FILE);
+    const bad = [...Array(8 * length).keys()].map(
+      (bit) => () => flipped(disk, CHECKPOINT_FILE, bit),
+    );
+    const short = [...Array(length).keys()].map((size) => () => cut(disk, CHECKPOINT_FILE, size));
+    for (const damaged of [...bad, ...short].filter((_, at) => at % stepAt("", at) === 0)) {
+      const { sound, findings } = await agreed(damaged());
+      expect(sound).toBe(true);
+      expect(findings).toMatchObject([{ severity: "note", file: CHECKPOINT_FILE }]);
+    }
+  });
+
+  test("finds one that is sound in itself and says something else", async () => {
+    const disk = await checkpointed();
+    const bytes = disk.bytes(CHECKPOINT_FILE).slice();
+    const blocks = blocksOf(bytes);
+    const keys = blocks.find((block) => decodeBlockHeader(block).kind === BLOCK.keys)!;
+    // The version of the first key, behind one content type.
+    keys[BLOCK_HEADER_BYTES + 4 + 2 + TEXT.length + 16]!++;
+    let crc = checkpointHeaderCrc(bytes);
+    for (const block of blocks) crc = sealBlock(block, crc);
+    disk.place(CHECKPOINT_FILE, bytes);
+    const { sound, findings } = await checkLog({ disk });
+    expect(sound).toBe(false);
+    expect(findings).toEqual([
+      {
+        severity: "damage",
+        file: CHECKPOINT_FILE,
+        what: "keys are not as in the log",
+        keys: ["a"],
+      },
+    ]);
   });
 });
 
