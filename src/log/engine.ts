@@ -341,8 +341,9 @@ export class LogStore implements Store {
     if (revision > this.#horizon.oldest) {
       // What can be merged has to be in a segment that is sealed.
       const { active } = this.#segments;
-      const below = active.seek(revision + 1) - SEGMENT_HEADER_BYTES;
-      if (below >= this.#mergeBytesMin) this.#appender.sealNext();
+      const isAll = revision === this.#horizon.revision;
+      const below = isAll ? active.end : active.seek(revision + 1);
+      if (below - SEGMENT_HEADER_BYTES >= this.#mergeBytesMin) this.#appender.sealNext();
       await this.#appender.compact(revision, this.#horizon.revision);
       this.#horizon.oldest = revision;
       void this.#dropTombstones();
