@@ -29,7 +29,7 @@ async function crashAgainAndAgain(random: Random): Promise<void> {
     const last = cycle === 7;
     const dieAfter = disk.calls + random.below(random.oneIn(3) ? 15 : 120);
     if (!last) disk.fault = () => (disk.calls > dieAfter ? "EIO" : undefined);
-    const store = await open(disk, random, time).catch((error: unknown) => {
+    const store = await open(disk, random, time, run).catch((error: unknown) => {
       if (disk.calls <= dieAfter || last) throw error;
     });
     if (store !== undefined) {
@@ -45,11 +45,20 @@ async function crashAgainAndAgain(random: Random): Promise<void> {
   }
 }
 
-function open(disk: FakeDisk, random: Random, { clock, timer }: FakeTime): Promise<Store> {
+function open(
+  disk: FakeDisk,
+  random: Random,
+  { clock, timer }: FakeTime,
+  run: DurabilityRun,
+): Promise<Store> {
   return openOn(disk, {
+    onFatal: () => run.noteFailure(),
     durability: anyMode(random),
     reservedRevisions: random.pick([1, 2, 7, 50]),
     segmentBytesMax: random.pick([1_500, 4_096]),
+    // Copies of the index and merges at every opportunity, or none.
+    checkpointBytesMin: random.pick([500, Infinity]),
+    mergeBytesMin: random.pick([500, Infinity]),
     clock,
     timer,
   });

@@ -37,6 +37,7 @@ export class DurabilityRun {
   /** The highest revision that is synced, as far as was said. */
   #synced = 0;
   #wasStopped = true;
+  #hasFailed = false;
   #serial = 0;
 
   constructor(random: Random, time: FakeTime) {
@@ -47,6 +48,7 @@ export class DurabilityRun {
   /** Puts, until `count` are answered or one fails; then a stop in order, perhaps. */
   async load(store: Store, count: number): Promise<void> {
     this.#wasStopped = false;
+    this.#hasFailed = false;
     let isFailed = false;
     const client = async (): Promise<void> => {
       while (this.#sent.length < count && !isFailed) {
@@ -62,11 +64,18 @@ export class DurabilityRun {
     if (isFailed || !this.#random.oneIn(3)) return;
     try {
       await store.close();
+      // What fails on the way is told here or there.
+      if (this.#hasFailed) return;
       this.#synced = this.#shown;
       this.#wasStopped = true;
     } catch {
       // Then it was none.
     }
+  }
+
+  /** The store has failed, and said so. */
+  noteFailure(): void {
+    this.#hasFailed = true;
   }
 
   /** Holds what is there after a crash against all that was said before it. */
