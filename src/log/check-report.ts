@@ -12,7 +12,7 @@ export interface Finding {
    * mends by itself, or what does no harm.
    */
   readonly severity: "damage" | "note";
-  /** The name of the file in the directory. */
+  /** The name of the file in the directory; empty when it is about the log as a whole. */
   readonly file: string;
   /** Where in the file; absent when it is about the file as a whole. */
   readonly offset?: number | undefined;
@@ -58,7 +58,7 @@ export interface Progress {
 /** One finding in one line: `0000000003.log at offset 4096: …`. */
 export function describeFinding({ file, offset, end, what, revisions, keys }: Finding): string {
   const place = offset === undefined ? file : `${file} at offset ${offset}`;
-  const parts = [`${place}: ${what}`];
+  const parts = [place === "" ? what : `${place}: ${what}`];
   if (end !== undefined) parts.push(`sound again at offset ${end}`);
   if (revisions !== undefined) parts.push(describeRevisions(revisions));
   if (keys !== undefined && keys.length > 0) parts.push(`keys ${keys.map(quoted).join(", ")}`);

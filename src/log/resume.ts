@@ -3,6 +3,7 @@
  * one bit was turned is known by the checksum that the record behind it has of it.
  */
 
+import { decodeUtf8 } from "../text.ts";
 import { readFully } from "./disk.ts";
 import {
   crc32,
@@ -13,7 +14,6 @@ import {
   recordKey,
   type RecordHeader,
 } from "./format.ts";
-import { decodeUtf8 } from "../text.ts";
 import type { Segment } from "./segment.ts";
 
 export interface Resumption {
@@ -34,36 +34,51 @@ export function resume(
   to: number,
   chain: number | undefined,
 ): Resumption {
-  const bytes = new Uint8Array(to - offset);
-  const count = readFully(segment.file, bytes, offset);
-  const header = decodeRecordHeader(bytes.subarray(0, count), 0, segment.number, offset);
+  const bytes = read(segment, offset, Math.min(to, offset + SEARCH_BYTES));
+  const header = decodeRecordHeader(bytes, 0, segment.number, offset);
   if (typeof header !== "string") {
     // Sound in itself: what is missing was before it.
     if (chain !== undefined && header.previousCrc !== chain) return { offset, chain: undefined };
     const end = Math.min(to, offset + recordBytes(header));
-    const isWhole = offset + recordBytes(header) <= to;
-    const key = isWhole ? decodeUtf8(recordKey(bytes, 0, header)) : undefined;
-    return { offset: end, chain: header.crc, damaged: header, key };
+    return { offset: end, chain: header.crc, damaged: header, key: keyIn(bytes, header) };
   }
-  const next = nextHeader(bytes, segment.number, offset);
+  const next = nextHeader(segment, offset + RECORD_ALIGNMENT_BYTES, to);
   const nextOffset = next?.offset ?? to;
   const damaged = mend(bytes, segment.number, offset, next?.previousCrc);
   if (damaged === undefined || offset + recordBytes(damaged) !== nextOffset) {
     return { offset: nextOffset, chain: undefined };
   }
-  const key = decodeUtf8(recordKey(bytes, 0, damaged));
-  return { offset: nextOffset, chain: damaged.crc, damaged, key };
+  return { offset: nextOffset, chain: damaged.crc, damaged, key: keyIn(bytes, damaged) };
 }
 
 // --- internal ---
 
-function nextHeader(bytes: Uint8Array, segment: number, offset: number): RecordHeader | undefined {
-  const end = bytes.length - RECORD_HEADER_BYTES;
-  for (let at = RECORD_ALIGNMENT_BYTES; at <= end; at += RECORD_ALIGNMENT_BYTES) {
-    const header = decodeRecordHeader(bytes, at, segment, offset + at);
-    if (typeof header !== "string") return header;
+/** Bytes that are looked through at a time: more than a record has before its value. */
+const SEARCH_BYTES = 1024 * 1024;
+
+/** The first sound header of a record at `from` or later. */
+function nextHeader(segment: Segment, from: number, to: number): RecordHeader | undefined {
+  for (let start = from; start + RECORD_HEADER_BYTES <= to; start += SEARCH_BYTES) {
+    // The last headers of a piece go on in the next one.
+    const bytes = read(segment, start, Math.min(to, start + SEARCH_BYTES + RECORD_HEADER_BYTES));
+    const end = Math.min(SEARCH_BYTES - 1, bytes.length - RECORD_HEADER_BYTES);
+    for (let at = 0; at <= end; at += RECORD_ALIGNMENT_BYTES) {
+      const header = decodeRecordHeader(bytes, at, segment.number, start + at);
+      if (typeof header !== "string") return header;
+    }
   }
   return undefined;
+}
+
+function read({ file }: Segment, from: number, to: number): Uint8Array {
+  const bytes = new Uint8Array(to - from);
+  return bytes.subarray(0, readFully(file, bytes, from));
+}
+
+/** The key of the record at the beginning of `bytes`, as far as they go and are text. */
+function keyIn(bytes: Uint8Array, header: RecordHeader): string | undefined {
+  const key = recordKey(bytes, 0, header);
+  return key.length === header.keyBytes ? decodeUtf8(key) : undefined;
 }
 
 /**

@@ -174,11 +174,11 @@ class Sweep {
       for (const swept of piece.swept) await this.#options.visit?.(swept);
       await this.#pause(piece.bytes);
       if (piece.fault === undefined) continue;
-      const resumed = resume(segment, offset, to, chain);
       if (isLast && this.#isTail(segment, offset, size, mark)) {
         this.#endTail(file, offset, size);
         return;
       }
+      const resumed = resume(segment, offset, to, chain);
       const finding = this.#damage(file, offset, piece.fault);
       if (resumed.offset < to) finding.end = resumed.offset;
       this.#assembly.lose(finding, resumed);

@@ -200,7 +200,7 @@ describe("a check finds", () => {
           if (!report.sound) damages++;
         }
       }
-      expect(damages).toBeGreaterThan(500);
+      expect(damages).toBeGreaterThan(300);
     }
   });
 
@@ -299,10 +299,10 @@ describe("a check finds", () => {
   });
 });
 
-/** Every bit where there is time for it, else each fifth. Most of `DURABLE` is zeros: some will do. */
+/** Every bit where there is time for it, else some. Most of `DURABLE` is zeros: some will do. */
 function stepAt(name: string, bit: number): number {
   if (name === "DURABLE" && bit % 32_768 >= 512) return 509;
-  return rounds(1) > 1 ? 1 : 5;
+  return rounds(1) > 1 ? 1 : 11;
 }
 
 /** Where the record behind one with a value of 200 bytes begins. */
