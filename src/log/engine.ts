@@ -291,7 +291,10 @@ export class LogStore implements Store {
 
   #makeUpkeep(options: LogOptions, disk: Disk, recovered: Recovered): Upkeep {
     return new Upkeep({
-      ...{ options, disk, recovered },
+      options,
+      disk,
+      recovered,
+
       segments: this.#segments,
       log: this.#log,
       index: this.#index,

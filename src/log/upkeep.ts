@@ -131,7 +131,14 @@ export class Upkeep {
   #makeMerging(): Merging {
     const { disk, segments, index, cache, horizon, clock, fatal, options } = this.#options;
     return new Merging({
-      ...{ disk, segments, index, cache, horizon, clock, fatal },
+      disk,
+      segments,
+      index,
+      cache,
+      horizon,
+      clock,
+      fatal,
+
       mergeBytesMin: options.mergeBytesMin ?? MERGE_BYTES_MIN,
       segmentBytesMax: options.segmentBytesMax ?? SEGMENT_BYTES_MAX,
       syncLog: () => this.#options.appender.syncAll(),
@@ -145,7 +152,16 @@ export class Upkeep {
     const { recovered, options } = this.#options;
     const { store, durable, covers } = recovered;
     return new Checkpoints({
-      ...{ disk, segments, index, horizon, notice, released, store, durable, covers },
+      disk,
+      segments,
+      index,
+      horizon,
+      notice,
+      released,
+      store,
+      durable,
+      covers,
+
       state: () => appender.state,
       syncLog: () => appender.syncAll(),
       isFull: () => this.fullDisk.isFull,
