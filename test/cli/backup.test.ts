@@ -10,6 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { testWithTool } from "../support/needs.ts";
 import { startServerProcess, type ServerProcess } from "../support/server-process.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 import { expectFailure, kv, onTerminal, openTerminal, shell, start } from "./rig.ts";
@@ -142,6 +143,15 @@ describe("what goes wrong leaves nothing behind", () => {
     expect(names()).toEqual([]);
   });
 
+  test("a file that was to be replaced stays, and is replaced in one step", async () => {
+    const { run, names, path } = fresh();
+    writeFileSync(path("mine"), "precious");
+    await using other = await relay((bytes) => bytes.subarray(0, -40));
+    expectFailure(await run("mine", "--force", "--url", other.url), 1, "cut short");
+    expect(readFileSync(path("mine"), "utf8")).toBe("precious");
+    expect(names()).toEqual(["mine"]);
+  });
+
   test("a full disk is exit code 8", async () => {
     const { options, names } = fresh();
     const big = new Uint8Array(200_000);
@@ -170,6 +180,20 @@ describe("what goes wrong leaves nothing behind", () => {
     expect(names()).toEqual([]);
   });
 });
+
+testWithTool(
+  "strace",
+  "the bytes are on disk before the name, and the name at the end",
+  async () => {
+    const { options, path } = fresh();
+    const calls = "trace=fsync,fdatasync,rename,renameat,renameat2";
+    const through = ["strace", "-f", "-qq", "-e", "signal=none", "-o", "calls", "-e", calls];
+    const child = start(["backup", "all"], { ...options, through });
+    expect(await child.exited).toBe(0);
+    const made = [...readFileSync(path("calls"), "utf8").matchAll(/\b(fsync|fdatasync|rename)/g)];
+    expect(made.map(([name]) => name)).toEqual(["fsync", "rename", "fsync"]);
+  },
+);
 
 describe("a backup to stdout", () => {
   test("is the same as to a file", async () => {
