@@ -17,6 +17,8 @@ export class Told {
   position: number;
   /** How often its history was gone. */
   resets = 0;
+  /** Commits that were compared with those of the ledger. */
+  compared = 0;
   readonly #name: string;
   #commits: { revision: number; digest: string }[] = [];
   #checked: number;
@@ -51,10 +53,12 @@ export class Told {
   /** Compares what it was told since the last time. */
   check(ledger: Ledger): void {
     const through = Math.min(this.position, ledger.through);
-    const expected = ledger.commits.filter(
-      ({ revision }) => revision > this.#checked && revision <= through,
-    );
-    const told = this.#commits.filter(({ revision }) => revision <= through);
+    const above = Math.max(this.#checked, ledger.unseen);
+    const isDue = (commit: { revision: number }): boolean =>
+      commit.revision > above && commit.revision <= through;
+    const expected = ledger.commits.filter(isDue);
+    const told = this.#commits.filter(isDue);
+    this.compared += told.length;
     for (let at = 0; at < Math.max(told.length, expected.length); at++) {
       if (Bun.deepEquals(told[at], expected[at])) continue;
       throw new Fault(
@@ -63,7 +67,7 @@ export class Told {
       );
     }
     this.#commits = this.#commits.filter(({ revision }) => revision > through);
-    this.#checked = through;
+    this.#checked = Math.max(this.#checked, through);
   }
 }
 
@@ -190,8 +194,10 @@ export class SdkFollower implements Follower {
         this.told.take(change.revision, change.events.map(eventToJson));
       }
     } catch (error) {
-      if (error instanceof Broken) return;
-      if (!(error instanceof KvError) || error.code !== "compacted") throw error;
+      if (!(error instanceof KvError)) throw error;
+      // It was closed before it had begun.
+      if (error.code === "unavailable") return;
+      if (error.code !== "compacted") throw error;
       this.#begin(undefined);
     }
   }

@@ -37,6 +37,8 @@ export interface KillReport {
   checkpoints: number;
   /** How often history was gone that a watcher wanted to go on from. */
   resets: number;
+  /** Commits that watchers were told of, each compared with the store's. */
+  compared: number;
   milliseconds: number;
 }
 
@@ -77,6 +79,7 @@ class KillRun {
     unfinished: new Map(),
     checkpoints: 0,
     resets: 0,
+    compared: 0,
     milliseconds: 0,
   };
   #server: ServerProcess | undefined;
@@ -89,7 +92,7 @@ class KillRun {
     this.#flags = [
       `--durability=${options.durability ?? "sync"}`,
       `--segment-bytes=${pick([64, 128, 256])}KiB`,
-      `--history-bytes=${pick([64, 256, 1_024])}KiB`,
+      `--history-bytes=${pick([128, 512, 2_048])}KiB`,
       "--reserve-bytes=0",
     ];
     this.#writers = Array.from({ length: WRITERS }, (_, at) => {
@@ -114,9 +117,10 @@ class KillRun {
     }
     const { acknowledged, lost } = this.#ledger;
     const resets = this.#followers.reduce((sum, { told }) => sum + told.resets, 0);
+    const compared = this.#followers.reduce((sum, { told }) => sum + told.compared, 0);
     const milliseconds = performance.now() - began;
     const merged = this.#merged.size;
-    return { ...this.#report, acknowledged, lost, merged, resets, milliseconds };
+    return { ...this.#report, acknowledged, lost, merged, resets, compared, milliseconds };
   }
 
   async end(): Promise<void> {

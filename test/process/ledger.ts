@@ -43,6 +43,8 @@ export class Ledger {
   /** The newest revision that anybody has heard of. */
   known = 0;
   oldest = 0;
+  /** Commits up to here were not seen one by one. */
+  unseen = 0;
   acknowledged = 0;
   lost = 0;
   expired = 0;
@@ -141,6 +143,7 @@ export class Ledger {
       if (sent.answered !== undefined && sent.answered <= revision) sent.applied = sent.answered;
     }
     this.commits.length = 0;
+    this.unseen = revision;
     this.#pass(revision);
   }
 

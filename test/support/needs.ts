@@ -1,10 +1,10 @@
-/** Tests that need a tool which not every machine has: left out aloud, and never where CI is set. */
+/** Tests that need what not every machine has: left out aloud, and never where CI is set. */
 
 import { test } from "bun:test";
 
 /**
- * `test`, where `tools` (names of commands with spaces between) are there. Elsewhere the runner
- * reports it as left out, or as failed in CI.
+ * `test`, where `tools` (names of commands with spaces between, and `root` for its rights) are
+ * there. Elsewhere the runner reports it as left out, or as failed in CI.
  */
 export function testWithTool(
   tools: string,
@@ -12,7 +12,7 @@ export function testWithTool(
   body: () => Promise<void>,
   timeoutMs?: number,
 ): void {
-  const missing = tools.split(" ").filter((tool) => Bun.which(tool) === null);
+  const missing = tools.split(" ").filter((tool) => !isThere(tool));
   if (missing.length === 0) test(name, body, timeoutMs);
   else if (process.env["CI"] === undefined) test.skip(`${name} (needs ${missing.join(" ")})`, body);
   else {
@@ -20,4 +20,10 @@ export function testWithTool(
       throw new Error(`${missing.join(" ")} is missing; install its package`);
     });
   }
+}
+
+// --- internal ---
+
+function isThere(tool: string): boolean {
+  return tool === "root" ? process.getuid?.() === 0 : Bun.which(tool) !== null;
 }
