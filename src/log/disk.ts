@@ -5,6 +5,7 @@
  */
 
 import {
+  close,
   closeSync,
   constants,
   fdatasync,
@@ -197,11 +198,27 @@ class Directory implements Disk {
   }
 
   rename(from: string, to: string): void {
+    const replaced = this.#hold(to);
     renameSync(this.#path(from), this.#path(to));
+    letGo(replaced);
   }
 
   unlink(name: string): void {
+    const removed = this.#hold(name);
     unlinkSync(this.#path(name));
+    letGo(removed);
+  }
+
+  /**
+   * A descriptor of a file that is about to lose its name, if it is there: without one, the call
+   * that takes the name would free the blocks, for 100 ms where there are many.
+   */
+  #hold(name: string): number | undefined {
+    try {
+      return openSync(this.#path(name), constants.O_RDONLY | constants.O_NOFOLLOW);
+    } catch {
+      return undefined;
+    }
   }
 
   room(): number {
@@ -258,6 +275,12 @@ class File implements DiskFile {
   }
 
   close(): void {
-    closeSync(this.#descriptor);
+    letGo(this.#descriptor);
   }
+}
+
+/** Closes a descriptor off the event loop: that of a file without a name frees its blocks. */
+function letGo(descriptor: number | undefined): void {
+  // Everything that counts was synced before.
+  if (descriptor !== undefined) close(descriptor, () => undefined);
 }
