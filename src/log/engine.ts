@@ -328,6 +328,8 @@ export class LogStore implements Store {
       clock: this.#clock,
       fatal: (error) => {
         this.#failed = true;
+        // What fails in the background from now on is no news of its own.
+        void this.#upkeep.stop();
         this.#wakes.all();
         options.onFatal?.(error);
       },
