@@ -11,6 +11,8 @@ export interface LoadOptions {
   readonly milliseconds: number;
   /** The bytes of the request number `n` of a connection. */
   readonly request: (connection: number, n: number) => Uint8Array;
+  /** Told how many milliseconds each of these requests took. */
+  readonly onAnswer?: (connection: number, n: number, milliseconds: number) => void;
 }
 
 /** Answers a second. Throws on any answer that is no success. */
@@ -36,6 +38,7 @@ async function drive(options: LoadOptions, connection: number, until: number): P
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   let answered = 0;
   let pending: Buffer = Buffer.alloc(0);
+  let sent = performance.now();
   const socket = await Bun.connect({
     hostname: "127.0.0.1",
     port: options.port,
@@ -46,8 +49,11 @@ async function drive(options: LoadOptions, connection: number, until: number): P
         if (bytes === undefined || pending.length < bytes) return;
         if (pending[9] !== 0x32) return reject(new Error(pending.toString("utf8", 0, 200)));
         pending = Buffer.alloc(0);
+        const now = performance.now();
+        options.onAnswer?.(connection, answered, now - sent);
         answered++;
-        if (performance.now() >= until) return resolve(answered);
+        if (now >= until) return resolve(answered);
+        sent = now;
         socket.write(options.request(connection, answered));
       },
       close: () => reject(new Error("the server closed the connection")),
