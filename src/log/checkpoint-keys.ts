@@ -8,13 +8,14 @@ import { BLOCK, BLOCK_HEADER_BYTES, makeBlock, viewOf } from "./checkpoint-forma
 import { getInteger, setInteger } from "./format.ts";
 import type { Newest } from "./key-index.ts";
 
-/** A key of a checkpoint. Its position is a place among the segments covered, and an offset. */
-export interface CoveredKey {
-  readonly key: string;
-  readonly newest: Omit<Newest, "position">;
-  readonly place: number;
-  readonly offset: number;
-}
+/** The newest record of a key, the position of which is for the visitor to fill in. */
+export type Unplaced = { -readonly [Field in keyof Newest]: Newest[Field] };
+
+/**
+ * Called with a key, its record, at which place among those covered its segment is, and where the
+ * record stands there. One object for each key, which the index keeps: there may be many.
+ */
+export type VisitKey = (key: string, newest: Unplaced, place: number, offset: number) => void;
 
 /** Gathers keys, in order, into a block. */
 export class KeysBlock {
@@ -87,7 +88,7 @@ export function readKeysBlock(
   body: Uint8Array,
   items: number,
   intern: (type: string) => string,
-  visit: (key: CoveredKey) => void,
+  visit: VisitKey,
 ): boolean {
   const view = viewOf(body);
   if (body.length < 4) return false;
@@ -112,14 +113,10 @@ export function readKeysBlock(
       version: getInteger(view, at + 16),
       contentType,
       deadline: getInteger(view, at + 24),
+      position: 0,
       bytes: view.getUint32(at + 40, true),
     };
-    visit({
-      key,
-      newest,
-      place: view.getUint32(at + 32, true),
-      offset: view.getUint32(at + 36, true),
-    });
+    visit(key, newest, view.getUint32(at + 32, true), view.getUint32(at + 36, true));
   }
   return keys.isAtEnd;
 }

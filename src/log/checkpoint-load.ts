@@ -6,7 +6,7 @@
 
 import { CHECKPOINT_READ_BYTES } from "../limits.ts";
 import type { CoveredSegment } from "./checkpoint-format.ts";
-import type { CoveredKey } from "./checkpoint-keys.ts";
+import type { Unplaced } from "./checkpoint-keys.ts";
 import { CheckpointReader, Unusable } from "./checkpoint-reader.ts";
 import { readFully, type Disk } from "./disk.ts";
 import { crc32, RECORD_ALIGNMENT_BYTES, SEGMENT_HEADER_BYTES } from "./format.ts";
@@ -141,24 +141,23 @@ function readIndex(
   const index = new KeyIndex();
   const nowhere: string[] = [];
   const before = reader.segments.length - pairs.length;
-  reader.readKeys((covered) => {
-    const { key, newest, place } = covered;
-    const { revision, createRevision, version, contentType, deadline, bytes } = newest;
-    let where = position(NOWHERE, 0);
-    if (place >= before) where = placeIn(pairs[place - before], covered);
+  reader.readKeys((key, newest, place, offset) => {
+    if (place >= before) newest.position = placeIn(pairs[place - before], newest, offset);
     else {
       const there = merged.get(key);
-      if (there?.revision === revision) where = sameRecord(there, covered);
-      else nowhere.push(key);
+      if (there?.revision === newest.revision) newest.position = sameRecord(there, newest);
+      else {
+        newest.position = position(NOWHERE, 0);
+        nowhere.push(key);
+      }
     }
-    const known = { revision, createRevision, version, contentType, deadline, bytes };
-    index.append(key, { ...known, position: where });
+    index.append(key, newest);
   });
   index.endAppend();
   return { index, nowhere };
 }
 
-function placeIn(pair: Pair | undefined, { newest, offset }: CoveredKey): number {
+function placeIn(pair: Pair | undefined, newest: Unplaced, offset: number): number {
   const isThere =
     pair !== undefined &&
     offset >= SEGMENT_HEADER_BYTES &&
@@ -168,7 +167,7 @@ function placeIn(pair: Pair | undefined, { newest, offset }: CoveredKey): number
   return position(pair.segment.id, offset);
 }
 
-function sameRecord(there: Newest, { newest }: CoveredKey): number {
+function sameRecord(there: Newest, newest: Unplaced): number {
   const isSame =
     there.createRevision === newest.createRevision &&
     there.version === newest.version &&

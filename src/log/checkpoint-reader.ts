@@ -20,7 +20,7 @@ import {
   type CheckpointHeader,
   type CoveredSegment,
 } from "./checkpoint-format.ts";
-import { readKeysBlock, type CoveredKey } from "./checkpoint-keys.ts";
+import { readKeysBlock, type VisitKey } from "./checkpoint-keys.ts";
 import { readFully, type Disk, type DiskFile } from "./disk.ts";
 import type { Void } from "./horizon.ts";
 
@@ -73,7 +73,7 @@ export class CheckpointReader {
   }
 
   /** Visits all keys, in order. To be called once. @throws `Unusable`, at the end at the latest. */
-  readKeys(visit: (key: CoveredKey) => void): void {
+  readKeys(visit: VisitKey): void {
     const types = new Map<string, string>();
     // One string for all keys of a type.
     const intern = (type: string): string => {
@@ -82,11 +82,11 @@ export class CheckpointReader {
     };
     let keys = 0;
     let last = "";
-    const check = (key: CoveredKey): void => {
-      if (compareKeys(last, key.key) >= 0) throw new Unusable("its keys are not in order");
-      last = key.key;
+    const check: VisitKey = (key, newest, place, offset) => {
+      if (compareKeys(last, key) >= 0) throw new Unusable("its keys are not in order");
+      last = key;
       keys++;
-      visit(key);
+      visit(key, newest, place, offset);
     };
     for (;;) {
       const { kind, items, body } = this.#block();

@@ -16,14 +16,16 @@ import { turns } from "../support/turns.ts";
 
 const TEMPORARY = `${CHECKPOINT}.tmp`;
 
+/** A timer that never fires: everything is asked for. */
+const never = (): (() => void) => () => undefined;
+
 /** A store with a checkpoint, for which the next one is due once its timers fire. */
 async function ready(): Promise<{ disk: FakeDisk; store: LogStore; notices: string[] }> {
   const disk = new FakeDisk();
   const notices: string[] = [];
   const onNotice = (message: string): void => void notices.push(message);
   const onFatal = (): void => void notices.push("fatal");
-  const timer = (): (() => void) => () => undefined;
-  const options = { directory: "", disk, ...EAGER, segmentBytesMax: 100_000, timer };
+  const options = { directory: "", disk, ...EAGER, segmentBytesMax: 100_000, timer: never };
   const store = await openLog({ ...options, onNotice, onFatal });
   for (let at = 0; at < 40; at++) await store.commit({ checks: [], then: [put(`k${at}`, "v")] });
   await maintained(store);
@@ -174,9 +176,11 @@ test("a checkpoint is never of more than what is synced", async () => {
   for (let round = 0; round < 30; round++) {
     const disk = new FakeDisk();
     const store = await openLog({
-      ...{ directory: "", disk, ...EAGER },
+      directory: "",
+      disk,
+      ...EAGER,
       durability: { mode: "os" },
-      timer: () => () => undefined,
+      timer: never,
     });
     for (let at = 0; at < 30; at++) await store.commit({ checks: [], then: [put(`k${at}`, "v")] });
     await maintained(store);

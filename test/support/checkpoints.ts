@@ -99,7 +99,7 @@ function stateOf(recovered: Recovered) {
     keys: [...index.up("")].map((key) => {
       const { position, ...newest } = index.get(key)!;
       const place = [byId.get(segmentOf(position))!.number, offsetOf(position)];
-      return { key, ...newest, place };
+      return { key, newest, place };
     }),
     reversed: [...index.down(undefined)].length,
     living: [...iterate(index.living.up(""))],
