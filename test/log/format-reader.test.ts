@@ -6,7 +6,9 @@
 import { describe, expect, test } from "bun:test";
 import type { KvError } from "../../src/errors.ts";
 import type { Store } from "../../src/kv.ts";
+import { maintained } from "../support/checkpoints.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
+import { faultsOfCheckpoint, readCheckpoint } from "../support/format/checkpoint.ts";
 import { readLog } from "../support/format/reader.ts";
 import { diskOf, goldenDirectories } from "../support/golden-directories.ts";
 import { filesOf, viewOfContent, viewOfStore } from "../support/log-view.ts";
@@ -22,6 +24,7 @@ describe("the reader of the format", () => {
 
   test("finds in logs of random commits what the engine shows, also where it was killed", async () => {
     const seed = randomSeed();
+    let [merges, checkpoints] = [0, 0];
     for (let run = 0; run < rounds(8); run++) {
       await withSeed(seed + run, async (random) => {
         let disk = new FakeDisk();
@@ -31,14 +34,33 @@ describe("the reader of the format", () => {
             segmentBytesMax: 3_000,
             clock: () => now,
             durability: { mode: random.oneIn(2) ? "sync" : "os" },
+            mergeBytesMin: 1,
+            checkpointBytesMin: 1,
+            timer: () => () => {},
           });
           await load(store, random, () => (now += random.below(2_000)));
+          if (random.oneIn(2)) await maintained(store);
           if (random.oneIn(2)) await store.close();
           disk = disk.kill();
+          merges += readLog(filesOf(disk)).records.filter(({ kind }) => kind === "end").length;
           await expectSame(disk.copy(), now);
+          checkpoints += Number(await expectCheckpoint(disk.copy(), now));
         }
       });
     }
+    expect(merges).toBeGreaterThan(0);
+    expect(checkpoints).toBeGreaterThan(0);
+  });
+
+  test("finds in the checkpoint of a golden directory what the log says", () => {
+    const { files } = goldenDirectories.find(({ name }) => name === "format-1-checkpoint")!;
+    const checkpoint = readCheckpoint(files.get("CHECKPOINT")!);
+    expect(checkpoint.segments.length).toBeGreaterThan(1);
+    expect(checkpoint.voids).toHaveLength(1);
+    expect(faultsOfCheckpoint(checkpoint, files, readLog(files))).toEqual([]);
+    const [first, ...rest] = checkpoint.keys;
+    const other = { ...checkpoint, keys: [{ ...first!, version: first!.version + 1 }, ...rest] };
+    expect(faultsOfCheckpoint(other, files, readLog(files))).toHaveLength(1);
   });
 });
 
@@ -55,6 +77,23 @@ async function expectSame(disk: FakeDisk, now: number): Promise<void> {
   expect(view).toEqual(after);
   await store.close();
   expect(viewOfContent(readLog(filesOf(disk)))).toEqual(after);
+}
+
+/** Holds the checkpoint that a close leaves against the log, where there is one. */
+async function expectCheckpoint(disk: FakeDisk, now: number): Promise<boolean> {
+  const options = { clock: () => now, timer: () => () => {}, checkpointBytesMin: 1 };
+  const store = await openOn(disk, options);
+  await write(store, put("one more", "x".repeat(500)));
+  // Nothing is merged after it.
+  await store.close();
+  const files = filesOf(disk);
+  const bytes = files.get("CHECKPOINT");
+  if (bytes === undefined) return false;
+  const checkpoint = readCheckpoint(bytes);
+  const log = readLog(files);
+  if (checkpoint.revision !== log.revision) return false;
+  expect(faultsOfCheckpoint(checkpoint, files, log)).toEqual([]);
+  return true;
 }
 
 /** Random commits of all kinds, compactions among them. */

@@ -12,6 +12,7 @@ import {
   same,
   type Shown,
   verdictOf,
+  viewIn,
 } from "./damage.ts";
 import { FakeDisk } from "./fake-disk.ts";
 import { readMark, Refusal } from "./format/bytes.ts";
@@ -50,8 +51,7 @@ export class DamageCheck {
 
   /** The part of it that the reader of the format tells too. */
   get read(): LogView {
-    const { states: _, histories: __, ...view } = this.#right;
-    return view;
+    return viewIn(this.#right);
   }
 
   /** Was this byte of a file ever looked at? */
@@ -92,8 +92,7 @@ export class DamageCheck {
       return undefined;
     }
     if (verdict instanceof Refusal) return `the reader refuses ${verdict.message}`;
-    const { states: _, histories: __, ...view } = outcome.shown;
-    if (!same(view, verdict)) return "the reader finds something else";
+    if (!same(viewIn(outcome.shown), verdict)) return "the reader finds something else";
     if (same(outcome.shown, this.#right)) return undefined;
     const unsynced = name === this.#synced?.name && at >= this.#synced.end;
     if (unsynced && isBeginning(outcome.shown, this.#right)) return undefined;

@@ -4,7 +4,7 @@
  */
 
 import type { Entry } from "../../src/entry.ts";
-import { inWords, outcomeOf, same, verdictOf } from "./damage.ts";
+import { inWords, outcomeOf, same, verdictOf, viewIn } from "./damage.ts";
 import { Refusal } from "./format/bytes.ts";
 import type { LogContent } from "./format/content.ts";
 import { readLog } from "./format/reader.ts";
@@ -33,7 +33,7 @@ export async function damageAtRandom(seed: number): Promise<(typeof OUTCOMES)[nu
   }
   if (![...files.keys()].some((name) => name.endsWith(".log"))) return "a new store";
   if (verdict instanceof Refusal) return fail(`the reader refuses ${verdict.message}`);
-  const { states: _, histories: __, ...view } = outcome.shown;
+  const view = viewIn(outcome.shown);
   if (!same(view, verdict)) fail("the reader finds something else");
   if (same(view, rightOf(golden))) return "the same";
   if (!isBeginning(view, contentOf(golden))) fail("it is no beginning of what was there");

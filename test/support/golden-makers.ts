@@ -5,6 +5,7 @@
 
 import type { LogOptions } from "../../src/log/engine.ts";
 import type { Store } from "../../src/kv.ts";
+import { maintained } from "./checkpoints.ts";
 import { copyOf } from "./copies.ts";
 import { FakeDisk } from "./fake-disk.ts";
 import { openOn, recordsOf, segmentNames } from "./logs.ts";
@@ -22,6 +23,8 @@ export const goldenMakers: Readonly<Record<string, () => Promise<Made>>> = {
   "format-1-cut": cutAside,
   "format-1-void": voided,
   "format-1-unclean": unclean,
+  "format-1-merged": merged,
+  "format-1-checkpoint": checkpoint,
   "copies-1": makeCopies,
 };
 
@@ -109,6 +112,47 @@ async function unclean(): Promise<Made> {
   const [name] = segmentNames(made.disk) as [string];
   made.disk = made.disk.kill();
   made.disk.place(name, made.disk.bytes(name).slice(0, -50));
+  return made;
+}
+
+/**
+ * Old segments in one, with tombstones and a void in it, and behind it such that were not merged. Of
+ * those that it stands for, one is still there, as after a crash.
+ */
+async function merged(): Promise<Made> {
+  const made = new Maker();
+  const options = { segmentBytesMax: 600, mergeBytesMin: 1 };
+  const before = await made.open({ ...options, durability: { mode: "os" } });
+  await writeSome(before, made);
+  made.disk = made.disk.kill();
+  const store = await made.open(options);
+  await write(store, put("life", "2"), del("n"), put("kept", "since before"));
+  await write(store, put("short", "x"), put("life", "3"));
+  const { revision } = await write(store, del("short"), put("life", "4"));
+  await store.compact(revision);
+  await write(store, put("life", "5"));
+  const replaced = made.disk.copy();
+  await maintained(store);
+  await write(store, del("kept"), put("later", "1"));
+  await store.close();
+  const gone = segmentNames(replaced).filter((name) => !made.disk.list().includes(name));
+  made.disk.place(gone.at(-1)!, replaced.bytes(gone.at(-1)!).slice());
+  return made;
+}
+
+/** A checkpoint with deletions, deadlines and a void in it, and more log behind its place. */
+async function checkpoint(): Promise<Made> {
+  const made = new Maker();
+  const before = await made.open({ segmentBytesMax: 600, durability: { mode: "os" } });
+  await writeSome(before, made);
+  made.disk = made.disk.kill();
+  const store = await made.open({ segmentBytesMax: 600, checkpointBytesMin: 1 });
+  await write(store, del("n"), putFor("lease", "theirs", 60_000), put("\u{1F600}", "smile"));
+  await maintained(store);
+  made.disk = made.disk.kill();
+  const after = await made.open({ segmentBytesMax: 600 });
+  await write(after, put("a", "behind the place"), del("\u{1F600}"));
+  await after.close();
   return made;
 }
 

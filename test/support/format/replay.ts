@@ -99,13 +99,13 @@ export class Replay {
     if (this.#keys.has(key)) throw new Error("a key twice in a commit");
     this.#keys.add(key);
     const known = this.#newest.get(key);
-    if (previous !== (known?.revision ?? 0) && !this.#mayBeForgotten(head, known, previous)) {
+    if (previous !== (known?.revision ?? 0) && !this.#mayBeForgotten(known, previous)) {
       throw new Error(`the key's previous revision is ${previous}, but was ${known?.revision}`);
     }
     if (kind !== "put") {
       if (createRevision !== 0 || version !== 0) throw new Error("a delete with a version");
       if (record.value.length > 0) throw new Error("a delete with a value");
-    } else {
+    } else if (previous === (known?.revision ?? 0) || previous === 0) {
       const isNext =
         known?.kind === "put" &&
         version === known.version + 1 &&
@@ -121,14 +121,11 @@ export class Replay {
 
   /**
    * May there be no record of `previous`? A deletion that compaction had passed may have been
-   * forgotten when the key was made anew, and a merge may have left out what it passed.
+   * forgotten when the key was made anew, and a merge may have left out what compaction passed.
    */
-  #mayBeForgotten(head: SegmentHead, known: ReadRecord | undefined, previous: number): boolean {
-    if (known === undefined) return previous <= this.#oldest;
-    const passed = known.kind !== "put" && known.revision <= this.#oldest;
-    if (previous === 0) return passed;
-    // In a row of merged segments, the deletion that `previous` names has gone.
-    return passed && head.merged !== undefined && previous <= head.compacted;
+  #mayBeForgotten(known: ReadRecord | undefined, previous: number): boolean {
+    if (previous > 0) return previous > (known?.revision ?? 0) && previous <= this.#oldest;
+    return known !== undefined && known.kind !== "put" && known.revision <= this.#oldest;
   }
 
   #takeOther(head: SegmentHead, record: ReadRecord): void {
