@@ -57,8 +57,8 @@ export function verdictOf(files: Files): LogView | Refusal {
 }
 
 /** The part of what a store shows that the reader of the format tells too. */
-export function viewIn({ states: _, histories: __, ...view }: Shown): LogView {
-  return view;
+export function viewIn({ store, revision, oldest, keys, commits, entries }: Shown): LogView {
+  return { store, revision, oldest, keys, commits, entries };
 }
 
 export function same(one: unknown, other: unknown): boolean {
