@@ -8,6 +8,7 @@ import {
   MERGE_GARBAGE_SHARE,
   SURVEY_BACKOFF_MS_MAX,
   SURVEY_BACKOFF_MS_MIN,
+  TOMBSTONES_SLICE,
 } from "../limits.ts";
 import type { Job, Turns } from "./background.ts";
 import type { Horizon } from "./horizon.ts";
@@ -46,7 +47,7 @@ export class Merging implements Job {
   isDue(): boolean {
     const { horizon, index, mergeBytesMin, clock, isFull } = this.#options;
     if (horizon.oldest <= this.#surveyedTo) return false;
-    const below = this.#sealedBelow();
+    const below = this.#sealedBelow(horizon.oldest);
     if (below - this.#keptBytes >= Math.max(mergeBytesMin, this.#keptBytes / 2)) return true;
     const garbage = below - index.liveBytes;
     if (isFull() && garbage - this.#leftBytes >= mergeBytesMin) return true;
@@ -69,10 +70,12 @@ export class Merging implements Job {
   async run(turns: Turns): Promise<void> {
     const { horizon, segments, index, syncLog, segmentBytesMax } = this.#options;
     const { oldest } = horizon;
-    const before = this.#sealedBelow();
+    const before = this.#sealedBelow(oldest);
     // A merged segment leaves out what is replaced: by records that a power cut must not take.
     await syncLog();
     turns.check();
+    // The index must not point to a deletion that is about to be left out.
+    while (index.dropTombstones(oldest, TOMBSTONES_SLICE)) await turns.next();
     const { share, room } = this.#terms();
     const isWorth: IsWorth = ({ segment: { end }, keptBytes }) =>
       end - keptBytes >= end * share && keptBytes <= room;
@@ -81,31 +84,35 @@ export class Merging implements Job {
       await mergeSegments(this.#options, run, oldest, turns);
     }
     this.#surveyedTo = oldest;
-    this.#keptBytes = this.#sealedBelow();
+    // More may have been forgotten meanwhile, which was not looked at.
+    this.#keptBytes = this.#sealedBelow(oldest);
     this.#leftBytes = this.#keptBytes - index.liveBytes;
     this.#rest(before - this.#keptBytes);
   }
 
-  /** The share of a segment that has to be garbage, and the bytes that there is room for. */
+  /**
+   * The share of a segment that has to be garbage, and the bytes that may be written at once: half
+   * of what a full disk has left is for deletes that come meanwhile.
+   */
   #terms(): { share: number; room: number } {
     const { disk, isFull } = this.#options;
     return isFull()
-      ? { share: FULL_DISK_GARBAGE_SHARE, room: disk.room() }
+      ? { share: FULL_DISK_GARBAGE_SHARE, room: disk.room() / 2 }
       : { share: MERGE_GARBAGE_SHARE, room: Number.POSITIVE_INFINITY };
   }
 
   #rest(freedBytes: number): void {
     const { index, mergeBytesMin, clock } = this.#options;
-    const garbage = this.#sealedBelow() - index.liveBytes;
+    const garbage = this.#keptBytes - index.liveBytes;
     if (freedBytes >= Math.max(mergeBytesMin, garbage / 4)) return this.hurry();
     this.#notBefore = clock() + this.#backoffMs;
     this.#backoffMs = Math.min(2 * this.#backoffMs, SURVEY_BACKOFF_MS_MAX);
   }
 
-  /** Bytes of sealed segments at or below the oldest readable revision. */
-  #sealedBelow(): number {
-    const { segments, horizon } = this.#options;
-    const above = bytesAbove(segments, horizon.oldest);
+  /** Bytes of sealed segments at or below a revision. */
+  #sealedBelow(revision: number): number {
+    const { segments } = this.#options;
+    const above = bytesAbove(segments, revision);
     return segments.bytes - Math.max(above, segments.active.end);
   }
 }
