@@ -122,9 +122,11 @@ export class FullDisk {
     name: "making room on a full disk",
     isDue: () => this.isFull && this.#shallYield && this.#options.halfway() !== undefined,
     run: async (turns) => {
-      this.#shallYield = false;
       // Merges may have made room since the last try.
-      if (!(await this.#refill(turns))) await this.#yield();
+      if (await this.#refill(turns)) return;
+      // Once for each look: what yields has to be merged before it makes room.
+      this.#shallYield = false;
+      await this.#yield();
     },
   };
 

@@ -271,6 +271,21 @@ describe("writes go on by themselves", () => {
   });
 });
 
+test("history yields once for each look, and where that fails it is tried at the next", async () => {
+  const { disk, store, look, notices } = await openFilling();
+  const history = () => notices.filter((notice) => notice.includes("forgot the history")).length;
+  for (let round = 0; round < 60; round++) await write(store, put("a", `${round} ${LARGE}`));
+  leave(disk, -40_000);
+  await failure(() => write(store, put("b", LARGE)), "storage_full");
+  disk.capacityBytes = used(disk);
+  for (let round = 0; round < 3; round++) await look();
+  expect([history(), (await store.status()).oldest]).toEqual([0, 0]);
+  leave(disk, 300);
+  await look();
+  expect(history()).toBe(1);
+  await store.close();
+});
+
 describe("a start on a disk that was full", () => {
   test("keeps what the reserve has left for deletes, and resumes when there is room", async () => {
     const { disk } = await beginFull();
