@@ -4,10 +4,15 @@ import { describe, expect, test } from "bun:test";
 import type { Commit, Store } from "../../src/kv.ts";
 import { SNAPSHOT_PIECE_BYTES } from "../../src/limits.ts";
 import type { LogStore } from "../../src/log/engine.ts";
+import { Horizon } from "../../src/log/horizon.ts";
+import { recover, type Recovered } from "../../src/log/recovery.ts";
+import { Segments } from "../../src/log/segments.ts";
+import { snapshotOf } from "../../src/log/snapshot.ts";
 import { verifySnapshot, type SnapshotSummary } from "../../src/log/snapshot-reader.ts";
 import {
   copyOf,
   inPieces,
+  randomBytes,
   replayed,
   restoreInto,
   stateAt,
@@ -109,10 +114,61 @@ describe("a copy", () => {
 });
 
 describe("while a copy is read", () => {
+  test("nothing is in it that is written and not applied yet", async () => {
+    const disk = new FakeDisk();
+    const store = await openOn(disk, SMALL);
+    for (let at = 1; at <= 20; at++) await write(store, put("a", "x".repeat(100)), put("b"));
+    const after = disk.kill();
+    const recovered = await recover({
+      disk: after,
+      clock: Date.now,
+      random: randomBytes,
+      notice: nothing,
+    });
+    for (const revision of [0, 1, 7, 19]) {
+      const summary = await summaryOf(await copyFrom(after, recovered, revision));
+      expect(summary).toMatchObject({ revision, commits: revision, records: 2 * revision });
+    }
+  });
+
   test("writes, compactions and merges go on, and it shows the state at its revision", async () => {
     const first = randomSeed();
     for (let round = 0; round < rounds(20); round++) {
       await withSeed(first + round, copiedUnderWrites);
+    }
+  });
+
+  test("a merge may have put its segment there that is not yet known of", async () => {
+    const disk = new FakeDisk();
+    const store = (await openOn(disk, SMALL)) as LogStore;
+    await writeSome(store, random(9), 80);
+    await store.compact(40);
+    const before = disk.copy();
+    await store.maintained();
+    const after = disk.copy();
+    const { revision } = store.status();
+    const wanted = await view(store, revision);
+    await store.close();
+    const merged = segmentNames(after);
+    expect(merged.length).toBeLessThan(segmentNames(before).length - 2);
+    const recovered = await recover({
+      disk: before.copy(),
+      clock: Date.now,
+      random: randomBytes,
+      notice: nothing,
+    });
+    // The others may be gone already, or are still to be removed.
+    const both = after.copy();
+    for (const name of segmentNames(before)) {
+      if (!merged.includes(name)) both.place(name, before.bytes(name));
+    }
+    for (const now of [before, both, after]) {
+      const made = new FakeDisk();
+      await restoreInto(made, [await copyFrom(now, recovered, revision)]);
+      expect(now.openFiles).toBe(0);
+      const again = await openOn(made);
+      expect(await view(again, revision)).toEqual(wanted);
+      await again.close();
     }
   });
 
@@ -160,6 +216,27 @@ describe("while a copy is read", () => {
     await store.close();
   });
 });
+
+function nothing(): void {}
+
+/** A copy of what is known of a log, at a revision, as a disk has it. */
+async function copyFrom(
+  disk: FakeDisk,
+  recovered: Recovered,
+  revision: number,
+): Promise<Uint8Array> {
+  const source = {
+    disk,
+    segments: new Segments(recovered.segments),
+    horizon: new Horizon({ ...recovered, revision }),
+    store: recovered.store,
+    clock: Date.now,
+    checkOpen: nothing,
+  };
+  const pieces: Uint8Array[] = [];
+  for await (const piece of snapshotOf(source)) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
 
 async function toEnd(pieces: AsyncIterator<Uint8Array>): Promise<void> {
   while ((await pieces.next()).done !== true);

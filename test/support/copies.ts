@@ -11,7 +11,8 @@ import { changesBetween, del, listAll, put, putFor, shown, shownCommits, write }
 export async function copyOf(store: Store, options: SnapshotOptions = {}): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   for await (const piece of store.snapshot!(options)) pieces.push(piece.slice());
-  return Buffer.concat(pieces);
+  // No `Buffer`: a slice of one is no copy.
+  return new Uint8Array(Buffer.concat(pieces));
 }
 
 /** The bytes in pieces of a size. */
