@@ -97,6 +97,7 @@ function beginning(): Image {
     disk: new FakeDisk(),
     now: new FakeTime().now,
     ledger: new Ledger(),
+    store: undefined,
     shown: 0,
     pledge: new Pledge(),
     isSynced: true,

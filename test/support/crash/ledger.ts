@@ -83,7 +83,16 @@ export class Ledger {
     const unknown = known === this.steps.length ? this.unknown : [];
     this.steps = this.steps.slice(0, known);
     this.unknown = [];
+    const isSeen = rest.length > 0 && isDueExpiry(rest[0]!, this.state, now);
+    if (oldest > this.last && !isSeen) this.#expire(oldest, now);
     this.follow(rest, unknown, now);
+  }
+
+  /** At a start keys expire, and that may be forgotten before anybody sees the commit. */
+  #expire(revision: number, now: number): void {
+    const due = [...this.state.values()].filter(({ expiresAt = Infinity }) => expiresAt <= now);
+    if (due.length === 0) return;
+    this.add({ revision, events: due.map(({ key }) => ({ type: "expire", key, revision })) });
   }
 
   /**

@@ -28,7 +28,8 @@ export interface Image {
   readonly now: number;
   /** What the life that it comes from has made, all of it. */
   readonly ledger: Ledger;
-  /** The highest revision that had been shown. */
+  /** The store id and the highest revision that had been shown. */
+  readonly store: string | undefined;
   readonly shown: number;
   /** What must be there. */
   readonly pledge: Pledge;
@@ -45,7 +46,6 @@ export class Life {
   readonly #random: Random;
   readonly #time = new FakeTime();
   /** What may be there until the store is open, and what is there from then on. */
-  readonly #before: Ledger;
   readonly #ledger: Ledger;
   #store: LogStore | undefined;
   #failed: Error | undefined;
@@ -64,9 +64,9 @@ export class Life {
     this.#random = random;
     this.#isWanted = isWanted;
     this.#time.now = image.now;
-    this.#before = image.ledger.copy();
-    this.#before.shown = image.shown;
-    this.#ledger = this.#before.copy();
+    this.#ledger = image.ledger.copy();
+    this.#ledger.store = image.store;
+    this.#ledger.shown = image.shown;
     this.#pledge = image.pledge.copy();
   }
 
@@ -174,13 +174,14 @@ export class Life {
     const later = this.#random.oneIn(4) ? this.#random.below(10_000) : 0;
     const name = path === "" ? String(number) : `${path}.${number}`;
     if (!this.#isWanted(name)) return;
-    const ledger = this.#store === undefined ? this.#before : this.#ledger;
+    const ledger = this.#ledger;
     this.images.push({
       path: name,
       generation: generation + 1,
       disk: make(),
       now: this.#time.now + later,
       ledger,
+      store: this.#store === undefined ? this.#image.store : ledger.store,
       shown: ledger.shown,
       pledge,
       isSynced: isSynced && this.#options.durability?.mode === "sync",
