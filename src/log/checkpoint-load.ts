@@ -25,7 +25,7 @@ export interface Resumed {
   /** It has read all segments but the active one, of which it reads on from where it is known. */
   readonly loader: Loader;
   readonly covers: Covers;
-  /** Holds what was loaded in the end against what could not be known before. @throws `Unusable`. */
+  /** Holds what was loaded in the end against what was not known before. @throws `Unusable`. */
   check(loaded: Loaded): void;
 }
 
