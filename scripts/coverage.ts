@@ -20,7 +20,7 @@ import {
 const root = join(import.meta.dir, "..");
 const LIST = join(root, "test/log/uncovered.json");
 
-/** Long runs over what shorter tests cover, and tests of the executable, where nothing is counted. */
+/** Long runs over what others cover, and tests of the executable, where nothing is counted. */
 const LEFT_OUT = new Set([
   "test/log/damage.test.ts",
   "test/log/heavy.test.ts",
