@@ -80,7 +80,7 @@ const BY_COMMAND: Readonly<Record<string, CommandCodes>> = {
   compact: { codes: [0, 1, 2, 5, 6, 7, 8, 130], meanings: WRITING },
   backup: {
     codes: [0, 1, 2, 5, 6, 7, 8, 130],
-    meanings: { 7: "the history after N is forgotten", 8: "the disk is full" },
+    meanings: { ...READING, 7: "the history after N is forgotten", 8: "the disk is full" },
   },
   restore: {
     codes: [0, 1, 2, 4, 8, 130],
