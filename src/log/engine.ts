@@ -106,7 +106,8 @@ export class LogStore implements Store {
   readonly #mergeBytesMin: number;
   readonly #clock: () => number;
   #closed = false;
-  #failed = false;
+  /** What has ended the store before its close, or in it. */
+  #failed: KvError | undefined;
   #closing: Promise<void> | undefined;
   /** Wakes the streams that wait for a commit or the close. */
   readonly #wakes = new Wakes();
@@ -275,18 +276,21 @@ export class LogStore implements Store {
   }
 
   async #close(): Promise<void> {
+    const failedBefore = this.#failed;
     this.#expiry.stop();
     const stopped = this.#upkeep.stop();
     await this.#loop.close();
     await stopped;
     this.#wakes.all();
     try {
-      if (!this.#failed) await this.#upkeep.close();
-      if (this.#failed) await this.#appender.abandon();
-      else await this.#appender.close();
+      if (this.#failed === undefined) await this.#upkeep.close();
+      if (this.#failed === undefined) await this.#appender.close();
+      else await this.#appender.abandon();
     } finally {
       this.#lock.release();
     }
+    // A stop on the way of which the store has failed must not look like one in order.
+    if (this.#failed !== failedBefore) throw this.#failed;
   }
 
   #makeUpkeep(options: LogOptions, disk: Disk, recovered: Recovered): Upkeep {
@@ -327,7 +331,7 @@ export class LogStore implements Store {
       fullDisk: this.#upkeep.fullDisk,
       clock: this.#clock,
       fatal: (error) => {
-        this.#failed = true;
+        this.#failed = error;
         // What fails in the background from now on is no news of its own.
         void this.#upkeep.stop();
         this.#wakes.all();

@@ -6,7 +6,7 @@ import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn } from "../support/logs.ts";
 import { changesBetween, failure, put, textOf, write } from "../support/stores.ts";
 
-test("a store whose last batch fails during the close is closed, and closed once", async () => {
+test("a store that fails during its close is closed, once, and its close says so", async () => {
   const disk = new FakeDisk();
   const store = await openOn(disk);
   await write(store, put("a", "1"));
@@ -14,11 +14,11 @@ test("a store whose last batch fails during the close is closed, and closed once
   const last = failure(() => write(store, put("a", "2")), "outcome_unknown");
   const closing = store.close();
   await last;
-  await closing;
+  await failure(() => closing, "outcome_unknown");
   await failure(() => store.get("a"), "unavailable");
   await failure(() => store.status(), "unavailable");
   await failure(() => write(store, put("b")), "unavailable");
-  await store.close();
+  await failure(() => store.close(), "outcome_unknown");
   expect(disk.openFiles).toBe(0);
 });
 
