@@ -213,6 +213,22 @@ describe("a repair", () => {
     expect(result.findings).toMatchObject([{ severity: "note", file: last, offset: bytes.length }]);
   });
 
+  test("leaves out a commit of which the end was never written", async () => {
+    const whole = await killedAfter(async (store) => {
+      await write(store, put("a"));
+      await write(store, put("b"), put("c"));
+    });
+    const [name] = segmentNames(whole);
+    const half = cut(whole.copy(), name!, recordsOf(whole, name!)[2]!.offset);
+    half.remove("DURABLE");
+    const { result, commits } = await repaired(half);
+    expect(commits.map(({ revision }) => revision)).toEqual([1]);
+    const lost = { file: name!, revisions: { first: 2, last: 2 }, keys: ["b"] };
+    expect(result.findings).toMatchObject([{ severity: "note", ...lost }]);
+    // A start says the same of it.
+    expect((await checkLog({ disk: half })).sound).toBe(true);
+  });
+
   test("that is aborted, or has no room, leaves nothing behind", async () => {
     const disk = (await damagable(5)).copy();
     const into = new FakeDisk();

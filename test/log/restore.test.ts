@@ -182,8 +182,10 @@ describe("of a restore that does not come to its end nothing is left", () => {
     const seed = randomSeed();
     for (let call = 0; call <= whole.calls; call++) {
       const isDone = call === whole.calls;
-      for (let cuts = 0; cuts < (isDone ? 40 : 4); cuts++) {
-        await withSeed(seed + 100 * call + cuts, async (next) => {
+      // Before the last call all names are still to be lost, one by one.
+      const count = call >= whole.calls - 1 ? 300 : 4;
+      for (let cuts = 0; cuts < count; cuts++) {
+        await withSeed(seed + 1_000 * call + cuts, async (next) => {
           const after = await crashed(copy, call, (disk) => {
             return cuts === 0 ? disk.kill() : disk.powerCut(next);
           });
