@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { openLog, type LogStore } from "../../src/log/engine.ts";
+import { KIND } from "../../src/log/format.ts";
 import {
   CHECKPOINT,
   EAGER,
@@ -10,6 +11,7 @@ import {
   withCheckpoint,
 } from "../support/checkpoints.ts";
 import { type Call, FakeDisk } from "../support/fake-disk.ts";
+import { recordsOf, segmentNames } from "../support/logs.ts";
 import { random, randomSeed } from "../support/random.ts";
 import { del, put } from "../support/stores.ts";
 import { turns } from "../support/turns.ts";
@@ -29,6 +31,8 @@ async function ready(): Promise<{ disk: FakeDisk; store: LogStore; notices: stri
   const store = await openLog({ ...options, onNotice, onFatal });
   for (let at = 0; at < 40; at++) await store.commit({ checks: [], then: [put(`k${at}`, "v")] });
   await maintained(store);
+  // Its name is durable some time later: here at once, so that there is always one to go back to.
+  await disk.syncDirectory();
   for (let at = 0; at < 40; at++) await store.commit({ checks: [], then: [put(`n${at}`, "v")] });
   return { disk, store, notices };
 }
@@ -150,12 +154,22 @@ describe("while a checkpoint is made,", () => {
 test("deletions that a checkpoint had to keep are forgotten after it", async () => {
   const { disk, store } = await ready();
   for (let at = 0; at < 40; at++) await store.commit({ checks: [], then: [del(`k${at}`)] });
-  const compacted = store.compact(store.status().revision);
-  await Promise.all([compacted, maintained(store)]);
+  let compacted: Promise<unknown> | undefined;
+  disk.fault = ({ kind, name }) => {
+    if (kind === "write" && name === TEMPORARY) compacted ??= store.compact(120);
+    return undefined;
+  };
   await maintained(store);
+  await compacted!;
+  await turns();
+  await store.commit({ checks: [], then: [put("k0", "new")] });
+  const newest = recordsOf(disk, segmentNames(disk).at(-1)!).findLast(
+    ({ kind }) => kind === KIND.put,
+  );
+  expect(newest!.previousRevision).toBe(0);
   await store.close();
   const start = await expectSameStart(disk);
-  expect(start.state!.keys.map(({ key }) => key)).toHaveLength(40);
+  expect(start.state!.keys.map(({ key }) => key)).toHaveLength(41);
 });
 
 test("a full disk has no room for a checkpoint, and gets one when there is room again", async () => {
