@@ -1,43 +1,17 @@
 /** Answers before the sync: when syncs come, what they cover, and what the status says of the rest. */
 
 import { describe, expect, test } from "bun:test";
-import type { KvError } from "../../src/errors.ts";
 import { DURABLE_FILE, DurableFile } from "../../src/log/durable.ts";
 import { FLAG_BATCH_START, KIND } from "../../src/log/format.ts";
-import type { LogOptions } from "../../src/log/engine.ts";
-import { BACKGROUND_LOOK_MS, UNSYNCED_BYTES_MAX, UNSYNCED_BYTES_WAIT } from "../../src/limits.ts";
+import { UNSYNCED_BYTES_MAX, UNSYNCED_BYTES_WAIT } from "../../src/limits.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
-import { FakeTime } from "../support/fake-time.ts";
-import { HeldDisk } from "../support/held-disk.ts";
+import { begin, INTERVAL, OS } from "../support/held-store.ts";
 import { openOn, recordsOf, segmentNames } from "../support/logs.ts";
 import { random } from "../support/random.ts";
 import { dump, failure, put, textOf, write } from "../support/stores.ts";
 import { turns } from "../support/turns.ts";
 
 const NOTHING = { revisions: 0, bytes: 0, ms: 0 };
-
-/** A store in a mode, with one entry that is synced, and the delays of the timers it has set. */
-async function begin(durability: LogOptions["durability"], more: Partial<LogOptions> = {}) {
-  const disk = new HeldDisk();
-  const time = new FakeTime();
-  const delays: number[] = [];
-  const fatal: KvError[] = [];
-  const store = await openOn(disk, {
-    durability: durability!,
-    clock: time.clock,
-    timer: (callback, ms) => {
-      if (ms !== BACKGROUND_LOOK_MS) delays.push(ms);
-      return time.timer(callback, ms);
-    },
-    onFatal: (error) => fatal.push(error),
-    ...more,
-  });
-  await write(store, put("before", "1"));
-  return { disk, time, delays, fatal, store };
-}
-
-const INTERVAL = { mode: "interval", ms: 70 } as const;
-const OS = { mode: "os" } as const;
 
 describe("in the mode interval", () => {
   test("an answer comes before the sync, which follows after the interval", async () => {
@@ -308,67 +282,6 @@ describe.each([["interval", INTERVAL] as const, ["os", OS] as const])(
   },
 );
 
-describe("a full disk", () => {
-  test("keeps nothing of a refused batch, beside a sync that runs, also when the power is cut", async () => {
-    for (let seed = 0; seed < 20; seed++) {
-      const { disk, store, time, fatal } = await begin(INTERVAL);
-      await write(store, put("a", "1"));
-      disk.isHeld = true;
-      time.fire();
-      await turns();
-      const before = disk.bytes(segmentNames(disk)[0]!).length;
-      disk.capacityBytes = used(disk) + 600;
-      const refused = failure(() => write(store, put("b", "x".repeat(2_000))), "storage_full");
-      await turns();
-      await disk.release();
-      await disk.release();
-      await refused;
-      expect(disk.syncsAtOnce).toBe(1);
-      disk.capacityBytes = Number.POSITIVE_INFINITY;
-      disk.isHeld = false;
-      expect(disk.bytes(segmentNames(disk)[0]!)).toHaveLength(before);
-      await write(store, put("c", "3"));
-      expect(fatal).toEqual([]);
-      const again = await openOn(disk.powerCut(random(seed)));
-      expect([await textOf(again, "a"), await textOf(again, "b")]).toEqual(["1", undefined]);
-      await again.close();
-    }
-  });
-
-  test("brings nothing back of what was refused, however soon the power is cut", async () => {
-    for (let seed = 0; seed < 40; seed++) {
-      const { disk, store, time } = await begin(INTERVAL);
-      if (seed % 2 === 0) {
-        time.fire();
-        await turns();
-      } else disk.isHeld = true;
-      time.fire();
-      disk.capacityBytes = used(disk) + 600;
-      const large = put("b", "x".repeat(2_000));
-      const sent = [write(store, put("a", "1")), write(store, large)];
-      const refused = Promise.all(sent.map((one) => failure(() => one, "storage_full")));
-      await turns();
-      await disk.release();
-      await disk.release();
-      await refused;
-      const again = await openOn(disk.powerCut(random(seed)));
-      expect(await textOf(again, "a")).toBeUndefined();
-      await again.close();
-    }
-  });
-
-  test("at a reserve record refuses the write, and a close needs no room", async () => {
-    const { disk, store } = await begin(INTERVAL, { reservedRevisions: 1 });
-    disk.capacityBytes = used(disk);
-    await failure(() => write(store, put("a", "1")), "storage_full");
-    await store.close();
-    disk.capacityBytes = Number.POSITIVE_INFINITY;
-    const again = await openOn(disk);
-    expect(await textOf(again, "before")).toBe("1");
-    await again.close();
-  });
-});
-
 test.each([["interval", INTERVAL] as const, ["os", OS] as const])(
   "in the mode %s a process that dies loses nothing that was answered",
   async (_, mode) => {
@@ -388,11 +301,6 @@ test.each([["interval", INTERVAL] as const, ["os", OS] as const])(
 );
 
 // --- internal ---
-
-/** Bytes that all files take. */
-function used(disk: FakeDisk): number {
-  return disk.list().reduce((sum, name) => sum + disk.bytes(name).length, 0);
-}
 
 /** Where the last record of a revision ends in the last segment. */
 function endOfRevision(disk: FakeDisk, revision: number): number {
