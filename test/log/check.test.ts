@@ -151,19 +151,23 @@ describe("a check of a log with a checkpoint", () => {
     expect(report).toMatchObject({ sound: true, findings: [], keys: 3 });
   });
 
-  test("notes every flipped bit of it, and everything cut off: the log is read instead", async () => {
-    const disk = await checkpointed();
-    const { length } = disk.bytes(CHECKPOINT_FILE);
-    const bad = [...Array(8 * length).keys()].map(
-      (bit) => () => flipped(disk, CHECKPOINT_FILE, bit),
-    );
-    const short = [...Array(length).keys()].map((size) => () => cut(disk, CHECKPOINT_FILE, size));
-    for (const damaged of [...bad, ...short].filter((_, at) => at % stepAt("", at) === 0)) {
-      const { sound, findings } = await agreed(damaged());
-      expect(sound).toBe(true);
-      expect(findings).toMatchObject([{ severity: "note", file: CHECKPOINT_FILE }]);
-    }
-  });
+  test(
+    "notes every flipped bit of it, and everything cut off: the log is read instead",
+    async () => {
+      const disk = await checkpointed();
+      const { length } = disk.bytes(CHECKPOINT_FILE);
+      const bad = [...Array(8 * length).keys()].map(
+        (bit) => () => flipped(disk, CHECKPOINT_FILE, bit),
+      );
+      const short = [...Array(length).keys()].map((size) => () => cut(disk, CHECKPOINT_FILE, size));
+      for (const damaged of [...bad, ...short].filter((_, at) => at % stepAt("", at) === 0)) {
+        const { sound, findings } = await agreed(damaged());
+        expect(sound).toBe(true);
+        expect(findings).toMatchObject([{ severity: "note", file: CHECKPOINT_FILE }]);
+      }
+    },
+    rounds(30_000),
+  );
 
   test("finds one that is sound in itself and says something else", async () => {
     const disk = await checkpointed();
@@ -189,20 +193,24 @@ describe("a check of a log with a checkpoint", () => {
 });
 
 describe("a check finds", () => {
-  test("every flipped bit, and damage exactly where a start refuses", async () => {
-    for (const disk of [await smallLog(), await mergedLog()]) {
-      let damages = 0;
-      for (const name of [...segmentNames(disk), "DURABLE"]) {
-        const bits = 8 * disk.bytes(name).length;
-        for (let bit = 0; bit < bits; bit += stepAt(name, bit)) {
-          const report = await agreed(flipped(disk, name, bit));
-          expect(report.findings.length).toBeGreaterThan(0);
-          if (!report.sound) damages++;
+  test(
+    "every flipped bit, and damage exactly where a start refuses",
+    async () => {
+      for (const disk of [await smallLog(), await mergedLog()]) {
+        let damages = 0;
+        for (const name of [...segmentNames(disk), "DURABLE"]) {
+          const bits = 8 * disk.bytes(name).length;
+          for (let bit = 0; bit < bits; bit += stepAt(name, bit)) {
+            const report = await agreed(flipped(disk, name, bit));
+            expect(report.findings.length).toBeGreaterThan(0);
+            if (!report.sound) damages++;
+          }
         }
+        expect(damages).toBeGreaterThan(300);
       }
-      expect(damages).toBeGreaterThan(300);
-    }
-  });
+    },
+    rounds(30_000),
+  );
 
   test("every truncation of a segment", async () => {
     for (const disk of [await smallLog(), await mergedLog()]) {

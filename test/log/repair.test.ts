@@ -182,26 +182,30 @@ describe("a repair", () => {
     await store.close();
   });
 
-  test("of a log with any damage is a store with whole commits of it only", async () => {
-    const first = randomSeed();
-    for (let round = 0; round < rounds(60); round++) {
-      await withSeed(first + round, async (next) => {
-        const disk = (await damagable(next.below(1_000))).copy();
-        const whole = new Map(shownCommits(commitsIn(disk)).map((one) => [one.revision, one]));
-        const bad = disk.copy();
-        for (let faults = 1 + next.below(5); faults > 0; faults--) {
-          const bytes = bad.bytes(next.pick(segmentNames(bad)));
-          const at = next.below(bytes.length);
-          bytes.fill(next.below(256), at, at + 1 + next.below(400));
-        }
-        if (next.oneIn(4)) bad.remove(next.pick(segmentNames(bad)));
-        if (segmentNames(bad).length === 0) return;
-        for (const commit of shownCommits((await repaired(bad)).commits)) {
-          expect(commit).toEqual(whole.get(commit.revision)!);
-        }
-      });
-    }
-  });
+  test(
+    "of a log with any damage is a store with whole commits of it only",
+    async () => {
+      const first = randomSeed();
+      for (let round = 0; round < rounds(30); round++) {
+        await withSeed(first + round, async (next) => {
+          const disk = (await damagable(next.below(1_000))).copy();
+          const whole = new Map(shownCommits(commitsIn(disk)).map((one) => [one.revision, one]));
+          const bad = disk.copy();
+          for (let faults = 1 + next.below(5); faults > 0; faults--) {
+            const bytes = bad.bytes(next.pick(segmentNames(bad)));
+            const at = next.below(bytes.length);
+            bytes.fill(next.below(256), at, at + 1 + next.below(400));
+          }
+          if (next.oneIn(4)) bad.remove(next.pick(segmentNames(bad)));
+          if (segmentNames(bad).length === 0) return;
+          for (const commit of shownCommits((await repaired(bad)).commits)) {
+            expect(commit).toEqual(whole.get(commit.revision)!);
+          }
+        });
+      }
+    },
+    rounds(30_000),
+  );
 
   test("leaves out the unfinished end, and notes it", async () => {
     const disk = (await damagable(4)).copy();
