@@ -255,6 +255,8 @@ export const CHECKPOINT_BLOCK_BYTES_MAX = 16 * MIB;
 export const CHECKPOINT_READ_BYTES = 1 * MIB;
 /** The share of a segment that nobody can read any more, from which on it is merged. */
 export const MERGE_GARBAGE_SHARE = 0.25;
+/** The same while the disk is full: then little is worth the work. */
+export const FULL_DISK_GARBAGE_SHARE = 1 / 32;
 /** Milliseconds before garbage is looked for again after little was found, and at most. */
 export const SURVEY_BACKOFF_MS_MIN = 60_000;
 export const SURVEY_BACKOFF_MS_MAX = 60 * 60_000;
