@@ -49,7 +49,7 @@ import { Log } from "./log.ts";
 import type { LogOptions } from "./options.ts";
 import { Reader } from "./reader.ts";
 import { Recent } from "./recent.ts";
-import { recover, type Recovered } from "./recovery.ts";
+import { orClosed, recover, type Recovered } from "./recovery.ts";
 import { Segments } from "./segments.ts";
 import { Slice } from "./slice.ts";
 import { snapshotOf } from "./snapshot.ts";
@@ -73,7 +73,7 @@ export async function openLog(options: LogOptions): Promise<LogStore> {
     const { clock = Date.now, random = randomBytes, onNotice: notice = () => {} } = options;
     const found = await recover({ disk, clock, random, notice });
     const recovered = await voidLost(disk, found, clock, notice);
-    const store = new LogStore(options, disk, lock, recovered);
+    const store = orClosed(recovered, () => new LogStore(options, disk, lock, recovered));
     // Nobody may see a key whose time ran out while nobody looked.
     await store.expireOverdue();
     store.beginUpkeep();

@@ -75,7 +75,7 @@ export async function mergeSegments(
     file.close();
   }
   await syncNames(options);
-  const merged = openSegment(disk.open(name), segments.nextId());
+  const merged = openMerged(disk.open(name), segments.nextId());
   merged.takeOver(written);
   segments.replace(replaced, merged);
   await repoint(options, merged);
@@ -86,6 +86,16 @@ export async function mergeSegments(
 }
 
 // --- internal ---
+
+/** Where it cannot be read now, the segments that it stands for go on being read. */
+function openMerged(file: DiskFile, id: number): Segment {
+  try {
+    return openSegment(file, id);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
 
 /** The bytes of a merged segment's header. */
 function headerOf(

@@ -98,6 +98,17 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
   }
 }
 
+/** What `make` makes of a log that was opened; where it fails, the files of that are closed. */
+export function orClosed<T>({ segments, durable }: Recovered, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    for (const { file } of segments) file.close();
+    durable.close();
+    throw error;
+  }
+}
+
 /** The mark for a log all of which is synced. */
 export function markOf(active: Segment): Mark {
   return { segment: active.number, end: active.end, lastCrc: active.chain };

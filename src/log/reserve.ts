@@ -178,10 +178,13 @@ function removeReserve(disk: Disk): void {
 function stateOf({ disk, bytes }: ReserveOptions): ReserveState {
   if (!disk.list().includes(RESERVE_FILE)) return "absent";
   const file = disk.open(RESERVE_FILE);
-  const size = file.size();
-  file.close();
-  if (size === 0) return "given up";
-  return size === bytes ? "whole" : "absent";
+  try {
+    const size = file.size();
+    if (size === 0) return "given up";
+    return size === bytes ? "whole" : "absent";
+  } finally {
+    file.close();
+  }
 }
 
 /** What an attempt before could not remove does not keep the next one from being made. */
