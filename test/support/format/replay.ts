@@ -17,6 +17,8 @@ export class Replay {
   #compacted = 0;
   #oldest = 0;
   #reserved = 0;
+  /** Up to here merges have left out what nobody can read. */
+  #merged = 0;
   #time = 0;
   /** The revision of the commit that has begun. */
   #open: number | undefined;
@@ -28,6 +30,7 @@ export class Replay {
     this.#compacted = head.compacted;
     this.#oldest = Math.max(this.#oldest, head.compacted);
     this.#reserved = head.reserved;
+    if (head.merged !== undefined) this.#merged = Math.max(this.#merged, head.compacted);
     for (const record of records) {
       try {
         this.#take(head, record);
@@ -125,7 +128,9 @@ export class Replay {
    */
   #mayBeForgotten(known: ReadRecord | undefined, previous: number): boolean {
     if (previous > 0) return previous > (known?.revision ?? 0) && previous <= this.#oldest;
-    return known !== undefined && known.kind !== "put" && known.revision <= this.#oldest;
+    if (known === undefined) return false;
+    // The deletion itself may be left out, and what was before it still be there.
+    return known.revision <= (known.kind === "put" ? this.#merged : this.#oldest);
   }
 
   #takeOther(head: SegmentHead, record: ReadRecord): void {
