@@ -8,13 +8,17 @@ import { FakeDisk } from "../support/fake-disk.ts";
 import { expectTidy, leave, openFilling, reserved, used } from "../support/full-disk.ts";
 import { flipped } from "../support/logs.ts";
 import { del, failure, listAll, put, shown, write } from "../support/stores.ts";
+import { turns } from "../support/turns.ts";
 
 const RESERVE_BYTES = 40_000;
 
 /** The disk of a process that died when all of its writes were answered. */
 async function died(durability: Durability = { mode: "sync" }): Promise<FakeDisk> {
-  const { disk, store } = await openFilling({ reserveBytes: RESERVE_BYTES, durability });
+  const { disk, store, look } = await openFilling({ reserveBytes: RESERVE_BYTES, durability });
   for (let round = 0; round < 4; round++) await write(store, put(`k${round}`, "x".repeat(700)));
+  // Where there is an interval, it goes by.
+  if (durability.mode === "interval") await look();
+  await turns();
   return disk.kill();
 }
 
@@ -52,6 +56,7 @@ const ends: [string, () => Promise<FakeDisk>][] = [
   ["whose last batch is torn", torn],
   ["that left no DURABLE", withoutDurable],
   ["that answered before it synced", () => died({ mode: "os" })],
+  ["that answered before it synced, and then did", () => died({ mode: "interval", ms: 500 })],
 ];
 
 test.each(ends)("a start after an end %s works with any room", async (_, end) => {

@@ -139,7 +139,7 @@ class Run {
     if (operation.op === "incr") state.set("count", String(Number(state.get("count") ?? 0) + 1));
     if (operation.op !== "deleteRange") return;
     const { prefix = "" } = operation.range;
-    for (const key of [...state.keys()]) if (key.startsWith(prefix)) state.delete(key);
+    for (const key of state.keys()) if (key.startsWith(prefix)) state.delete(key);
   }
 
   async #compact(): Promise<void> {
