@@ -9,7 +9,7 @@ import { openLog } from "../../src/log/engine.ts";
 import { put } from "../support/stores.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
-const STARTS = 5;
+const STARTS = 3;
 /** The first argument of a process that only starts a store. */
 const START = "start";
 
