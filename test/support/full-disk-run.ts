@@ -40,7 +40,11 @@ export async function runFullDisk(random: Random): Promise<Outcome> {
 
 class Run {
   readonly outcome: Outcome = {
-    ...{ refused: 0, deletedWhileFull: 0, resumed: 0, restarts: 0, yielded: 0 },
+    refused: 0,
+    deletedWhileFull: 0,
+    resumed: 0,
+    restarts: 0,
+    yielded: 0,
   };
   readonly #random: Random;
   readonly #options: { readonly [name: string]: number };
