@@ -152,7 +152,7 @@ export class Life {
     const { generation } = this.#image;
     const random = this.#random;
     if (generation === GENERATIONS_MAX) return;
-    if (generation > 0 && !random.oneIn(16)) return;
+    if (generation > 0 && !random.oneIn(24)) return;
     this.#note();
     const cuts = generation === 0 ? 2 : 1;
     const seeds = Array.from({ length: cuts }, () => random.below(2 ** 32));
