@@ -200,8 +200,8 @@ export interface Store {
   status(): MaybePromise<Status>;
 
   /**
-   * Keeps history from being forgotten by itself at and above a revision, for 10 minutes and 1 GiB of
-   * further history at most. Call the result when it is not needed any more. An engine whose
+   * Keeps history from being forgotten by itself at and above a revision, for 10 minutes and 1 GiB
+   * of further history at most. Call the result when it is not needed any more. An engine whose
    * history nothing but `compact` ends has no such method.
    */
   pin?(revision: number): () => void;

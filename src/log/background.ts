@@ -16,8 +16,8 @@ export interface Job {
   /** Can it become due by time alone? Then it is looked for from time to time. */
   waits?(): boolean;
   /**
-   * Does it. Where it fails, it leaves the log as it was; it is tried again after a while. What ends
-   * the store is not thrown but told to the engine.
+   * Does it. Where it fails, it leaves the log as it was; it is tried again after a while. What
+   * ends the store is not thrown but told to the engine.
    */
   run(turns: Turns): Promise<void>;
 }

@@ -31,7 +31,6 @@ import {
   RECENT_BYTES_MAX,
   RESERVED_REVISIONS,
   SEGMENT_BYTES_MAX,
-  TOMBSTONES_SLICE,
   VALUE_CACHE_BYTES_MAX,
   type Limits,
 } from "../limits.ts";
@@ -51,7 +50,6 @@ import { Reader } from "./reader.ts";
 import { Recent } from "./recent.ts";
 import { orClosed, recover, type Recovered } from "./recovery.ts";
 import { Segments } from "./segments.ts";
-import { Slice } from "./slice.ts";
 import { snapshotOf } from "./snapshot.ts";
 import { StateReads } from "./state-reads.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -310,7 +308,6 @@ export class LogStore implements Store {
       notice: (message) => options.onNotice?.(message),
       compact: (revision) => this.#loop.compact(revision),
       fatal: (error) => this.#loop.fail(error),
-      released: () => void this.#dropTombstones(),
     });
   }
 
@@ -355,17 +352,9 @@ export class LogStore implements Store {
       if (below - SEGMENT_HEADER_BYTES >= this.#mergeBytesMin) this.#appender.sealNext();
       await this.#appender.compact(revision, this.#horizon.revision);
       this.#horizon.oldest = revision;
-      void this.#dropTombstones();
+      void this.#upkeep.forgetDeletions();
     }
     return { oldest: revision };
-  }
-
-  /** Forgets deleted keys that no state which can be read needs, in turns. */
-  async #dropTombstones(): Promise<void> {
-    const slice = new Slice();
-    while (!this.#closed && this.#index.dropTombstones(this.#horizon.oldest, TOMBSTONES_SLICE)) {
-      await slice.next();
-    }
   }
 
   #apply(commits: readonly PendingCommit[], placed: readonly Placed[]): void {

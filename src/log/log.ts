@@ -39,8 +39,8 @@ export class Log {
   }
 
   /**
-   * The record with which a commit changed a key; `undefined` when a merge has left it out, since no
-   * state that can be read has it. @throws `internal` when it is damaged.
+   * The record with which a commit changed a key; `undefined` when a merge has left it out, since
+   * no state that can be read has it. @throws `internal` when it is damaged.
    */
   find(revision: number, key: string): ScannedRecord | undefined {
     const found = this.search(revision, key);

@@ -9,6 +9,7 @@ import {
   CHECKPOINT_BYTES_MIN,
   MERGE_BYTES_MIN,
   SEGMENT_BYTES_MAX,
+  TOMBSTONES_SLICE,
 } from "../limits.ts";
 import type { Appender } from "./appender.ts";
 import { Background } from "./background.ts";
@@ -26,6 +27,7 @@ import type { Recovered } from "./recovery.ts";
 import { openReserve } from "./reserve.ts";
 import { bytesAbove, Retention } from "./retention.ts";
 import type { Segments } from "./segments.ts";
+import { Slice } from "./slice.ts";
 import type { ValueCache } from "./value-cache.ts";
 
 export interface UpkeepOptions {
@@ -45,8 +47,6 @@ export interface UpkeepOptions {
   readonly compact: (revision: number) => Promise<unknown>;
   /** Told when nothing may be written any more. */
   readonly fatal: (error: Error) => void;
-  /** Deletions can be forgotten again, which a checkpoint needed. */
-  readonly released: () => void;
 }
 
 export class Upkeep {
@@ -90,6 +90,15 @@ export class Upkeep {
   hurry(): void {
     this.#merging.hurry();
     this.wake();
+  }
+
+  /** Forgets deleted keys that no state which can be read needs, in turns. */
+  async forgetDeletions(): Promise<void> {
+    const { index, horizon } = this.#options;
+    const slice = new Slice();
+    while (!this.#stopped && index.dropTombstones(horizon.oldest, TOMBSTONES_SLICE)) {
+      await slice.next();
+    }
   }
 
   /** Resolves when nothing is due. */
@@ -148,7 +157,7 @@ export class Upkeep {
   }
 
   #makeCheckpoints(): Checkpoints {
-    const { disk, segments, index, horizon, appender, notice, released } = this.#options;
+    const { disk, segments, index, horizon, appender, notice } = this.#options;
     const { recovered, options } = this.#options;
     const { store, durable, covers } = recovered;
     return new Checkpoints({
@@ -157,7 +166,8 @@ export class Upkeep {
       index,
       horizon,
       notice,
-      released,
+      // A checkpoint needs deletions for as long as it is being made.
+      released: () => void this.forgetDeletions(),
       store,
       durable,
       covers,

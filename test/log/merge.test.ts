@@ -202,7 +202,7 @@ describe("a merge", () => {
     const done = merged.then(() => "done");
     while ((await Promise.race([done, nextTurn()])) !== "done") {
       const at = 100 + (looks++ % 81);
-      expect(await statesFrom(store, at, at)).toEqual([right[at - 100]]);
+      expect(await statesFrom(store, at, at)).toEqual([right[at - 100]!]);
     }
     expect(looks).toBeGreaterThan(3);
     expect(await changesBetween(store, 101, 180)).toEqual(events);
