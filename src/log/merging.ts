@@ -50,7 +50,7 @@ export class Merging implements Job {
     const below = this.#sealedBelow(horizon.oldest);
     if (below - this.#keptBytes >= Math.max(mergeBytesMin, this.#keptBytes / 2)) return true;
     const garbage = below - index.liveBytes;
-    if (isFull() && garbage - this.#leftBytes >= mergeBytesMin) return true;
+    if (isFull() && garbage - this.#leftBytes >= mergeBytesMin / LITTLE) return true;
     const now = clock();
     // By a clock that was set back, the pause would be longer than it was meant.
     const isPaused = now < this.#notBefore && this.#notBefore <= now + this.#backoffMs;
@@ -91,13 +91,13 @@ export class Merging implements Job {
   }
 
   /**
-   * The share of a segment that has to be garbage, and the bytes that may be written at once: half
-   * of what a full disk has left is for deletes that come meanwhile.
+   * The share of a segment that has to be garbage, and the bytes that may be written at once: a
+   * part of what a full disk has left is for deletes that come meanwhile.
    */
   #terms(): { share: number; room: number } {
     const { disk, isFull } = this.#options;
     return isFull()
-      ? { share: FULL_DISK_GARBAGE_SHARE, room: disk.room() / 2 }
+      ? { share: FULL_DISK_GARBAGE_SHARE, room: disk.room() * (1 - DELETES_SHARE) }
       : { share: MERGE_GARBAGE_SHARE, room: Number.POSITIVE_INFINITY };
   }
 
@@ -118,6 +118,12 @@ export class Merging implements Job {
 }
 
 // --- internal ---
+
+/** The share of a full disk's room that merges leave to deletes. */
+const DELETES_SHARE = 1 / 8;
+
+/** On a full disk this part of the garbage that is worth a survey else is worth one. */
+const LITTLE = 8;
 
 /** A segment with at most this part of the largest size is merged with its neighbours. */
 const SMALL = 4;
