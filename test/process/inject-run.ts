@@ -76,8 +76,11 @@ class InjectRun {
   readonly #ledger = new Ledger();
   readonly #writers: readonly Writer[];
   readonly #hits = new Map<string, number>();
-  /** Ends by an error under writers that wait, and those of which some of them were told. */
-  readonly #ends = { count: 0, told: 0 };
+  /**
+   * Ends by an error under writers that wait, and those of which some of them were told; syncs that
+   * failed, and those after which the server went on.
+   */
+  readonly #ends = { count: 0, told: 0, syncs: 0, survived: 0 };
   #misses = 0;
   #reads = 0;
 
@@ -120,7 +123,11 @@ class InjectRun {
       if (isHit) hits++;
       else this.#misses++;
     }
-    const { count, told } = this.#ends;
+    const { count, told, syncs, survived } = this.#ends;
+    // One of a merge or a checkpoint is no reason to end.
+    if (syncs >= 4 && survived > syncs / 2) {
+      throw new Fault(`the server went on after ${survived} of ${syncs} syncs that failed`);
+    }
     if (count >= 6 && told < count / 2) {
       throw new Fault(`writers were told in ${told} of ${count} ends that the outcome is unknown`);
     }
@@ -159,6 +166,10 @@ class InjectRun {
     if (isHit) {
       const kind = `${injection.call} ${injection.effect}`;
       this.#hits.set(kind, (this.#hits.get(kind) ?? 0) + 1);
+      if (kind === "fdatasync error=EIO") {
+        this.#ends.syncs++;
+        if (!isEnded) this.#ends.survived++;
+      }
     }
     return isHit;
   }
