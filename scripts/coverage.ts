@@ -22,7 +22,9 @@ const LIST = join(root, "test/log/uncovered.json");
 
 /** Long runs over what others cover, and tests of the executable, where nothing is counted. */
 const LEFT_OUT = new Set([
+  "test/log/crash-images.test.ts",
   "test/log/damage.test.ts",
+  "test/log/expiry-lateness.test.ts",
   "test/log/heavy.test.ts",
   "test/log/system-calls.test.ts",
   "test/store/replay.test.ts",
@@ -44,8 +46,9 @@ function main(): number {
     for (const fault of faults) console.log(fault);
     const seconds = Math.round((performance.now() - began) / 1000);
     console.log(`${faults.length} faults of the list, in ${seconds} s`);
-    if (!passed) console.log("a test failed");
-    return passed && faults.length === 0 ? 0 : 1;
+    // Counting makes tests slow: whether they pass is for the run without it to say.
+    if (!passed) console.log("a test failed, which may be why a branch is not covered");
+    return faults.length === 0 ? 0 : 1;
   } finally {
     rmSync(workshop, { recursive: true, force: true });
   }
@@ -101,7 +104,7 @@ function print(files: ReadonlyMap<string, readonly Branch[]>, reasons: Reasons):
     for (const { line, name, taken } of branches) {
       if (taken) continue;
       console.log(`  ${line}: ${name}`);
-      console.log(`      ${reasons[file]?.[name] || "NO REASON"}`);
+      console.log(`      ${reasons[file]?.[name] || "no reason is listed"}`);
     }
   }
   const percent = ((100 * covered) / total).toFixed(1);
