@@ -85,12 +85,15 @@ async function copySound(options: RepairOptions): Promise<Repaired> {
     });
     await writer.reach(Math.max(sweep.revision, oldest));
     const { revision } = writer;
+    // A state in which a lost change is missing, and a later one is not, never was.
+    const readable = Math.max(oldest, Math.min(revision, lostUpTo(sweep.findings, revision)));
+    await writer.compact(readable);
     await writer.finish(sweep.highest);
     onProgress?.({ bytes: of, of });
     return {
       store: writer.store,
       revision,
-      oldest,
+      oldest: readable,
       commits: sweep.commits,
       keys: copy.keys,
       bytes: writer.bytes,
@@ -101,6 +104,12 @@ async function copySound(options: RepairOptions): Promise<Repaired> {
     await writer.abandon().catch(() => undefined);
     throw error;
   }
+}
+
+/** The highest revision of which something may be lost; 0 when nothing is. */
+function lostUpTo(findings: readonly Finding[], newest: number): number {
+  const lost = findings.filter(({ severity }) => severity === "damage");
+  return Math.max(0, ...lost.map(({ revisions }) => revisions?.last ?? newest));
 }
 
 class SoundCopy {
