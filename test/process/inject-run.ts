@@ -81,6 +81,7 @@ class InjectRun {
    * failed, and those after which the server went on.
    */
   readonly #ends = { count: 0, told: 0, syncs: 0, survived: 0 };
+  #attempts = 0;
   #misses = 0;
   #reads = 0;
 
@@ -142,8 +143,9 @@ class InjectRun {
   }
 
   #pick(): Injection {
-    const { below, oneIn, pick } = this.#random;
-    const [call, effect, whenMax] = pick(KINDS);
+    const { below, oneIn } = this.#random;
+    // By turns, so that a run of some length has met them all.
+    const [call, effect, whenMax] = KINDS[this.#attempts++ % KINDS.length]!;
     const when = 1 + below(oneIn(3) ? 5 : whenMax);
     if (effect !== "error=ENOSPC" || oneIn(2)) return { call, effect, when: `${when}` };
     return { call, effect, when: oneIn(3) ? `${when}+` : `${when}..${when + 1 + below(10)}` };
