@@ -84,7 +84,12 @@ export class Life {
     if (generation > 0 && random.oneIn(16)) await lookBack(store, this.#ledger, random);
     if (again !== undefined) await this.#lookAgain(again, this.#ledger.copy());
     if (generation === 0 || random.oneIn(4)) await this.#work(store);
-    if (generation > 0 && random.oneIn(3)) return;
+    if (generation > 0 && random.oneIn(3)) {
+      // The process dies: nothing that it had begun goes on beside the lives that follow.
+      disk.kill();
+      await store.close().catch(() => undefined);
+      return;
+    }
     this.#isClosing = true;
     await store.close();
     if (this.#failed !== undefined) throw this.#failed;

@@ -47,8 +47,6 @@ export async function maintain(store: LogStore): Promise<void> {
 
 // --- internal ---
 
-let serial = 0;
-
 /** What the store would forget by itself at once is not forgotten before it was seen. */
 async function pinned<T>(
   options: LoadOptions,
@@ -154,7 +152,12 @@ function transaction(random: Random): Txn {
   const then = [...keys].flatMap((key): Operation[] => {
     if (random.oneIn(4)) return [del(key)];
     const size = random.oneIn(8) ? random.below(1_800) : random.below(40);
-    const value = bytes(`${serial++ % 10_000}:`.padEnd(size, "x"));
+    const value = bytes(
+      random
+        .below(2 ** 32)
+        .toString(36)
+        .padEnd(size, "x"),
+    );
     const ttl = random.oneIn(5) ? 1 + random.below(8_000) : undefined;
     const contentType = random.pick(TYPES);
     const plain = { op: "put", key, value, contentType } as const;
