@@ -6,15 +6,15 @@
 import { KvError } from "../errors.ts";
 import { CHECKPOINT_FILE } from "./checkpoint-format.ts";
 import { loadCheckpoint, type Covers, type Resumed } from "./checkpoint-load.ts";
-import { Unusable } from "./checkpoint-reader.ts";
 import { createWhole, TEMPORARY_SUFFIX, type Disk } from "./disk.ts";
 import { DURABLE_FILE, DurableFile, type Mark } from "./durable.ts";
 import { encodeSegmentHeader } from "./format.ts";
 import { KeyIndex } from "./key-index.ts";
-import { Loader, type Loaded } from "./loader.ts";
+import type { Loaded } from "./loader.ts";
+import { LogReading } from "./log-reading.ts";
 import { RESERVE_FILE } from "./reserve.ts";
 import { damage, openSegment, segmentName, segmentNumber, type Segment } from "./segment.ts";
-import { cutAside, mendTail, otherThanMarked, type Notice } from "./tail.ts";
+import { cutAside, examineTail, mendTail, otherThanMarked, type Notice } from "./tail.ts";
 
 /** The log as it is on the disk, all of it durable. */
 export interface Recovered extends Loaded {
@@ -56,40 +56,27 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     opened.push(durable);
     const active = segments.at(-1)!;
     const sealed = segments.slice(0, -1);
-    const endOf = (segment: Segment): number =>
-      sealedEnd(segment, segments[segments.indexOf(segment) + 1]!, mark);
-    const readSealed = (): Loader => {
-      const loader = new Loader();
-      for (const segment of sealed) loader.load(segment, endOf(segment));
-      loader.checkHeader(active);
-      return loader;
-    };
-    let resumed = tryCheckpoint(options, segments, endOf);
-    const loader = resumed?.loader ?? readSealed();
-    // What comes before the end is sound: only now is anything changed.
-    await cutSealed(disk, sealed, notice);
-    await removeReplaced(disk, replaced);
+    const log = new LogReading(options, segments, (segment, next) =>
+      sealedEnd(segment, next, mark),
+    );
+    log.read();
     // Synced to its last byte, there is nothing to mend, and reading it once tells all.
     const isWhole = mark?.segment === active.number && mark.end === active.file.size();
-    const next = isWhole ? undefined : await mendTail(disk, active, mark, notice);
+    const end = isWhole ? undefined : examineTail(active, mark);
+    let loaded = isWhole ? log.readTail([active]) : undefined;
+    if (isWhole && active.chain !== mark.lastCrc) throw otherThanMarked(active, active.end);
+    // Nothing is damaged: only now is anything changed.
+    await cutSealed(disk, sealed, notice);
+    await removeReplaced(disk, replaced);
+    const next = end && (await mendTail(disk, active, end, notice));
     if (next !== undefined) {
       opened.push(next.file);
       segments.push(next);
     }
-    const tail = segments.slice(sealed.length);
-    let loaded: Loaded;
-    try {
-      loaded = readTail(loader, tail);
-      resumed?.check(loaded);
-    } catch (error) {
-      if (resumed === undefined) throw error;
-      noteUnusable(notice, error as Error);
-      resumed = undefined;
-      loaded = readTail(readSealed(), tail);
-    }
-    if (isWhole && active.chain !== mark.lastCrc) throw otherThanMarked(active, active.end);
+    loaded ??= log.readTail(segments.slice(sealed.length));
+    const { covers } = log;
     const { store } = active.header;
-    const recovered = { store, segments, durable, covers: resumed?.covers, ...loaded };
+    const recovered = { store, segments, durable, covers, ...loaded };
     await noteDurable(recovered);
     return recovered;
   } catch (error) {
@@ -117,6 +104,9 @@ export function markOf(active: Segment): Mark {
 // --- internal ---
 
 async function begin({ disk, clock, random }: RecoveryOptions): Promise<Recovered> {
+  if (disk.list().includes(CHECKPOINT_FILE)) {
+    throw damage(CHECKPOINT_FILE, 0, "it is of a log, and there is no segment");
+  }
   if (disk.list().includes(DURABLE_FILE)) {
     const { durable, mark } = await DurableFile.open(disk);
     durable.close();
@@ -159,31 +149,6 @@ async function begin({ disk, clock, random }: RecoveryOptions): Promise<Recovere
     for (const file of opened) file.close();
     throw error;
   }
-}
-
-/** With a checkpoint that is of no use, a start is as one without. */
-function tryCheckpoint(
-  { disk, notice }: RecoveryOptions,
-  segments: readonly Segment[],
-  endOf: (segment: Segment) => number,
-): Resumed | undefined {
-  try {
-    return loadCheckpoint(disk, segments, endOf);
-  } catch (error) {
-    noteUnusable(notice, error as Error);
-    return undefined;
-  }
-}
-
-function noteUnusable(notice: Notice, error: Error): void {
-  const why = error instanceof Unusable ? error.message : "the log is not as it says";
-  notice(`${CHECKPOINT_FILE} is of no use (${why}): all of the log is read instead`);
-}
-
-/** Reads the last segments, which end where their files do. */
-function readTail(loader: Loader, tail: readonly Segment[]): Loaded {
-  for (const segment of tail) loader.load(segment, segment.file.size());
-  return loader.finish(tail.at(-1)!);
 }
 
 async function noteDurable({ durable, segments }: Recovered): Promise<void> {

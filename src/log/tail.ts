@@ -25,27 +25,54 @@ import { damage, endsCommit, openSegment, segmentName, type Segment } from "./se
 /** Tells the operator, in one line, what recovery did. */
 export type Notice = (message: string) => void;
 
+/** What the end of the last segment is, and what has to be done to it. */
+export interface Tail {
+  /** Up to here the segment was known to be synced. */
+  readonly syncedEnd: number;
+  /** The chain at `syncedEnd`. */
+  readonly syncedChain: number;
+  /** The oldest readable revision at `syncedEnd`. */
+  readonly syncedOldest: number;
+  /** The last reserved revision at `syncedEnd`. */
+  readonly syncedReserved: number;
+  /** No commit above `syncedEnd` has a smaller revision. */
+  readonly suspectRevision: number;
+  /** Up to here there are whole commits. */
+  readonly wholeEnd: number;
+  readonly faultOffset: number;
+  readonly fault: string | undefined;
+}
+
 /**
- * Mends the last segment. Returns the segment that follows it when bytes were written anew, else
- * `undefined`. `mark` is how far the log was known to be synced.
+ * Looks at the end of the last segment, and changes nothing. `mark` is how far the log was known to
+ * be synced.
  *
  * Everything up to the mark was acknowledged, and everything before a record that began a later
  * batch had been synced when that one was written: a fault below either is damage. Above both, a
  * fault is a torn tail, and whole commits may be bytes that only look written (a failed fsync
  * leaves such pages), so they go into a new segment, which is synced before it is trusted.
+ * @throws `internal` that names file and offset.
+ */
+export function examineTail(segment: Segment, mark: Mark | undefined): Tail {
+  const size = segment.file.size();
+  const tail = readTail(segment, size, mark);
+  if (tail.fault !== undefined && hasBatchStart(segment, tail.faultOffset, size)) {
+    throw damage(segment.file.name, tail.faultOffset, tail.fault);
+  }
+  return tail;
+}
+
+/**
+ * Mends the last segment. Returns the segment that follows it when bytes were written anew, else
+ * `undefined`.
  */
 export async function mendTail(
   disk: Disk,
   segment: Segment,
-  mark: Mark | undefined,
+  tail: Tail,
   notice: Notice,
 ): Promise<Segment | undefined> {
-  const size = segment.file.size();
-  const tail = examineTail(segment, size, mark);
-  if (tail.fault !== undefined && hasBatchStart(segment, tail.faultOffset, size)) {
-    throw damage(segment.file.name, tail.faultOffset, tail.fault);
-  }
-  if (tail.wholeEnd < size) await cutAside(disk, segment, tail.wholeEnd, notice);
+  if (tail.wholeEnd < segment.file.size()) await cutAside(disk, segment, tail.wholeEnd, notice);
   if (tail.wholeEnd === tail.syncedEnd) return undefined;
   return await rewriteSuspect(disk, segment, tail, notice);
 }
@@ -87,24 +114,7 @@ export function hasBatchStart(segment: Segment, from: number, size: number): boo
 
 // --- internal ---
 
-interface Tail {
-  /** Up to here the segment was known to be synced. */
-  readonly syncedEnd: number;
-  /** The chain at `syncedEnd`. */
-  readonly syncedChain: number;
-  /** The oldest readable revision at `syncedEnd`. */
-  readonly syncedOldest: number;
-  /** The last reserved revision at `syncedEnd`. */
-  readonly syncedReserved: number;
-  /** No commit above `syncedEnd` has a smaller revision. */
-  readonly suspectRevision: number;
-  /** Up to here there are whole commits. */
-  readonly wholeEnd: number;
-  readonly faultOffset: number;
-  readonly fault: string | undefined;
-}
-
-function examineTail(segment: Segment, size: number, mark: Mark | undefined): Tail {
+function readTail(segment: Segment, size: number, mark: Mark | undefined): Tail {
   const syncedEnd = markedEnd(segment, size, mark);
   let syncedChain = syncedEnd === SEGMENT_HEADER_BYTES ? segment.header.crc : undefined;
   let syncedOldest = segment.header.compactedRevision;

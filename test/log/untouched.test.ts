@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { openDirectory } from "../../src/log/disk.ts";
 import { encodeSegmentHeader } from "../../src/log/format.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
-import { flipped, killedAfter, openOn, segmentNames } from "../support/logs.ts";
+import { cut, flipped, killedAfter, openOn, segmentNames } from "../support/logs.ts";
 import { bytes, failure, put, write } from "../support/stores.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
@@ -62,6 +62,33 @@ test("damage in an older segment leaves a torn tail as it is", async () => {
   expect(error.message).toContain(names[0]!);
   expect(Buffer.compare(damaged.bytes(last), before)).toBe(0);
   expect(segmentNames(damaged)).toEqual(names);
+});
+
+test("damage in the last segment leaves the ones before it as they are", async () => {
+  const disk = await killedAfter(
+    async (store) => {
+      for (let round = 0; round < 8; round++) await write(store, put("a", "x".repeat(100)));
+    },
+    { segmentBytesMax: 600 },
+  );
+  const names = segmentNames(disk);
+  // The crash of a start that had rewritten what was behind, and not cut it yet.
+  const longer = cut(disk, names[0]!, Infinity, bytes("what was behind"));
+  const damaged = flipped(longer, names.at(-1)!, 200 * 8);
+  const before = new Map(damaged.list().map((name) => [name, damaged.bytes(name).slice()]));
+  const error = await failure(() => openOn(damaged), "internal");
+  expect(error.message).toContain(names.at(-1)!);
+  expect(new Map(damaged.list().map((name) => [name, damaged.bytes(name).slice()]))).toEqual(
+    before,
+  );
+});
+
+test("a checkpoint without a log is no new store", async () => {
+  const disk = new FakeDisk();
+  disk.place("CHECKPOINT", bytes("whatever it says"));
+  const error = await failure(() => openOn(disk), "internal");
+  expect(error.message).toContain("CHECKPOINT is damaged at offset 0");
+  expect(disk.list()).toEqual(["CHECKPOINT"]);
 });
 
 test("the file of the lock is the owner's alone, as all others are", () => {
