@@ -1,12 +1,11 @@
 /**
- * Reads the log at a start: with the help of a checkpoint, or, where that is of no use, all of it. What
- * a checkpoint says is held against the log, so both ways give the same. Changes nothing.
+ * Reads the log at a start: with the help of a checkpoint, or, where that is of no use, all of it.
+ * What a checkpoint says is held against the log, so both ways give the same. Changes nothing.
  */
 
 import { CHECKPOINT_FILE } from "./checkpoint-format.ts";
-import { loadCheckpoint, type Resumed } from "./checkpoint-load.ts";
+import { loadCheckpoint, type Covers, type Resumed } from "./checkpoint-load.ts";
 import { Unusable } from "./checkpoint-reader.ts";
-import type { Covers } from "./checkpoint-writer.ts";
 import type { Disk } from "./disk.ts";
 import { Loader, type Loaded } from "./loader.ts";
 import type { Segment } from "./segment.ts";

@@ -5,7 +5,7 @@
 
 import { KvError } from "../errors.ts";
 import { CHECKPOINT_FILE } from "./checkpoint-format.ts";
-import { loadCheckpoint, type Covers, type Resumed } from "./checkpoint-load.ts";
+import type { Covers } from "./checkpoint-load.ts";
 import { createWhole, TEMPORARY_SUFFIX, type Disk } from "./disk.ts";
 import { DURABLE_FILE, DurableFile, type Mark } from "./durable.ts";
 import { encodeSegmentHeader } from "./format.ts";
