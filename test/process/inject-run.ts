@@ -268,6 +268,8 @@ class InjectRun {
     // answers; and the last words on a connection that is reset do not always get to the client.
     const { done = 0, outcome_unknown = 0 } = this.#since(before);
     if (this.#durability !== "sync" || done === 0) return;
+    // A merge that cannot go on ends the store too, and leaves nobody in the dark.
+    if (!lines.at(-1)!.endsWith("the write may have been applied")) return;
     this.#ends.count++;
     if (outcome_unknown > 0) this.#ends.told++;
   }
