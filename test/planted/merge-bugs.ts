@@ -1,0 +1,72 @@
+/** Bugs in merges, and in what they leave out. */
+
+import type { Bug } from "./bug.ts";
+
+const MERGE = "src/log/merge.ts";
+const SURVEY = "src/log/survey.ts";
+
+export const MERGE_BUGS: readonly Bug[] = [
+  {
+    name: "a merged segment has its name before it is synced",
+    file: MERGE,
+    find: "    await this.flush();\n    await this.#file.sync();\n",
+    replace: "    await this.flush();\n",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "replaced segments are removed before the directory is synced",
+    file: MERGE,
+    find: "  await syncNames(options);\n  const merged",
+    replace: "  const merged",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "a merge loses the newest record of a key",
+    file: SURVEY,
+    find: "if (newest.revision === header.revision) return look.add(bytes, true);",
+    replace: "if (newest.revision === header.revision) return look.add(bytes, false);",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "a merge loses the first revision above the oldest readable one",
+    file: SURVEY,
+    find: "if (header.revision > this.#oldest) return",
+    replace: "if (header.revision > this.#oldest + 1) return",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "a merge leaves out a deletion whose put stays",
+    file: SURVEY,
+    find: "for (const key of look.replaced) this.#tombstones.delete(key);",
+    replace: "",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "the last record that is left of a commit does not end it",
+    file: MERGE,
+    find: "const flags = goesOn ? 0 : FLAG_COMMIT_END;",
+    replace: "const flags = goesOn ? 0 : this.#buffer[last.at + 13]! & FLAG_COMMIT_END;",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "a merged segment does not know up to where it was merged",
+    file: MERGE,
+    find: "compactedRevision: oldest,",
+    replace: "compactedRevision: first.compactedRevision,",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "a merged segment names the first of those it stands for only",
+    file: MERGE,
+    find: "last: last.merged?.last ?? last.number }",
+    replace: "last: first.number }",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "the index is not pointed to a merged segment",
+    file: MERGE,
+    find: "  await repoint(options, merged);\n",
+    replace: "",
+    caughtBy: { file: "crash-images", name: "whatever a crash leaves" },
+  },
+];

@@ -1,0 +1,131 @@
+/** Bugs in how batches are written and made durable. */
+
+import type { Bug } from "./bug.ts";
+
+const APPENDER = "src/log/appender.ts";
+const SYNCING = "src/log/syncing.ts";
+const DISK = "src/log/disk.ts";
+
+export const WRITE_BUGS: readonly Bug[] = [
+  {
+    name: "a write is answered before it is synced",
+    file: APPENDER,
+    find: "if (isWaiting) await this.#syncing.all();",
+    replace: "if (isWaiting) void this.#syncing.all();",
+    caughtBy: { file: "crash-images", name: "whatever a crash leaves" },
+  },
+  {
+    name: "the mark is written before the sync",
+    file: SYNCING,
+    find: "      await segment.file.sync();\n      this.#syncedWrites",
+    replace:
+      "      this.#options.durable.write({ segment: segment.number, end: offset, lastCrc: chain });\n" +
+      "      await segment.file.sync();\n      this.#syncedWrites",
+    caughtBy: { file: "crash-images", name: "whatever a crash leaves" },
+  },
+  {
+    name: "a sync that failed is tried a second time",
+    file: SYNCING,
+    find: "      await segment.file.sync();\n",
+    replace: "      await segment.file.sync().catch(() => segment.file.sync());\n",
+    caughtBy: { file: "call-faults" },
+  },
+  {
+    name: "writes go on after a sync that failed",
+    file: SYNCING,
+    find: "if (this.#failure !== undefined) throw this.#failure;",
+    replace: "",
+    caughtBy: { file: "syncing" },
+  },
+  {
+    name: "a record says that all before it is synced when it is not",
+    file: APPENDER,
+    find: "encodeBatch(active, records, this.#syncing.isClean)",
+    replace: "encodeBatch(active, records, true)",
+    caughtBy: { file: "durability-crash" },
+  },
+  {
+    name: "the part of a batch that a full disk took stays",
+    file: APPENDER,
+    find: "      file.truncate(offset);\n",
+    replace: "",
+    caughtBy: { file: "faults", name: "took a part of a batch" },
+  },
+  {
+    name: "what a full disk took is cut without a sync",
+    file: APPENDER,
+    find: "      await this.#syncing.all();\n      throw new SpaceError(error.message);",
+    replace: "      throw new SpaceError(error.message);",
+    caughtBy: { file: "faults", name: "took a part of a batch" },
+  },
+  {
+    name: "a write that the disk takes in parts is not completed",
+    file: DISK,
+    find: "done += count;\n  }\n}\n\n/**\n * Makes a whole",
+    replace: "done = bytes.length;\n  }\n}\n\n/**\n * Makes a whole",
+    caughtBy: { file: "call-faults" },
+  },
+  {
+    name: "a segment is begun before the one before is synced",
+    file: APPENDER,
+    find: "Promise<Segment> {\n    await this.#syncing.all();\n",
+    replace: "Promise<Segment> {\n",
+    caughtBy: { file: "durability-crash" },
+  },
+  {
+    name: "a segment's header has not the compacted revision",
+    file: APPENDER,
+    find: "compactedRevision: this.#compacted,",
+    replace: "compactedRevision: active.header.compactedRevision,",
+    caughtBy: { file: "compaction", name: "the record of a compaction" },
+  },
+  {
+    name: "a segment's header has not the reserved revision",
+    file: APPENDER,
+    find: "reservedRevision: this.#reserved,",
+    replace: "reservedRevision: 0,",
+    caughtBy: { file: "durability-crash" },
+  },
+  {
+    name: "revisions are handed out before their reservation is synced",
+    file: APPENDER,
+    find: "note.revision + 1, true);",
+    replace: "note.revision + 1, note.kind !== KIND.reserve);",
+    caughtBy: { file: "durability-crash" },
+  },
+  {
+    name: "the last reserved revision is handed out",
+    file: APPENDER,
+    find: "if (revision < this.#reserved) return;",
+    replace: "if (revision <= this.#reserved) return;",
+    caughtBy: { file: "durability-crash" },
+  },
+  {
+    name: "the directory is not synced after a new file has its name",
+    file: DISK,
+    find: "  await disk.syncDirectory();\n  return disk.open(name);",
+    replace: "  return disk.open(name);",
+    caughtBy: { file: "crash" },
+  },
+  {
+    name: "a new file has its name before it is synced",
+    file: DISK,
+    find: "      await file.sync();\n    } finally {\n      file.close();",
+    replace: "    } finally {\n      file.close();",
+    caughtBy: { file: "crash" },
+  },
+  {
+    name: "a put takes what a full disk has kept for deletes",
+    file: "src/log/batch.ts",
+    find: "if (this.#refusal !== undefined && events",
+    replace: "if (this.#refusal === this && events",
+    caughtBy: { file: "full-disk" },
+  },
+  {
+    name: "a full disk does not give up its reserve",
+    file: "src/log/full-disk.ts",
+    find: "made = (await reserve?.giveUp()) ?? false;",
+    replace: "made = reserve === null;",
+    caughtBy: { file: "full-disk-random" },
+  },
+];
