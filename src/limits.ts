@@ -59,6 +59,13 @@ export const BODY_PIECE_BYTES_MAX = 64 * KIB;
  * Bytes of larger bodies that are being read, on all connections together; one more is turned away.
  */
 export const BODIES_BYTES_MAX = 256 * MIB;
+/**
+ * Values in a JSON text from a client: more than the largest transaction has in all the fields of
+ * its checks and operations. Each takes up to 100 bytes, however short it is.
+ */
+export const JSON_VALUES_MAX = 16 * (LIMITS.txnChecksMax + 2 * LIMITS.txnOperationsMax);
+/** Bytes of large JSON texts that are parsed between two collections of their garbage. */
+export const JSON_GARBAGE_BYTES = 32 * MIB;
 /** Seconds after which a connection is closed on which no request and no piece of a body came. */
 export const CONNECTION_IDLE_SECONDS = 30;
 /**
@@ -96,6 +103,14 @@ export const SOCKET_ANSWER_BYTES_MAX = 1 * MIB;
 export const SOCKET_REQUESTS_MAX = 1_024;
 /** Bytes of the requests of one connection that are read and not answered yet. */
 export const SOCKET_REQUEST_BYTES_MAX = 64 * MIB;
+/**
+ * Bytes of requests of all connections together that are read and not answered yet, above which a
+ * large one more is refused as `unavailable`. From half of it on, no connection is read from that
+ * holds more than a little.
+ */
+export const SOCKETS_REQUEST_BYTES_MAX = 256 * MIB;
+/** Bytes of requests that a connection may hold however much others do; a small one has no more. */
+export const SOCKET_SMALL_REQUEST_BYTES = 64 * KIB;
 /** Characters of a request id that is a string. */
 export const SOCKET_ID_CHARS_MAX = 64;
 /** Watches of one connection. */

@@ -7,6 +7,7 @@
 import { KvError } from "../errors.ts";
 import { BODIES_BYTES_MAX, BODY_PIECE_BYTES_MAX, JSON_BODY_BYTES_MAX } from "../limits.ts";
 import { decodeUtf8, quote } from "../text.ts";
+import { parseJson } from "./json-text.ts";
 import type { Call } from "./route.ts";
 
 /**
@@ -35,8 +36,9 @@ export async function readJson(call: Call): Promise<unknown> {
     throw new KvError("invalid_argument", "the body is empty; it must be a JSON object");
   }
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
+    if (error instanceof KvError) throw error;
     // What nests too deep for the parser is a RangeError.
     const reason = (error as Error).message.replace("JSON Parse error: ", "");
     const line = reason.replaceAll(/\p{Cc}/gu, " ").slice(0, 80);

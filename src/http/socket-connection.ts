@@ -18,6 +18,8 @@ import {
   SOCKET_PING_SECONDS,
   SOCKET_REQUEST_BYTES_MAX,
   SOCKET_REQUESTS_MAX,
+  SOCKET_SMALL_REQUEST_BYTES,
+  SOCKETS_REQUEST_BYTES_MAX,
   WATCHER_UNSENT_BYTES_MAX,
 } from "../limits.ts";
 import type { RequestId, SocketRequest } from "../messages.ts";
@@ -52,6 +54,8 @@ export interface Socket {
 export interface ConnectionOptions {
   readonly store: Store;
   readonly hub: Hub;
+  /** Bytes of the requests that all connections hold: read and not answered yet. */
+  readonly requests: { bytes: number };
   /** Gets what is a fault of the server and not of a request. */
   readonly onError: (error: unknown) => void;
 }
@@ -79,8 +83,11 @@ export class Connection implements Subscriber {
   readonly #onError: (error: unknown) => void;
   readonly #session: WatchSession;
   readonly #context: RequestContext;
-  /** Messages that were read and not looked at; `undefined` for a binary one. */
-  readonly #messages = new Queue<string | undefined>();
+  readonly #requests: { bytes: number };
+  /** What this connection has in `#requests`. */
+  #sharedBytes = 0;
+  /** Messages that were read and not looked at, and in their places those that were not taken. */
+  #messages = new Queue<string | RequestError>();
   /** The request whose turn is next, while it has to wait. */
   #next: Begun | undefined;
   /** Requests begun and not answered, all of one kind, and the bytes of their messages. */
@@ -97,8 +104,9 @@ export class Connection implements Subscriber {
   readonly #quiet = Promise.withResolvers<void>();
   readonly #gone = Promise.withResolvers<void>();
 
-  constructor(socket: Socket, { store, hub, onError }: ConnectionOptions) {
+  constructor(socket: Socket, { store, hub, requests, onError }: ConnectionOptions) {
     this.#socket = socket;
+    this.#requests = requests;
     this.#onError = onError;
     this.#session = hub.connect(this);
     const created = (id: RequestId, { watch, revision, store }: CreatedWatch): void => {
@@ -110,8 +118,10 @@ export class Connection implements Subscriber {
   /** A message has come in. */
   receive(message: string | Uint8Array): void {
     this.heard();
-    if (typeof message === "string") this.#messages.push(message, message.length);
-    else this.#messages.push(undefined, 0);
+    if (typeof message !== "string") {
+      this.#messages.push(new RequestError(null, binaryError()), 0);
+    } else if (this.#hasRoom(message.length)) this.#messages.push(message, message.length);
+    else this.#messages.push(refused(message), 0);
     this.#run();
   }
 
@@ -146,6 +156,9 @@ export class Connection implements Subscriber {
   closed(): void {
     this.#closed = true;
     this.#session.close();
+    this.#messages = new Queue();
+    this.#next = undefined;
+    this.#share();
     this.#quiet.resolve();
     this.#gone.resolve();
   }
@@ -216,10 +229,10 @@ export class Connection implements Subscriber {
   /** The next request among the messages; those that are none get their error here. */
   #parseNext(): Begun | undefined {
     while (this.#messages.size > 0) {
-      const text = this.#messages.shift();
+      const message = this.#messages.shift()!;
       try {
-        if (text === undefined) throw new RequestError(null, binaryError());
-        return { request: parseRequest(text), bytes: text.length };
+        if (typeof message !== "string") throw message;
+        return { request: parseRequest(message), bytes: message.length };
       } catch (error) {
         const { id, cause } = error instanceof RequestError ? error : { id: null, cause: error };
         this.#fails(id, cause);
@@ -278,6 +291,7 @@ export class Connection implements Subscriber {
 
   /** Reads from the socket only while what was read can be worked on. */
   #regulate(): void {
+    this.#share();
     const full = !this.#stopping && this.#isFull();
     if (this.#closed || full === this.#paused) return;
     this.#paused = full;
@@ -287,12 +301,32 @@ export class Connection implements Subscriber {
 
   #isFull(): boolean {
     const requests = this.#running + this.#messages.size + (this.#next === undefined ? 0 : 1);
-    const bytes = this.#runningBytes + this.#messages.bytes + (this.#next?.bytes ?? 0);
+    const bytes = this.#requestBytes();
+    // Whoever is not read from for the sake of all has something that will be answered, and is
+    // looked at again then.
+    const isLarge = bytes > SOCKET_SMALL_REQUEST_BYTES;
     return (
       requests >= SOCKET_REQUESTS_MAX ||
       bytes >= SOCKET_REQUEST_BYTES_MAX ||
+      (isLarge && this.#requests.bytes > SOCKETS_REQUEST_BYTES_MAX / 2) ||
       this.unsentBytes() > SOCKET_ANSWER_BYTES_MAX
     );
+  }
+
+  #requestBytes(): number {
+    return this.#runningBytes + this.#messages.bytes + (this.#next?.bytes ?? 0);
+  }
+
+  /** Adds to what all connections hold what this one has come to hold since. */
+  #share(): void {
+    const bytes = this.#requestBytes();
+    this.#requests.bytes += bytes - this.#sharedBytes;
+    this.#sharedBytes = bytes;
+  }
+
+  #hasRoom(bytes: number): boolean {
+    if (bytes <= SOCKET_SMALL_REQUEST_BYTES) return true;
+    return this.#requests.bytes + bytes <= SOCKETS_REQUEST_BYTES_MAX;
   }
 
   #isQuiet(): boolean {
@@ -302,6 +336,24 @@ export class Connection implements Subscriber {
 }
 
 // --- internal ---
+
+/** What a request is answered with for which there is no room; of its text only the id is kept. */
+function refused(text: string): RequestError {
+  try {
+    return new RequestError(parseRequest(text).id, noRoomError());
+  } catch (error) {
+    if (error instanceof RequestError) return error;
+    throw error;
+  }
+}
+
+function noRoomError(): KvError {
+  return new KvError(
+    "unavailable",
+    `the server holds ${SOCKETS_REQUEST_BYTES_MAX} bytes of other requests; nothing was stored, try again`,
+    { limit: SOCKETS_REQUEST_BYTES_MAX },
+  );
+}
 
 function binaryError(): KvError {
   return new KvError("unsupported", "binary messages are not understood; send JSON as text");

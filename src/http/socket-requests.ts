@@ -16,6 +16,7 @@ import {
 } from "../messages.ts";
 import { validate } from "../schema.ts";
 import type { CreatedWatch, WatchSession } from "../watch/watch-session.ts";
+import { parseJson } from "./json-text.ts";
 import { runOperation } from "./socket-operations.ts";
 
 type Operation = SocketRequest["op"];
@@ -59,8 +60,9 @@ export function kindOf({ op }: SocketRequest): RequestKind {
 export function parseRequest(text: string): SocketRequest {
   let json: unknown;
   try {
-    json = JSON.parse(text);
-  } catch {
+    json = parseJson(text);
+  } catch (error) {
+    if (error instanceof KvError) throw new RequestError(null, error);
     throw new RequestError(
       null,
       new KvError("invalid_argument", "the message is not JSON; send one object a message"),

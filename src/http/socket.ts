@@ -52,6 +52,7 @@ export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndp
   const { connectionsMax = SOCKET_CONNECTIONS_MAX, closeMs = SOCKET_CLOSE_MS } = options;
   const { pingMs = SOCKET_PING_SECONDS * 1_000 } = options;
   const connections = new Set<Connection>();
+  const requests = { bytes: 0 };
   let publisher: Bun.Server<SocketData> | undefined;
   let stopping = false;
   hub.publishThrough({
@@ -74,7 +75,7 @@ export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndp
     idleTimeout: SOCKET_IDLE_SECONDS,
     sendPings: false,
     open(socket) {
-      const connection = new Connection(socket, { store, hub, onError });
+      const connection = new Connection(socket, { store, hub, requests, onError });
       socket.data.connection = connection;
       connections.add(connection);
       if (stopping) void connection.stop(1001, STOPPING);

@@ -25,7 +25,12 @@ function connect() {
     resume: () => {},
   };
   const store = openModel();
-  const connection = new Connection(socket, { store, hub: new Hub({ store }), onError: () => {} });
+  const connection = new Connection(socket, {
+    store,
+    hub: new Hub({ store }),
+    requests: { bytes: 0 },
+    onError: () => {},
+  });
   return { store, connection, done };
 }
 
