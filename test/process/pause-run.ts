@@ -14,7 +14,7 @@ import { temporaryDirectory } from "../support/temporary.ts";
 import { audit } from "./audit.ts";
 import { SocketFollower } from "./follower.ts";
 import { Fault, Ledger } from "./ledger.ts";
-import { ShiftedClock } from "./shifted-clock.ts";
+import { ShiftedClock, sweepClock } from "./shifted-clock.ts";
 import { Writer } from "./writer.ts";
 
 export interface PauseReport {
@@ -106,6 +106,7 @@ class PauseRun {
 
   async end(): Promise<void> {
     await this.#server?.kill();
+    if (this.#server !== undefined) sweepClock(this.#server.pid);
     await this.#follower.close();
     await this.#rest().catch(() => {});
   }
@@ -127,6 +128,7 @@ class PauseRun {
     if (signal === "SIGKILL") this.#counts.kills++;
     else await this.#rest();
     await this.#server!.kill(signal);
+    sweepClock(this.#server!.pid);
     await this.#rest();
     this.#checkTimes();
     await this.#start();

@@ -1,6 +1,6 @@
 /** The clock of a server process as a test sets it: libfaketime, which reads the shift from a file. */
 
-import { renameSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 export class ShiftedClock {
@@ -45,13 +45,27 @@ export class ShiftedClock {
   }
 }
 
+/**
+ * Removes what the library leaves of a process that was killed: a later one with the same number could
+ * not begin.
+ */
+export function sweepClock(pid: number): void {
+  for (const name of [`faketime_shm_${pid}`, `sem.faketime_sem_${pid}`]) {
+    rmSync(join("/dev/shm", name), { force: true });
+  }
+}
+
 // --- internal ---
+
+let found: string | undefined;
 
 /** Where this system has the library. */
 function library(): string {
-  const { stdout } = Bun.spawnSync(["faketime", "-f", "+0", "env"]);
+  if (found !== undefined) return found;
+  const { stdout, stderr } = Bun.spawnSync(["faketime", "-f", "+0", "env"]);
   const path = /^LD_PRELOAD=(.*)$/m.exec(stdout.toString())?.[1];
-  if (path === undefined) throw new Error("faketime does not say where its library is");
+  if (path === undefined) throw new Error(`faketime names no library: ${stderr.toString()}`);
   // The variant for programs with threads lies beside it.
-  return path.replace(/libfaketime\.so/, "libfaketimeMT.so");
+  found = path.replace(/libfaketime\.so/, "libfaketimeMT.so");
+  return found;
 }
