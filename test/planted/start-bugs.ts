@@ -16,8 +16,8 @@ export const START_BUGS: readonly Bug[] = [
   {
     name: "a torn tail is not cut",
     file: TAIL,
-    find: "if (tail.wholeEnd < size) await cutAside(disk, segment, tail.wholeEnd, notice);",
-    replace: "",
+    find: "if (tail.wholeEnd < segment.file.size()) await cutAside",
+    replace: "if (tail.wholeEnd < 0) await cutAside",
     caughtBy: { file: "recovery", name: "a torn tail" },
   },
   {
