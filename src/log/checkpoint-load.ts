@@ -117,7 +117,8 @@ function match(
 
 /** Reads all that is covered of a segment: what has rotted since must not be taken for known. */
 function compareContent(segment: Segment, covered: CoveredSegment): void {
-  const buffer = new Uint8Array(CHECKPOINT_READ_BYTES);
+  const bytes = Math.max(0, covered.end - SEGMENT_HEADER_BYTES);
+  const buffer = new Uint8Array(Math.min(CHECKPOINT_READ_BYTES, bytes));
   let crc = 0;
   for (let at = SEGMENT_HEADER_BYTES; at < covered.end;) {
     const piece = buffer.subarray(0, Math.min(buffer.length, covered.end - at));

@@ -114,6 +114,15 @@ export class FakeDisk implements Disk {
     return this.#inode(name).bytes();
   }
 
+  /** Of the names and bytes of all files, as the process sees them. */
+  fingerprint(): bigint {
+    let hash = 0n;
+    for (const name of [...this.#names.keys()].sort()) {
+      hash = Bun.hash(this.#inode(name).peek(), Bun.hash(name, hash));
+    }
+    return hash;
+  }
+
   /** Puts a file there as if it had always been. */
   place(name: string, bytes: Uint8Array): void {
     const inode = new Inode(bytes);
@@ -291,9 +300,7 @@ class FakeFile implements DiskFile {
     this.#checkOpen();
     this.#disk.look({ kind: "read", name: this.name });
     const wanted = Math.min(into.length, this.#disk.readBytesMax);
-    const bytes = this.#inode.peek().subarray(offset, offset + wanted);
-    into.set(bytes);
-    return bytes.length;
+    return this.#inode.read(wanted < into.length ? into.subarray(0, wanted) : into, offset);
   }
 
   write(bytes: Uint8Array, offset: number): number {

@@ -32,6 +32,11 @@ export class Inode {
     return this.#content.bytes();
   }
 
+  /** Fills `into` with the bytes from an offset on; answers how many there were. */
+  read(into: Uint8Array, offset: number): number {
+    return this.#content.read(into, offset);
+  }
+
   /** The bytes as the process sees them, also to be damaged: nothing else has them. */
   bytes(): Uint8Array {
     this.#content.own(this.#content.size);
@@ -109,7 +114,8 @@ function tear(changes: readonly FileChange[], to: Content, keep: () => boolean):
     for (let done = 0; done < bytes.length;) {
       const at = start + done;
       const length = Math.min(bytes.length - done, SECTOR_BYTES - (at % SECTOR_BYTES));
-      if (keep()) to.apply({ at, bytes: bytes.subarray(done, done + length) });
+      const isAll = length === bytes.length;
+      if (keep()) to.apply({ at, bytes: isAll ? bytes : bytes.subarray(done, done + length) });
       done += length;
     }
   }
@@ -130,6 +136,12 @@ class Content {
     return this.#buffer.subarray(0, this.size);
   }
 
+  read(into: Uint8Array, offset: number): number {
+    const count = Math.max(0, Math.min(into.length, this.size - offset));
+    if (count > 0) into.set(this.#buffer.subarray(offset, offset + count));
+    return count;
+  }
+
   /** The same bytes; whoever of the two changes them first takes a copy. */
   share(): Content {
     this.#isShared = true;
@@ -141,9 +153,10 @@ class Content {
   /** Makes the buffer one that nobody else has, with room for `size` bytes. */
   own(size: number): void {
     if (!this.#isShared && size <= this.#buffer.length) return;
-    const capacity = size <= this.#buffer.length ? size : Math.max(size, this.#buffer.length * 2);
+    const isRoomy = size <= this.#buffer.length;
+    const capacity = isRoomy ? this.#buffer.length : Math.max(size, this.#buffer.length * 2);
     const buffer = new Uint8Array(capacity);
-    buffer.set(this.bytes());
+    buffer.set(isRoomy ? this.#buffer : this.bytes());
     this.#buffer = buffer;
     this.#isShared = false;
   }

@@ -21,21 +21,47 @@ export async function lookAt(
     entries: await entriesOf(store),
   }));
   const { store: id, revision, oldest, keys } = status;
-  ledger.store ??= id;
-  hold(id === ledger.store, `the store is ${id}, and was ${ledger.store}`);
-  hold(oldest <= revision, `the oldest revision is ${oldest}, above ${revision}`);
-  hold(oldest >= demand.oldest, `the oldest revision is ${oldest}, and was ${demand.oldest}`);
-  const { shown } = ledger;
+  const { store: known, shown } = ledger;
   const wanted = ledger.lastUpTo(demand.revision);
   ledger.becomes(commits, oldest, now);
   const { last } = ledger;
-  hold(last >= wanted, `revision ${last} is the last one, and ${wanted} may not be lost`);
-  hold(revision >= shown, `the revision is ${revision}, and ${shown} had been shown`);
-  hold(revision >= last, `the revision is ${revision}, and there is a commit ${last}`);
+  holdShown({ store: id, revision, oldest, last }, { store: known, shown, wanted }, demand);
+  ledger.store = id;
   ledger.shown = revision;
   ledger.oldestSeen = oldest;
   hold(keys === ledger.state.size, `there are ${keys} keys, and should be ${ledger.state.size}`);
   sameStates(entries, ledger.state, "now");
+}
+
+/** What a store shows that was just opened. */
+export interface Shown {
+  readonly store: string;
+  readonly revision: number;
+  readonly oldest: number;
+  /** The last commit that is there. */
+  readonly last: number;
+}
+
+/** Holds it against what was shown before: `wanted` is the last commit that may not be lost. */
+export function holdShown(
+  { store, revision, oldest, last }: Shown,
+  before: { readonly store: string | undefined; readonly shown: number; readonly wanted: number },
+  demand: Demand,
+): void {
+  const { store: known = store, shown, wanted } = before;
+  hold(store === known, `the store is ${store}, and was ${known}`);
+  hold(oldest <= revision, `the oldest revision is ${oldest}, above ${revision}`);
+  hold(oldest >= demand.oldest, `the oldest revision is ${oldest}, and was ${demand.oldest}`);
+  hold(last >= wanted, `revision ${last} is the last one, and ${wanted} may not be lost`);
+  hold(revision >= shown, `the revision is ${revision}, and ${shown} had been shown`);
+  hold(revision >= last, `the revision is ${revision}, and there is a commit ${last}`);
+}
+
+/** Where every answer waits for the disk, revisions are never passed over. */
+export function holdRevision(store: LogStore, { last }: Ledger): void {
+  const { revision, durability } = store.status();
+  if (durability !== "sync") return;
+  hold(revision === last, `the revision is ${revision}, but the last commit is ${last}`);
 }
 
 /** Looks at all that can be read of the past of a store. */

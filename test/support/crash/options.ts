@@ -17,6 +17,12 @@ export type SmallOptions = Pick<
   | "recentBytesMax"
 >;
 
+/** For a store that is only looked at: it does nothing by itself. */
+export function withoutUpkeep(options: SmallOptions): SmallOptions {
+  const { history: _, reserveBytes: __, ...others } = options;
+  return { ...others, mergeBytesMin: 2 ** 40, checkpointBytesMin: 2 ** 40 };
+}
+
 export function smallOptions(random: Random): SmallOptions {
   const unsynced: Durability[] = [{ mode: "os" }, { mode: "interval", ms: 50 }];
   return {
