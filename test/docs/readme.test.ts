@@ -8,7 +8,13 @@ import { copyFileSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import { executable } from "../../scripts/build.ts";
+import {
+  SOCKET_CONNECTIONS_MAX,
+  SOCKET_IDLE_SECONDS,
+  WATCH_STREAMS_MAX,
+} from "../../src/limits.ts";
 import { curlRequest } from "../support/curl.ts";
+import { CLIENT_BYTES, inMib, SHARED_BYTES, sharedBytes } from "../support/memory-bounds.ts";
 import { sendRaw } from "../support/raw-http.ts";
 import { startServerProcess, type ServerProcess } from "../support/server-process.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
@@ -42,6 +48,26 @@ describe("the README", () => {
     const [watched] = shell.output().match(/^\{.*"revision":1.*\}$/m) ?? [];
     expect(watched).toContain('"key":"greeting","value":"hello"');
   }, 20_000);
+
+  test("states the bounds of memory that are, and their sum", () => {
+    const [, section = ""] = /^## Memory$([^]*?)^## /m.exec(page) ?? [];
+    const rows = [...section.matchAll(/^\| (.+?) +\| (.+?) +\|$/gm)].map(([, name, most]) => [
+      name!.replace(/: .*/, ""),
+      most!.replace(/, twice its answer$/, ""),
+    ]);
+    const stated = Object.fromEntries(rows) as Record<string, string>;
+    for (const [name, bytes] of Object.entries({ ...SHARED_BYTES, ...CLIENT_BYTES })) {
+      const most = bytes < 1024 ** 2 ? `${bytes / 1024} KiB` : inMib(bytes);
+      expect([name, stated[name]]).toEqual([name, most]);
+    }
+    expect(stated["**sum**"]).toBe(`**${inMib(sharedBytes())}**`);
+    const known = Object.keys(SHARED_BYTES).length + Object.keys(CLIENT_BYTES).length;
+    // With the sum, the keys, and the head and the line of each of the two tables.
+    expect(rows).toHaveLength(known + 2 + 4);
+    for (const count of [SOCKET_CONNECTIONS_MAX, WATCH_STREAMS_MAX, SOCKET_IDLE_SECONDS]) {
+      expect(section).toContain(count.toLocaleString("en"));
+    }
+  });
 
   test("shows answers of HTTP as they are", async () => {
     using directory = temporaryDirectory();

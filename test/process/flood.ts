@@ -5,7 +5,7 @@
 
 import { connect, type Socket } from "node:net";
 import { PATHS } from "../../src/protocol.ts";
-import { openRawSocket } from "../support/raw-socket.ts";
+import { openRawSocket, type RawSocket } from "../support/raw-socket.ts";
 
 export interface Flood extends AsyncDisposable {
   /** Connections that are held, by kind. */
@@ -32,11 +32,8 @@ export async function flood({ port, largeKey, count }: FloodOptions): Promise<Fl
     sockets.push(hold(port, parts));
   };
   for (let at = 0; at < count; at++) {
-    const put = head("PUT", `${PATHS.kv}/slow-${at}`, [
-      "Host: localhost",
-      `Content-Length: ${SLOW}`,
-    ]);
-    for (let more = 0; more < 4; more++) open("uploads that stop in the middle", put, UPLOADED);
+    for (let more = 0; more < 4; more++)
+      open("uploads that stop in the middle", upload(at), UPLOADED);
     open("pipelined reads that nobody takes", read(`${PATHS.kv}/${largeKey}`).repeat(PIPELINED));
     open("listings that nobody takes", read(`${PATHS.kv}?prefix=large/`).repeat(4));
     open("streamed listings that nobody takes", read(PATHS.kv, "Accept: application/x-ndjson"));
@@ -54,6 +51,49 @@ export async function flood({ port, largeKey, count }: FloodOptions): Promise<Fl
     for (let id = 1; id <= PIPELINED; id++) socket.send({ id, op: "get", key: largeKey });
   }
   kinds.set("WebSockets that read nothing", webSockets.length);
+  return heldFlood(kinds, sockets, webSockets);
+}
+
+/** Uploads that stop just before their end, and nothing else. */
+export function floodUploads(port: number, count: number): Flood {
+  const sockets = Array.from({ length: count }, (_, at) => hold(port, [upload(at), UPLOADED]));
+  return heldFlood(new Map([["uploads that stop in the middle", count]]), sockets, []);
+}
+
+/** WebSocket messages that stop just before their end, and nothing else. */
+export async function floodMessages(port: number, count: number): Promise<Flood> {
+  const url = `http://127.0.0.1:${port}`;
+  const webSockets = await Promise.all(Array.from({ length: count }, () => openRawSocket(url)));
+  const begun = Buffer.alloc(14);
+  // A masked text of `SLOW` bytes, all of which are the mask's zeros.
+  begun.writeUInt16BE(0x81ff);
+  begun.writeBigUInt64BE(BigInt(SLOW), 2);
+  for (const socket of webSockets) {
+    socket.sendBytes(begun);
+    socket.sendBytes(UPLOADED);
+  }
+  return heldFlood(new Map([["messages that stop in the middle", count]]), [], webSockets);
+}
+
+// --- internal ---
+
+function read(target: string, ...headers: string[]): string {
+  return head("GET", target, ["Host: localhost", ...headers]);
+}
+
+const MIB = 1024 ** 2;
+/** Bytes of an upload or a message that never ends. */
+export const SLOW = 15 * MIB;
+const UPLOADED = Buffer.alloc(SLOW - 1, "x");
+const PIPELINED = 64;
+/** Nothing has moved for so long: nothing will. */
+const QUIET_MS = 1_000;
+
+function heldFlood(
+  kinds: ReadonlyMap<string, number>,
+  sockets: readonly Socket[],
+  webSockets: readonly RawSocket[],
+): Flood {
   const unsent = (): number =>
     sockets.reduce((sum, socket) => sum + (socket.destroyed ? 0 : socket.writableLength), 0) +
     webSockets.reduce((sum, socket) => sum + socket.unsentBytes(), 0);
@@ -69,19 +109,6 @@ export async function flood({ port, largeKey, count }: FloodOptions): Promise<Fl
   };
 }
 
-// --- internal ---
-
-function read(target: string, ...headers: string[]): string {
-  return head("GET", target, ["Host: localhost", ...headers]);
-}
-
-const MIB = 1024 ** 2;
-const SLOW = 15 * MIB;
-const UPLOADED = Buffer.alloc(SLOW - 1, "x");
-const PIPELINED = 64;
-/** Nothing has moved for so long: nothing will. */
-const QUIET_MS = 1_000;
-
 /** A connection that sends all of this and takes nothing. */
 function hold(port: number, parts: readonly (string | Buffer)[]): Socket {
   const socket = connect(port, "127.0.0.1");
@@ -93,6 +120,11 @@ function hold(port: number, parts: readonly (string | Buffer)[]): Socket {
 
 function head(method: string, target: string, headers: readonly string[]): string {
   return `${[`${method} ${target} HTTP/1.1`, ...headers].join("\r\n")}\r\n\r\n`;
+}
+
+/** The head of a request that announces `SLOW` bytes. */
+function upload(at: number): string {
+  return head("PUT", `${PATHS.kv}/slow-${at}`, ["Host: localhost", `Content-Length: ${SLOW}`]);
 }
 
 /** The body of a transaction of about 30 MiB, made once. */
