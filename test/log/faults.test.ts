@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { KvError } from "../../src/errors.ts";
 import type { Store } from "../../src/kv.ts";
+import { decodeSegmentHeader } from "../../src/log/format.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn, segmentNames } from "../support/logs.ts";
 import { random } from "../support/random.ts";
@@ -77,6 +78,22 @@ describe("an error of the disk in a write", () => {
       expect((await afterCut.status()).revision).toBe(revision);
       await afterCut.close();
     }
+  });
+
+  test("what was written anew is cut off where it was by the next start, if this one dies before", async () => {
+    const { disk, store } = await begin();
+    disk.fault = (call) => (call.kind === "sync" ? "EIO" : undefined);
+    await failure(() => write(store, put("a", "1")), "outcome_unknown");
+    const first = disk.kill();
+    first.fault = (call) => (call.kind === "truncate" ? "EIO" : undefined);
+    await expect(openOn(first)).rejects.toThrow("EIO");
+    const second = first.kill();
+    await (await openOn(second)).close();
+    const [before, after] = segmentNames(second).map((name) => second.bytes(name)) as [
+      Uint8Array,
+      Uint8Array,
+    ];
+    expect(decodeSegmentHeader(after)).toMatchObject({ previousEnd: before.length });
   });
 
   test("streams end with the store", async () => {

@@ -232,6 +232,7 @@ describe("a merge that is broken off", () => {
         reached = disk.calls >= first;
         const after = how === "the power is cut" ? disk.powerCut(random(dies)) : disk.kill();
         const again = (await openOn(after, SMALL)) as LogStore;
+        expect(replacedOn(after)).toEqual([]);
         const { oldest } = await again.status();
         expect([20, revision]).toContain(oldest);
         if (oldest === 20) expect(await dump(again, 20)).toEqual(right);
@@ -251,6 +252,16 @@ describe("a merge that is broken off", () => {
 });
 
 // --- internal ---
+
+/** The segments for which merged ones stand. */
+function replacedOn(disk: FakeDisk): number[] {
+  const all = headers(disk);
+  return all
+    .map(({ number }) => number)
+    .filter((number) =>
+      all.some(({ merged }) => merged && merged.first < number && number <= merged.last),
+    );
+}
 
 function withB<T extends object>(state: T): T & { b: string } {
   return { ...state, b: "b7".padEnd(60, "x") };

@@ -91,6 +91,22 @@ describe("a torn tail", () => {
     }
   });
 
+  test("hides no damage below the mark, behind which nothing tells what was synced", async () => {
+    const { length } = disk.bytes(name);
+    const followed = cut(disk, name, length, new Uint8Array(40).fill(7));
+    for (let bit = 8 * lengthBefore; bit < 8 * length; bit += 5) {
+      await refused(flipped(followed, name, bit), name);
+    }
+  });
+
+  test("that was cut does not come back when the power is cut after the start", async () => {
+    for (let seed = 0; seed < 20; seed++) {
+      const copy = torn(disk.bytes(name).length - 8);
+      await openOn(copy);
+      expect(copy.powerCut(random(seed)).bytes(name)).toHaveLength(lengthBefore);
+    }
+  });
+
   test("with a lost mark, the log alone tells what was synced", async () => {
     const copy = disk.copy();
     copy.remove(DURABLE_FILE);
@@ -163,7 +179,9 @@ describe("damage", () => {
   test("of a log that is another than the mark's is refused", async () => {
     const [one, other] = await Promise.all([killedAfter(putEight), killedAfter(putEight)]);
     one.place(DURABLE_FILE, other.bytes(DURABLE_FILE));
-    await refused(one, segmentNames(one)[0]!);
+    const [name] = segmentNames(one) as [string];
+    await refused(cut(one, name, one.bytes(name).length, new Uint8Array(40)), name);
+    await refused(one, name);
   });
 
   test("by bytes of a fork of the same store is refused, at the right place too", async () => {

@@ -1,7 +1,7 @@
 /** Revisions that may have been answered and lost: never used again, and never taken for known. */
 
 import { describe, expect, test } from "bun:test";
-import type { LogOptions } from "../../src/log/engine.ts";
+import type { LogOptions, LogStore } from "../../src/log/engine.ts";
 import { KIND } from "../../src/log/format.ts";
 import { RESERVED_REVISIONS } from "../../src/limits.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
@@ -67,6 +67,19 @@ describe("a start after an unclean end", () => {
     expect(await textOf(again, "a", 13)).toBe("3");
     await failure(() => changesBetween(again, 13, 14), "compacted");
     expect(await changesBetween(again, 14, 14)).toHaveLength(1);
+    await again.close();
+  });
+
+  test("knows the void also after a merge of what tells it", async () => {
+    const { disk, store } = await lost(6, 5, { segmentBytesMax: 1_000, mergeBytesMin: 1 });
+    for (let at = 0; at < 8; at++) await write(store, put("b", "x".repeat(200)));
+    await store.compact(6);
+    await (store as LogStore).maintained();
+    expect(recordsOf(disk, segmentNames(disk)[0]!).at(-1)!.kind).toBe(KIND.end);
+    await store.close();
+    const again = await openOn(disk, { durability: OS });
+    await failure(() => again.get("a", { revision: 10 }), "compacted");
+    for (const revision of [6, 16]) expect(await textOf(again, "a", revision)).toBe("6");
     await again.close();
   });
 
