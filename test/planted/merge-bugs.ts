@@ -69,4 +69,11 @@ export const MERGE_BUGS: readonly Bug[] = [
     replace: "",
     caughtBy: { file: "crash-images", name: "whatever a crash leaves" },
   },
+  {
+    name: "a merge forgets what is void",
+    file: SURVEY,
+    find: "return kind === KIND.void && createRevision > this.#oldest;",
+    replace: "return kind === KIND.void && createRevision < 0;",
+    caughtBy: { file: "voids", name: "after a merge" },
+  },
 ];

@@ -128,4 +128,25 @@ export const WRITE_BUGS: readonly Bug[] = [
     replace: "made = reserve === null;",
     caughtBy: { file: "full-disk-random" },
   },
+  {
+    name: "a segment that begins with a compaction has not the newest revision",
+    file: APPENDER,
+    find: "note.revision + 1, true);",
+    replace: "note.revision, true);",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "a stop in order leaves revisions reserved",
+    file: APPENDER,
+    find: "      await this.#endReservation();\n",
+    replace: "",
+    caughtBy: { file: "voids", name: "a stop in order" },
+  },
+  {
+    name: "a write of which nobody knows is said not to be applied",
+    file: "src/log/commit-loop.ts",
+    find: "for (const { reject } of waiting) reject(failed);",
+    replace: "for (const { reject } of waiting) reject(stopped(failed));",
+    caughtBy: { file: "faults", name: "leaves the outcome open" },
+  },
 ];
