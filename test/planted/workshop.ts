@@ -64,7 +64,13 @@ export class Workshop implements Disposable {
         `./test/log/${file}.test.ts`,
       ],
       cwd: this.#path,
-      env: { ...process.env, KV_TEST_ROUNDS: String(rounds), KV_TEST_SEED: String(seed) },
+      // What is printed is looked at, and so must have no colours.
+      env: {
+        ...process.env,
+        KV_TEST_ROUNDS: String(rounds),
+        KV_TEST_SEED: String(seed),
+        FORCE_COLOR: "0",
+      },
       stdout: "pipe",
       stderr: "pipe",
       timeout: PROCESS_MS_MAX,
