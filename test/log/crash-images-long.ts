@@ -1,18 +1,37 @@
 /**
  * Looks at very many images of disks as crashes leave them:
- * `bun test/log/crash-images-long.ts [IMAGES] [SEED] [PATH]`. With a path, at that image alone. Two at
- * once with seeds that lie far apart use two processors.
+ * `bun test/log/crash-images-long.ts [--processes N] [IMAGES] [SEED] [PATH]`. With a path, at that
+ * image alone; else in two processes at once, or in as many as are wanted.
  */
 
-import { lookAtImages, runImages, sum } from "../support/crash/images.ts";
+import { parseArgs } from "node:util";
+import { lookAtImages, runImages, sum, type Count } from "../support/crash/images.ts";
 import { randomSeed } from "../support/random.ts";
 
-const [images = "1000000", seedText, path] = process.argv.slice(2);
+/** How often progress is told. */
+const TELL_MS = 10_000;
+
+/** What a process tells of its part. */
+interface Progress {
+  readonly count: Count;
+  readonly stores: number;
+}
+
+const { values, positionals } = parseArgs({
+  options: {
+    processes: { type: "string", default: "2" },
+    // Which of the processes this one is, for those that the first one starts.
+    part: { type: "string" },
+  },
+  allowPositionals: true,
+});
+const [images = "1000000", seedText, path] = positionals;
 const seed = seedText === undefined ? randomSeed() : Number(seedText);
-console.log(`seed ${seed}`);
+const processes = Number(values.processes);
 
 try {
   if (path !== undefined) await runImages({ seed, only: path });
+  else if (values.part !== undefined) await runPart(Number(values.part));
   else await runAll();
 } catch (error) {
   console.error((error as Error).message);
@@ -23,22 +42,54 @@ try {
 // --- internal ---
 
 async function runAll(): Promise<void> {
+  console.log(`seed ${seed}`);
   const began = Date.now();
-  let toldAt = began;
-  const tell = (count: readonly number[], runs: number): void => {
-    const seconds = (Date.now() - began) / 1000;
-    const rate = Math.round(sum([...count]) / seconds);
-    console.log(
-      `${sum([...count])} images (${count.join(" + ")} by generation) of ${runs} stores, ` +
-        `${rate} a second`,
-    );
-  };
-  let last: [readonly number[], number] = [[], 0];
-  await lookAtImages(Number(images), seed, (count, runs) => {
-    last = [count, runs];
-    if (Date.now() - toldAt < 10_000) return;
-    toldAt = Date.now();
-    tell(count, runs);
+  const parts: Progress[] = Array.from({ length: processes }, () => ({ count: [], stores: 0 }));
+  const children = parts.map((_, part) => {
+    const options = ["--processes", String(processes), "--part", String(part)];
+    return Bun.spawn([process.execPath, import.meta.path, ...options, images, String(seed)], {
+      stdio: ["ignore", "inherit", "inherit"],
+      ipc: (progress: Progress) => void (parts[part] = progress),
+    });
   });
-  tell(...last);
+  const telling = setInterval(() => tell(parts, Date.now() - began), TELL_MS);
+  const failed = (code: number): void => {
+    // The others need not go on.
+    if (code !== 0) for (const child of children) child.kill();
+  };
+  const codes = await Promise.all(
+    children.map(async (child) => {
+      const code = await child.exited;
+      failed(code);
+      return code;
+    }),
+  );
+  clearInterval(telling);
+  tell(parts, Date.now() - began);
+  if (codes.some((code) => code !== 0)) process.exit(1);
+}
+
+/** A share of the images, of stores with seeds of their own. */
+async function runPart(part: number): Promise<void> {
+  let toldAt = 0;
+  let last: Progress = { count: [], stores: 0 };
+  const stores = { seed: seed + part, step: processes };
+  await lookAtImages(Math.ceil(Number(images) / processes), stores, (count, runs) => {
+    last = { count, stores: runs };
+    if (Date.now() - toldAt < 1000) return;
+    toldAt = Date.now();
+    process.send?.(last);
+  });
+  process.send?.(last);
+  process.disconnect?.();
+}
+
+function tell(parts: readonly Progress[], milliseconds: number): void {
+  const count = [0, 1, 2].map((at) => sum(parts.map((part) => part.count[at] ?? 0)));
+  const stores = sum(parts.map((part) => part.stores));
+  const rate = Math.round((1000 * sum(count)) / milliseconds);
+  console.log(
+    `${sum(count)} images (${count.join(" + ")} by generation) of ${stores} stores, ` +
+      `${rate} a second`,
+  );
 }

@@ -10,7 +10,7 @@ test(
   async () => {
     const images = rounds(2_000);
     const seed = randomSeed();
-    const count = await lookAtImages(images, seed);
+    const count = await lookAtImages(images, { seed });
     console.log(`${sum(count)} images (${count.join(" + ")} by generation) from seed ${seed} on`);
     expect(sum(count)).toBeGreaterThanOrEqual(images);
     for (const generation of count) expect(generation).toBeGreaterThan(images / 20);

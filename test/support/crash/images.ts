@@ -72,15 +72,18 @@ export async function runImages({ seed, only }: ImagesOptions): Promise<Count> {
   return count;
 }
 
-/** Runs until so many images were looked at; answers how many, by generation. */
+/**
+ * Runs stores with the seeds `seed`, `seed + step` and so on, until so many images were looked at;
+ * answers how many, by generation.
+ */
 export async function lookAtImages(
   images: number,
-  seed: number,
+  { seed, step = 1 }: { readonly seed: number; readonly step?: number },
   progress: (count: Count, runs: number) => void = () => undefined,
 ): Promise<Count> {
   const total: Count = [0, 0, 0];
   for (let run = 0; sum(total) < images; run++) {
-    const count = await runImages({ seed: seed + run }).catch((error: ImageError) => {
+    const count = await runImages({ seed: seed + run * step }).catch((error: ImageError) => {
       error.message += ` (after ${sum(total) + error.sound} images)`;
       throw error;
     });
