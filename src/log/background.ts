@@ -4,6 +4,7 @@
  */
 
 import { BACKGROUND_LOOK_MS, BACKGROUND_RETRY_MS, BACKGROUND_SLICE_MS } from "../limits.ts";
+import { isSpaceError } from "./disk.ts";
 import type { Timer } from "./expiry.ts";
 import { Slice } from "./slice.ts";
 
@@ -72,6 +73,8 @@ export class Background {
   readonly #options: BackgroundOptions;
   /** Jobs that failed, until they are tried again. */
   readonly #resting = new Set<Job>();
+  /** Jobs of which it was told that they fail; until they succeed. */
+  readonly #failing = new Set<Job>();
   #running: Promise<void> | undefined;
   #stopped = false;
   #cancel: () => void = () => undefined;
@@ -127,16 +130,24 @@ export class Background {
   async #do(job: Job): Promise<void> {
     try {
       await job.run(new Turns(() => this.#stopped));
+      this.#failing.delete(job);
     } catch (error) {
       if (!(error instanceof Stopped)) this.#rest(job, error as Error);
     }
   }
 
-  #rest(job: Job, { message }: Error): void {
+  #rest(job: Job, error: Error): void {
     // What fails because the store has ended is no news.
     if (this.#stopped) return;
-    this.#options.notice(`${job.name} failed, and is tried again in a minute: ${message}`);
+    const { notice, timer } = this.#options;
+    if (!this.#failing.has(job)) {
+      notice(`${job.name} failed, and is tried again: ${error.message}`);
+    }
+    this.#failing.add(job);
     this.#resting.add(job);
-    this.#options.timer(() => void this.#resting.delete(job), BACKGROUND_RETRY_MS);
+    // Room comes and goes, and some wait for what the job frees.
+    const isForRoom = isSpaceError(error) || (error as { code?: string }).code === "storage_full";
+    const restMs = isForRoom ? BACKGROUND_LOOK_MS : BACKGROUND_RETRY_MS;
+    timer(() => void this.#resting.delete(job), restMs);
   }
 }

@@ -85,7 +85,7 @@ describe("while a checkpoint is made,", () => {
         disk.fault = () => (left-- === 0 ? code : undefined);
         await maintained(store);
         disk.fault = undefined;
-        expect(notices.join()).toMatch(/^making a checkpoint failed, .*tried again in a minute/);
+        expect(notices.join()).toMatch(/^making a checkpoint failed, .*tried again: /);
         expect(disk.bytes(CHECKPOINT)).toEqual(before);
         expect(disk.list()).not.toContain(TEMPORARY);
         await store.commit({ checks: [], then: [put("after", "1")] });
