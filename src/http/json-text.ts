@@ -7,11 +7,11 @@ import { KvError } from "../errors.ts";
 import { BODY_PIECE_BYTES_MAX, JSON_GARBAGE_BYTES, JSON_VALUES_MAX } from "../limits.ts";
 
 /**
- * As `JSON.parse`.
+ * As `JSON.parse`; `collect` looks for garbage.
  * @throws `too_large` for a text with more than `JSON_VALUES_MAX` values, what `JSON.parse` does.
  */
-export function parseJson(text: string): unknown {
-  if (text.length > BODY_PIECE_BYTES_MAX) collectGarbage(text.length);
+export function parseJson(text: string, collect = () => Bun.gc(true)): unknown {
+  if (isGarbageDue(text.length)) collect();
   if (countValues(text, JSON_VALUES_MAX) > JSON_VALUES_MAX) {
     const message = `the JSON has more than the ${JSON_VALUES_MAX} values allowed`;
     throw new KvError("too_large", message, { limit: JSON_VALUES_MAX });
@@ -78,11 +78,11 @@ let garbageChars = 0;
 
 /**
  * Each large text leaves several times its size behind, which the platform is slow to look for.
- * Called before the next one is parsed: then nothing of the last one is needed any more.
+ * Asked before the next one is parsed: then nothing of the last one is needed any more.
  */
-function collectGarbage(chars: number): void {
-  garbageChars += chars;
-  if (garbageChars <= JSON_GARBAGE_BYTES) return;
-  garbageChars = chars;
-  Bun.gc(true);
+function isGarbageDue(chars: number): boolean {
+  if (chars <= BODY_PIECE_BYTES_MAX) return false;
+  const isDue = garbageChars + chars > JSON_GARBAGE_BYTES;
+  garbageChars = isDue ? chars : garbageChars + chars;
+  return isDue;
 }

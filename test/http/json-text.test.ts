@@ -2,7 +2,12 @@
 
 import { expect, test } from "bun:test";
 import { countValues, parseJson } from "../../src/http/json-text.ts";
-import { JSON_VALUES_MAX, LIMITS } from "../../src/limits.ts";
+import {
+  BODY_PIECE_BYTES_MAX,
+  JSON_GARBAGE_BYTES,
+  JSON_VALUES_MAX,
+  LIMITS,
+} from "../../src/limits.ts";
 import { randomSeed, withSeed, type Random } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
 import { openSocket } from "../support/socket-client.ts";
@@ -46,6 +51,19 @@ test("exactly as many values as allowed are taken", () => {
   const text = JSON.stringify(Array.from({ length: JSON_VALUES_MAX }, () => 1));
   expect(parseJson(text)).toHaveLength(JSON_VALUES_MAX);
   expect(() => parseJson(`[1,${text.slice(1)}`)).toThrow("more than");
+});
+
+test("the garbage of large texts is collected before it is more than the bound", () => {
+  // Whatever was parsed before, this much is there now.
+  parseJson(JSON.stringify("x".repeat(JSON_GARBAGE_BYTES - 2)));
+  let collections = 0;
+  const large = JSON.stringify("x".repeat(1024 ** 2 - 2));
+  const count = JSON_GARBAGE_BYTES / large.length;
+  for (let at = 0; at < 4 * count; at++) parseJson(large, () => collections++);
+  expect(collections).toBe(4);
+  const small = JSON.stringify("x".repeat(BODY_PIECE_BYTES_MAX - 2));
+  for (let at = 0; at < 32 * count; at++) parseJson(small, () => collections++);
+  expect(collections).toBe(4);
 });
 
 test("what stands within strings is not counted, however it is written", async () => {
