@@ -17,11 +17,14 @@ import { smallOptions, type SmallOptions } from "./options.ts";
 import { Pledge } from "./pledge.ts";
 import { withSteppedTime } from "./stepped-time.ts";
 
+/** A write takes only a part of the bytes, and there is no room for the rest. */
+export const PART = "PART";
+
 /** How a call fails. */
 export interface Fault {
   /** Which call, from 1 on; those that change nothing count too. */
   readonly call: number;
-  readonly code: "EIO" | "ENOSPC" | typeof SHORT;
+  readonly code: "EIO" | "ENOSPC" | typeof SHORT | typeof PART;
   /** All later ones too. */
   readonly always: boolean;
 }
@@ -73,7 +76,7 @@ const CHANGES = new Set<string>([
 ]);
 
 function codesOf(kind: string): Fault["code"][] {
-  if (kind === "write") return ["EIO", "ENOSPC", SHORT];
+  if (kind === "write") return ["EIO", "ENOSPC", SHORT, PART];
   return CHANGES.has(kind) ? ["EIO", "ENOSPC"] : ["EIO"];
 }
 
@@ -193,8 +196,15 @@ class FaultRun {
     this.kinds.push(kind);
     if (this.#fault === undefined) return undefined;
     const { call, code, always } = this.#fault;
+    if (code === PART) return this.#strikeRest(kind, this.kinds.length - call, always);
     const strikes = always ? this.kinds.length >= call : this.kinds.length === call;
     return strikes && codesOf(kind).includes(code) ? code : undefined;
+  }
+
+  #strikeRest(kind: string, since: number, always: boolean): string | undefined {
+    if (since <= 0) return since === 0 ? SHORT : undefined;
+    const strikes = always ? CHANGES.has(kind) : since === 1 && kind === "write";
+    return strikes ? "EDQUOT" : undefined;
   }
 
   async #quietly<T>(work: () => Promise<T>): Promise<T> {
@@ -209,7 +219,7 @@ class FaultRun {
 
 /** @throws an error that does not say what the disk's was. */
 function systemError(error: unknown): void {
-  if (!/EIO|ENOSPC/.test((error as Error).message)) throw error;
+  if (!/EIO|ENOSPC|EDQUOT/.test((error as Error).message)) throw error;
 }
 
 function ignore(): void {

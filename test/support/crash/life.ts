@@ -4,7 +4,7 @@
  */
 
 import type { LogStore } from "../../../src/log/engine.ts";
-import type { Call, FakeDisk } from "../fake-disk.ts";
+import { SHORT, type Call, type FakeDisk } from "../fake-disk.ts";
 import { FakeTime } from "../fake-time.ts";
 import { random as randomOf, type Random } from "../random.ts";
 import type { Ledger } from "./ledger.ts";
@@ -49,8 +49,12 @@ export class Life {
   readonly #ledger: Ledger;
   #store: LogStore | undefined;
   #failed: Error | undefined;
+  #isWorking = false;
   #isClosing = false;
   #taken = 0;
+  /** The disk is filling up: the rest of a write is about to be refused, or was, in this step. */
+  #filling: "now" | "before" | undefined;
+  #hasFilled = false;
   readonly #pledge: Pledge;
 
   constructor(
@@ -102,7 +106,11 @@ export class Life {
     const random = this.#random;
     const steps = generation === 0 ? 4 + random.below(20) : 1 + random.below(6);
     const answered = (): void => this.#note();
-    const goesOn = await load({ store, ledger, time: this.#time, random, answered }, steps);
+    const rested = (): void => void (this.#filling = undefined);
+    const time = this.#time;
+    this.#isWorking = true;
+    const goesOn = await load({ store, ledger, time, random, answered, rested }, steps);
+    this.#isWorking = false;
     if (this.#failed !== undefined) throw this.#failed;
     hold(goesOn, "a write failed on a sound disk");
     if (random.oneIn(4)) await maintain(store);
@@ -115,7 +123,11 @@ export class Life {
       time: this.#time,
       random: this.#random,
       options,
-      failed: (error) => void (this.#failed ??= error),
+      failed: (error) => {
+        // What the store does by itself may want room as well, when there is none.
+        const isRefused = this.#hasFilled && error.message.includes("the disk is full");
+        if (!isRefused) this.#failed ??= error;
+      },
     });
   }
 
@@ -144,8 +156,30 @@ export class Life {
     this.#pledge.note(this.#store, this.#ledger);
   }
 
+  /** At a call of the disk: takes images of it, and at times lets it be full. */
+  #beforeCall(call: Call): string | undefined {
+    const code = this.#fill(call);
+    // What is refused in the end may be there until then: the ledger does not know it.
+    if (this.#filling === undefined) this.#takeAt(call);
+    return code;
+  }
+
+  /** At times a write to the log finds room for a part only, and none for the rest. */
+  #fill({ kind, name, bytes }: Call): string | undefined {
+    const random = this.#random;
+    if (!this.#isWorking || kind !== "write" || !name.endsWith(".log")) return undefined;
+    if (this.#filling === "now") {
+      this.#filling = "before";
+      return random.pick(["ENOSPC", "EDQUOT"]);
+    }
+    if (bytes!.length < 2 || !random.oneIn(24)) return undefined;
+    this.#filling = "now";
+    this.#hasFilled = true;
+    return SHORT;
+  }
+
   /** Takes images of the disk as a crash right here would leave it. */
-  #beforeCall(call: Call): undefined {
+  #takeAt(call: Call): void {
     const { generation } = this.#image;
     const random = this.#random;
     if (generation === GENERATIONS_MAX) return;

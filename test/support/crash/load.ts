@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly answered: () => void;
   /** Looks at the store while no call to the disk fails; just looks when left out. */
   readonly quietly?: <T>(look: () => Promise<T>) => Promise<T>;
+  /** Called after each step: nothing that was sent waits for its answer. */
+  readonly rested?: () => void;
 }
 
 const KEYS = ["a", "b", "c/d", "é", "\u{1F600}", "k1", "k2", "k3"];
@@ -36,6 +38,7 @@ export async function load(options: LoadOptions, steps: number): Promise<boolean
     else if (kind === 1) await maintain(options.store);
     else if (kind === 2) await readSome(options);
     else if (!(await pinned(options, kind === 3 ? passTime : writeSome))) return false;
+    options.rested?.();
   }
   return true;
 }
