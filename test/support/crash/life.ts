@@ -8,7 +8,7 @@ import { SHORT, type Call, type FakeDisk } from "../fake-disk.ts";
 import { FakeTime } from "../fake-time.ts";
 import { random as randomOf, type Random } from "../random.ts";
 import type { Ledger } from "./ledger.ts";
-import { load, maintain } from "./load.ts";
+import { load, maintain, settle } from "./load.ts";
 import { hold, holdRevision, lookAt, lookBack } from "./look.ts";
 import { holdLeft, openSmall } from "./opened.ts";
 import { withoutUpkeep, type SmallOptions } from "./options.ts";
@@ -113,6 +113,11 @@ export class Life {
     this.#isWorking = false;
     if (this.#failed !== undefined) throw this.#failed;
     hold(goesOn, "a write failed on a sound disk");
+    if (this.#hasFilled) {
+      // What a full disk has kept from expiring does so when it is read.
+      await store.list({});
+      await settle({ store, ledger, time, random, answered });
+    }
     if (random.oneIn(4)) await maintain(store);
     if (generation === 0 || random.oneIn(4)) await lookBack(store, ledger, random);
   }
@@ -183,7 +188,7 @@ export class Life {
     const { generation } = this.#image;
     const random = this.#random;
     if (generation === GENERATIONS_MAX) return;
-    if (generation > 0 && !random.oneIn(4)) return;
+    if (generation > 0 && !random.oneIn(3)) return;
     this.#note();
     const cuts = generation === 0 ? 2 : 1;
     const seeds = Array.from({ length: cuts }, () => random.below(2 ** 32));

@@ -43,6 +43,14 @@ export async function load(options: LoadOptions, steps: number): Promise<boolean
   return true;
 }
 
+/** Everything that is overdue expires, and the ledger knows. */
+export async function settle(options: LoadOptions): Promise<void> {
+  const { store, ledger, time, answered } = options;
+  await store.expireOverdue();
+  answered();
+  ledger.follow(await newCommits(options), [], time.now);
+}
+
 /** All background work that is due. */
 export async function maintain(store: LogStore): Promise<void> {
   await store.maintained();
@@ -141,12 +149,10 @@ async function readSome({ store, ledger, time, random, quietly }: LoadOptions): 
 
 /** Keys fall due, and timers fire. */
 async function passTime(options: LoadOptions): Promise<boolean> {
-  const { store, ledger, time, random, answered } = options;
+  const { time, random } = options;
   time.now += random.below(4_000);
   time.fire();
-  await store.expireOverdue();
-  answered();
-  ledger.follow(await newCommits(options), [], time.now);
+  await settle(options);
   return true;
 }
 
