@@ -4,6 +4,7 @@ import type { Bug } from "./bug.ts";
 
 const MERGE = "src/log/merge.ts";
 const SURVEY = "src/log/survey.ts";
+const MERGING = "src/log/merging.ts";
 
 export const MERGE_BUGS: readonly Bug[] = [
   {
@@ -75,5 +76,19 @@ export const MERGE_BUGS: readonly Bug[] = [
     find: "return kind === KIND.void && createRevision > this.#oldest;",
     replace: "return kind === KIND.void && createRevision < 0;",
     caughtBy: { file: "voids", name: "after a merge" },
+  },
+  {
+    name: "the end of a merged segment has not the newest revision",
+    file: MERGE,
+    find: "revision: nextRevision - 1,",
+    replace: "revision: 0,",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "a merge goes beyond what may be forgotten",
+    file: MERGING,
+    find: "await new Survey(index, oldest, isWorth)",
+    replace: "await new Survey(index, horizon.revision, isWorth)",
+    caughtBy: { file: "merge", name: "keeps all history" },
   },
 ];
