@@ -17,7 +17,7 @@ import { smallOptions, type SmallOptions } from "./options.ts";
 import { Pledge } from "./pledge.ts";
 import { withSteppedTime } from "./stepped-time.ts";
 
-/** A write takes a part, and there is no room for the rest of it. */
+/** A write takes only a part of the bytes, and there is no room for the rest. */
 export const PART = "PART";
 
 /** How a call fails. */
@@ -196,12 +196,15 @@ class FaultRun {
     this.kinds.push(kind);
     if (this.#fault === undefined) return undefined;
     const { call, code, always } = this.#fault;
-    const after = this.kinds.length - call;
-    const [first, then] = code === PART ? [SHORT, "ENOSPC" as const] : [code, code];
-    const codes = codesOf(kind);
-    if (after === 0) return codes.includes(code) ? first : undefined;
-    const strikes = after > 0 && (always || (code === PART && after === 1));
-    return strikes && codes.includes(then) ? then : undefined;
+    if (code === PART) return this.#strikeRest(kind, this.kinds.length - call, always);
+    const strikes = always ? this.kinds.length >= call : this.kinds.length === call;
+    return strikes && codesOf(kind).includes(code) ? code : undefined;
+  }
+
+  #strikeRest(kind: string, since: number, always: boolean): string | undefined {
+    if (since <= 0) return since === 0 ? SHORT : undefined;
+    const strikes = always ? CHANGES.has(kind) : since === 1 && kind === "write";
+    return strikes ? "EDQUOT" : undefined;
   }
 
   async #quietly<T>(work: () => Promise<T>): Promise<T> {
@@ -216,7 +219,7 @@ class FaultRun {
 
 /** @throws an error that does not say what the disk's was. */
 function systemError(error: unknown): void {
-  if (!/EIO|ENOSPC/.test((error as Error).message)) throw error;
+  if (!/EIO|ENOSPC|EDQUOT/.test((error as Error).message)) throw error;
 }
 
 function ignore(): void {
