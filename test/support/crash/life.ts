@@ -177,7 +177,7 @@ export class Life {
       this.#filling = "before";
       return random.pick(["ENOSPC", "EDQUOT"]);
     }
-    if (bytes!.length < 2 || !random.oneIn(24)) return undefined;
+    if (bytes!.length < 2 || !random.oneIn(10)) return undefined;
     this.#filling = "now";
     this.#hasFilled = true;
     return SHORT;
