@@ -9,6 +9,7 @@ import { compareKeys } from "../keys.ts";
 import { IndexCopy } from "./index-copy.ts";
 import type { KeySource } from "./listing.ts";
 import { lowerBound } from "./sorted.ts";
+import { Tombstones } from "./tombstones.ts";
 
 /** What the index knows of a key's newest record. */
 export interface Newest {
@@ -53,9 +54,9 @@ export class KeyIndex implements KeySource {
   #live = 0;
   #liveBytes = 0;
   #timed = 0;
-  /** Deletions in order of revision; those before `#firstTombstone` are gone. */
-  #tombstones: Tombstone[] = [];
-  #firstTombstone = 0;
+  readonly #tombstones = new Tombstones(
+    ({ key, revision }) => this.#newest.get(key)?.revision === revision,
+  );
   #copy: IndexCopy<Newest> | undefined;
 
   /** Keys that are no tombstones. */
@@ -112,7 +113,7 @@ export class KeyIndex implements KeySource {
     this.#timed +=
       Number(newest.deadline > 0) - Number(before !== undefined && before.deadline > 0);
     this.#newest.set(key, newest);
-    if (newest.version === 0) this.#bury({ key, revision: newest.revision });
+    if (newest.version === 0) this.#tombstones.add({ key, revision: newest.revision });
   }
 
   /** As `load`, of a key above all others that are in: none is loaded in another way before. */
@@ -125,7 +126,7 @@ export class KeyIndex implements KeySource {
     chunk.keys.push(key);
     this.#newest.set(key, newest);
     this.#timed += Number(newest.deadline > 0);
-    if (newest.version === 0) this.#tombstones.push({ key, revision: newest.revision });
+    if (newest.version === 0) this.#tombstones.add({ key, revision: newest.revision });
     else {
       chunk.live++;
       this.#live++;
@@ -135,7 +136,7 @@ export class KeyIndex implements KeySource {
 
   /** After keys were appended, in whose order deletions do not come as they were made. */
   endAppend(): void {
-    this.#tombstones.sort((a, b) => a.revision - b.revision);
+    this.#tombstones.sort();
   }
 
   /**
@@ -145,13 +146,9 @@ export class KeyIndex implements KeySource {
   dropTombstones(revision: number, max: number): boolean {
     if (this.#copy !== undefined) return false;
     for (let left = max; left > 0; left--) {
-      const tombstone = this.#tombstones[this.#firstTombstone];
-      if (tombstone === undefined || tombstone.revision > revision) {
-        this.#tombstones = this.#tombstones.slice(this.#firstTombstone);
-        this.#firstTombstone = 0;
-        return false;
-      }
-      this.#firstTombstone++;
+      const tombstone = this.#tombstones.oldest;
+      if (tombstone === undefined || tombstone.revision > revision) return false;
+      this.#tombstones.drop();
       const newest = this.#newest.get(tombstone.key);
       if (newest?.revision === tombstone.revision) this.#remove(tombstone.key);
     }
@@ -224,17 +221,6 @@ export class KeyIndex implements KeySource {
     return { keys, live };
   }
 
-  #bury(tombstone: Tombstone): void {
-    this.#tombstones.push(tombstone);
-    // A key that is made and deleted again and again has one tombstone that counts.
-    const dead = this.#newest.size - this.#live;
-    if (this.#tombstones.length <= 2 * dead + STALE_MIN) return;
-    this.#tombstones = this.#tombstones
-      .slice(this.#firstTombstone)
-      .filter(({ key, revision }) => this.#newest.get(key)?.revision === revision);
-    this.#firstTombstone = 0;
-  }
-
   #remove(key: string): void {
     this.#newest.delete(key);
     // While a log is read there is no order yet.
@@ -278,20 +264,12 @@ export class KeyIndex implements KeySource {
 
 // --- internal ---
 
-/** Tombstones that do not count any more, which are kept at any rate before they are dropped. */
-const STALE_MIN = 1_024;
-
-function liveBytes(newest: Newest | undefined): number {
-  return newest === undefined || newest.version === 0 ? 0 : newest.bytes;
-}
-
 interface Chunk {
   readonly keys: string[];
   /** How many of them are no tombstones. */
   live: number;
 }
 
-interface Tombstone {
-  readonly key: string;
-  readonly revision: number;
+function liveBytes(newest: Newest | undefined): number {
+  return newest === undefined || newest.version === 0 ? 0 : newest.bytes;
 }
