@@ -8,6 +8,7 @@ import type { Turns } from "./background.ts";
 import { Bits } from "./bits.ts";
 import { isChange, KIND, recordBytes, type RecordHeader } from "./format.ts";
 import type { KeyIndex } from "./key-index.ts";
+import { KeyMap } from "./key-map.ts";
 import { keyOf } from "./records.ts";
 import { scanInTurns, type ScannedRecord, type Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
@@ -33,9 +34,9 @@ export class Survey {
    * Keys of which the newest record at or below `#oldest` was met, unless it is the newest of all:
    * that one the index knows.
    */
-  readonly #seen = new Set<string>();
+  readonly #seen = new KeyMap<true>();
   /** Deletions that go if no older record of their key stays. */
-  readonly #tombstones = new Map<string, Tombstone>();
+  readonly #tombstones = new KeyMap<Tombstone>();
 
   constructor(index: KeyIndex, oldest: number, isWorth: IsWorth) {
     this.#index = index;
@@ -57,9 +58,10 @@ export class Survey {
       // Of the active one it only counts what its records replace in the others.
       if (segment !== active) all.push(surveyed);
     }
-    for (const { surveyed, number, bytes } of this.#tombstones.values()) {
+    for (const [, { surveyed, number, bytes }] of this.#tombstones.entries()) {
       surveyed.kept.set(number, false);
       surveyed.keptBytes -= bytes;
+      if (turns.isOver()) await turns.next();
     }
     return all.toReversed();
   }
@@ -70,11 +72,15 @@ export class Survey {
     const { surveyed } = look;
     if (!this.#isWorth(surveyed)) {
       // Its old records stay, so the deletions above them have to.
-      for (const key of look.replaced) this.#tombstones.delete(key);
+      for (const key of look.replaced) {
+        this.#tombstones.delete(key);
+        if (turns.isOver()) await turns.next();
+      }
     }
-    for (const [key, { number, bytes, isPut }] of look.newest) {
-      this.#seen.add(key);
+    for (const [key, { number, bytes, isPut }] of look.newest.entries()) {
+      this.#seen.set(key, true);
       if (!isPut) this.#tombstones.set(key, { surveyed, number, bytes });
+      if (turns.isOver()) await turns.next();
     }
     return surveyed;
   }
@@ -112,7 +118,7 @@ interface Tombstone {
 class Look {
   readonly surveyed: Surveyed;
   /** Of keys that may have newer records above: the last one here. */
-  readonly newest = new Map<string, { number: number; bytes: number; isPut: boolean }>();
+  readonly newest = new KeyMap<{ number: number; bytes: number; isPut: boolean }>();
   /** Keys of records that go, of which a deletion was met in a later segment. */
   readonly replaced: string[] = [];
   #count = 0;
