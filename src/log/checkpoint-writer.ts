@@ -22,7 +22,14 @@ import {
 } from "./checkpoint-format.ts";
 import type { Covers } from "./checkpoint-load.ts";
 import { KeysBlock } from "./checkpoint-keys.ts";
-import { TEMPORARY_SUFFIX, writeFully, type Disk, type DiskFile } from "./disk.ts";
+import {
+  createAnew,
+  removeQuietly,
+  TEMPORARY_SUFFIX,
+  writeFully,
+  type Disk,
+  type DiskFile,
+} from "./disk.ts";
 import type { DurableFile } from "./durable.ts";
 import type { Horizon } from "./horizon.ts";
 import { offsetOf, segmentOf, type KeyIndex } from "./key-index.ts";
@@ -117,8 +124,7 @@ export class Checkpoints implements Job {
     const temporary = `${CHECKPOINT_FILE}${TEMPORARY_SUFFIX}`;
     let file: DiskFile | undefined;
     try {
-      if (disk.list().includes(temporary)) disk.unlink(temporary);
-      file = disk.create(temporary);
+      file = createAnew(disk, temporary);
       const writer = new BlockWriter(file, covered.header, syncBytes);
       for (const segment of covered.segments) {
         writer.add(segmentBlock(segment));
@@ -253,14 +259,5 @@ class BlockWriter {
     writeFully(this.#file, bytes, this.bytes);
     this.bytes += bytes.length;
     this.#unsynced += bytes.length;
-  }
-}
-
-/** Where it cannot be removed now, the next checkpoint or the next start does it. */
-function removeQuietly(disk: Disk, name: string): void {
-  try {
-    if (disk.list().includes(name)) disk.unlink(name);
-  } catch {
-    // What went wrong before is told.
   }
 }

@@ -7,7 +7,15 @@
 
 import { BACKGROUND_SLICE_MS, BACKGROUND_SYNC_BYTES } from "../limits.ts";
 import type { Turns } from "./background.ts";
-import { readFully, TEMPORARY_SUFFIX, writeFully, type Disk, type DiskFile } from "./disk.ts";
+import {
+  createAnew,
+  readFully,
+  removeQuietly,
+  TEMPORARY_SUFFIX,
+  writeFully,
+  type Disk,
+  type DiskFile,
+} from "./disk.ts";
 import {
   crc32,
   decodeSegmentHeader,
@@ -24,7 +32,7 @@ import {
 } from "./format.ts";
 import { position, type KeyIndex } from "./key-index.ts";
 import { keyOf } from "./records.ts";
-import { endsCommit, openSegment, scanInTurns, Segment, segmentName } from "./segment.ts";
+import { endsCommit, scanInTurns, Segment, segmentName } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import { Slice } from "./slice.ts";
 import type { Surveyed } from "./survey.ts";
@@ -60,23 +68,28 @@ export async function mergeSegments(
   const replaced = run.map(({ segment }) => segment);
   const name = segmentName(replaced[0]!.number);
   const temporary = `${name}${TEMPORARY_SUFFIX}`;
-  const file = disk.create(temporary);
-  let written: Segment;
+  const file = createAnew(disk, temporary);
+  let merged: Segment;
   try {
     const writer = new MergedWriter(file, headerOf(options, replaced, oldest));
     for (const surveyed of run) await copy(surveyed, writer, turns);
     await writer.finish(endOf(segments, replaced.at(-1)!, writer.time));
-    written = await readBack(file, turns);
+    merged = await readBack(file, segments.nextId(), turns);
     disk.rename(temporary, name);
   } catch (error) {
-    disk.unlink(temporary);
-    throw error;
-  } finally {
     file.close();
+    removeQuietly(disk, temporary);
+    throw error;
   }
-  await syncNames(options);
-  const merged = openMerged(disk.open(name), segments.nextId());
-  merged.takeOver(written);
+  // From here on it is part of the log: it stays open, since to read on in those that it stands for
+  // would be to go on in a log that is not the one on the disk.
+  file.name = name;
+  try {
+    await syncNames(options);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
   segments.replace(replaced, merged);
   await repoint(options, merged);
   for (const segment of replaced) segments.drop(segment);
@@ -86,16 +99,6 @@ export async function mergeSegments(
 }
 
 // --- internal ---
-
-/** Where it cannot be read now, the segments that it stands for go on being read. */
-function openMerged(file: DiskFile, id: number): Segment {
-  try {
-    return openSegment(file, id);
-  } catch (error) {
-    file.close();
-    throw error;
-  }
-}
 
 /** The bytes of a merged segment's header. */
 function headerOf(
@@ -260,12 +263,12 @@ class MergedWriter {
 }
 
 /** Reads what was written, compares all checksums, and makes the table of its revisions. */
-async function readBack(file: DiskFile, turns: Turns): Promise<Segment> {
+async function readBack(file: DiskFile, id: number, turns: Turns): Promise<Segment> {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   readFully(file, bytes, 0);
   const header = decodeSegmentHeader(bytes);
   if (typeof header === "string") throw new Error(`what was merged does not read back: ${header}`);
-  const segment = new Segment(file, header, 0);
+  const segment = new Segment(file, header, id);
   segment.end = file.size();
   let chain = segment.header.crc;
   let isOpen = false;

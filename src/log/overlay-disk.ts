@@ -66,6 +66,10 @@ export class OverlayDisk implements Disk {
     return Number.POSITIVE_INFINITY;
   }
 
+  capacity(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
   async syncDirectory(): Promise<void> {}
 
   #content(name: string): Content {
@@ -143,7 +147,7 @@ class Content {
 }
 
 class OverlayFile implements DiskFile {
-  readonly name: string;
+  name: string;
   readonly #content: Content;
 
   constructor(name: string, content: Content) {

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import type { LogOptions, LogStore } from "../../src/log/engine.ts";
 import { decodeSegmentHeader, KIND } from "../../src/log/format.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
+import { FakeTime } from "../support/fake-time.ts";
 import { commitsIn, openOn, recordsOf, segmentNames } from "../support/logs.ts";
 import { random } from "../support/random.ts";
 import {
@@ -208,6 +209,43 @@ describe("a merge", () => {
     expect(await changesBetween(store, 101, 180)).toEqual(events);
     await failure(() => store.get("a", { revision: 99 }), "compacted");
     await store.close();
+  });
+});
+
+describe("a merge that fails", () => {
+  test("is tried again, also where its file could not be removed", async () => {
+    const time = new FakeTime();
+    const { disk, store, notices } = await begin({ clock: time.clock, timer: time.timer });
+    await rewrite(store, 20);
+    const first = "0000000001.log.tmp";
+    let fails = true;
+    disk.fault = ({ kind, name }) =>
+      fails && name === first && ["sync", "unlink"].includes(kind) ? "EIO" : undefined;
+    await store.compact(60);
+    await store.maintained();
+    expect(notices.join()).toMatch(/^merging segments failed, and is tried again: EIO: sync/);
+    expect(disk.list()).toContain(first);
+    fails = false;
+    time.fire();
+    await store.maintained();
+    expect(disk.list().filter((name) => name.endsWith(".tmp"))).toEqual([]);
+    expect(headers(disk)[0]!.merged).toBeDefined();
+    await store.close();
+  });
+
+  test("needs no further file once its own has its name", async () => {
+    const { disk, store, notices } = await begin();
+    await rewrite(store, 20);
+    disk.lookFault = ({ kind }) => (kind === "open" ? "EMFILE" : undefined);
+    await store.compact(60);
+    await store.maintained();
+    expect(notices).toEqual([]);
+    expect(headers(disk)[0]!.merged).toBeDefined();
+    disk.lookFault = undefined;
+    expect((await listAll(store, {})).length).toBe(3);
+    const again = await openOn(disk.kill());
+    expect((await listAll(again, {})).length).toBe(3);
+    await again.close();
   });
 });
 
