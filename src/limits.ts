@@ -235,6 +235,11 @@ export const PIN_MS_MAX = 10 * 60 * 1000;
 export const PIN_BYTES_MAX = 1024 * MIB;
 /** Bytes on the disk that are kept for deletions, compactions and merges when it is full. */
 export const RESERVE_BYTES = 64 * MIB;
+/** The largest share of a disk that the reserve takes: else it might never fit. */
+export const RESERVE_SHARE_MAX = 1 / 4;
+/** What has to be free beside the reserve when it is made: a share of it, and bytes at most. */
+export const RESERVE_SPARE_SHARE = 1 / 16;
+export const RESERVE_SPARE_BYTES_MAX = 4 * MIB;
 /** Bytes of it that are made in one step. */
 export const RESERVE_PIECE_BYTES = 64 * KIB;
 /** Milliseconds between two looks whether a full disk has room again. */

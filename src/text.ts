@@ -64,6 +64,14 @@ export function quote(text: string): string {
   );
 }
 
+/** A number of bytes for a reader: exact below 1 KiB, with one decimal place above. */
+export function showBytes(bytes: number): string {
+  if (bytes < 1_024) return bytes === 1 ? "1 byte" : `${bytes.toLocaleString("en-US")} bytes`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(units.length, Math.floor(Math.log2(bytes) / 10));
+  return `${(bytes / 1_024 ** power).toFixed(1)} ${units[power - 1]}`;
+}
+
 // --- internal ---
 
 /** Insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`. */

@@ -3,6 +3,7 @@
 import { defineCommand } from "citty";
 import type { KvClient } from "../client/index.ts";
 import type { SnapshotSummary } from "../log/snapshot-reader.ts";
+import { showBytes } from "../text.ts";
 import type { CommandHelp } from "./command.ts";
 import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
 import { ClosedOutput, Failure, UsageError } from "./failure.ts";
@@ -16,7 +17,7 @@ import {
   writeOutLater,
 } from "./output.ts";
 import { jsonFlag } from "./output-flag.ts";
-import { showBytes, showCount } from "./preview.ts";
+import { showCount } from "./preview.ts";
 import { ProgressLine } from "./progress-line.ts";
 import { parseOptional } from "./values.ts";
 import { WholeFile } from "./whole-file.ts";

@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { defineCommand } from "citty";
 import { KvError } from "../errors.ts";
 import type { CheckReport } from "../log/check-report.ts";
+import { showBytes } from "../text.ts";
 import type { CommandHelp } from "./command.ts";
 import { parseData } from "./data-flag.ts";
 import { FAILED } from "./exit-codes.ts";
@@ -12,7 +13,7 @@ import { directoryFailure, findingLines, row } from "./findings.ts";
 import { interruptible } from "./interruptible.ts";
 import { jsonLine, showText, writeOut } from "./output.ts";
 import { outputFlag } from "./output-flag.ts";
-import { showBytes, showCount } from "./preview.ts";
+import { showCount } from "./preview.ts";
 import { ProgressLine } from "./progress-line.ts";
 
 export const command = defineCommand({

@@ -39,13 +39,6 @@ export function timeLeft(expiresAt: number): string {
   return milliseconds > 0 ? showDuration(milliseconds) : "passed";
 }
 
-export function showBytes(bytes: number): string {
-  if (bytes < 1_024) return showCount(bytes, "byte");
-  const units = ["KiB", "MiB", "GiB", "TiB"];
-  const power = Math.min(units.length, Math.floor(Math.log2(bytes) / 10));
-  return `${(bytes / 1_024 ** power).toFixed(1)} ${units[power - 1]}`;
-}
-
 // --- internal ---
 
 /** Characters of a value that are shown. */

@@ -1,7 +1,7 @@
 /** One line on stderr that says how far long work is; on a terminal only, and gone at the end. */
 
+import { showBytes } from "../text.ts";
 import { clearErrorLine, isTerminal, rewriteErrorLine } from "./output.ts";
-import { showBytes } from "./preview.ts";
 
 export class ProgressLine {
   readonly #verb: string;

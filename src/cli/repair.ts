@@ -2,11 +2,12 @@
 
 import { existsSync } from "node:fs";
 import type { Repaired } from "../log/repair.ts";
+import { showBytes } from "../text.ts";
 import { FAILED } from "./exit-codes.ts";
 import { directoryFailure, findingLines, row } from "./findings.ts";
 import { removeMade } from "./made-directory.ts";
 import { jsonLine, showText, writeOut } from "./output.ts";
-import { showBytes, showCount } from "./preview.ts";
+import { showCount } from "./preview.ts";
 import { ProgressLine } from "./progress-line.ts";
 
 export interface RepairRequest {

@@ -3,6 +3,7 @@
 import { existsSync, statSync } from "node:fs";
 import { defineCommand } from "citty";
 import type { Restored } from "../log/restore.ts";
+import { showBytes } from "../text.ts";
 import type { ArgumentRules, CommandHelp } from "./command.ts";
 import { dataEnvironment, dataFlag, parseData } from "./data-flag.ts";
 import { UsageError } from "./failure.ts";
@@ -12,7 +13,7 @@ import { interruptible } from "./interruptible.ts";
 import { removeMade } from "./made-directory.ts";
 import { isTerminal, jsonLine, showText, writeErrorLine, writeOut } from "./output.ts";
 import { jsonFlag } from "./output-flag.ts";
-import { showBytes, showCount } from "./preview.ts";
+import { showCount } from "./preview.ts";
 import { ProgressLine } from "./progress-line.ts";
 
 export const command = defineCommand({

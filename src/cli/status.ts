@@ -6,11 +6,12 @@ import type { JsonStatus } from "../json.ts";
 import type { Lag } from "../kv.ts";
 import { PATHS } from "../protocol.ts";
 import type { WatcherDescription } from "../watch/watcher-description.ts";
+import { showBytes } from "../text.ts";
 import type { CommandHelp } from "./command.ts";
 import { connectionEnvironment, connectionFlags, transportByFlags } from "./connection.ts";
 import { escapeControls, jsonLine, writeOut } from "./output.ts";
 import { outputFlag } from "./output-flag.ts";
-import { showBytes, showCount, showDuration } from "./preview.ts";
+import { showCount, showDuration } from "./preview.ts";
 
 export const command = defineCommand({
   args: {

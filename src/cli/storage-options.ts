@@ -38,7 +38,8 @@ export const storageFlags = {
     type: "string",
     valueHint: "SIZE",
     description:
-      "disk space set aside for deletions when the disk is full: 64MiB by default, 0 for none",
+      "disk space set aside for deletions when the disk is full: 64MiB by default, a quarter of " +
+      "the disk at most, 0 for none",
   },
   "segment-bytes": {
     type: "string",

@@ -4,10 +4,9 @@
 
 import { KvError } from "../errors.ts";
 import { int64FromText } from "../int64.ts";
-import { quote } from "../text.ts";
+import { quote, showBytes } from "../text.ts";
 import { durationFromText, ttlFromText } from "../ttl.ts";
 import { UsageError } from "./failure.ts";
-import { showBytes } from "./preview.ts";
 
 /** A whole number from `minimum` to `maximum`. @throws `UsageError`. */
 export function parseInteger(

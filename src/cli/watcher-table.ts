@@ -2,7 +2,8 @@
 
 import type { Range } from "../keys.ts";
 import type { WatcherDescription } from "../watch/watcher-description.ts";
-import { showBytes, showCount } from "./preview.ts";
+import { showBytes } from "../text.ts";
+import { showCount } from "./preview.ts";
 import { describeRange } from "./ranges.ts";
 import { Table } from "./table.ts";
 

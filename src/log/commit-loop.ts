@@ -38,7 +38,7 @@ export interface CommitLoopOptions<K extends Known> {
   readonly apply: (commits: readonly PendingCommit[], placed: readonly Placed[]) => void;
   /** Makes a revision the oldest readable one, durably. Fails as `append`. */
   readonly compact: (revision: number) => Promise<CompactResult>;
-  readonly fullDisk: Pick<FullDisk, "refusal" | "makeRoom" | "noteWritten">;
+  readonly fullDisk: Pick<FullDisk, "refusal" | "failure" | "makeRoom" | "noteWritten">;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /**
@@ -254,7 +254,7 @@ export class CommitLoop<K extends Known> {
     } catch (error) {
       if (error instanceof SpaceError) {
         if (await fullDisk.makeRoom(error)) return this.#putBack([compacting]);
-        compacting.reject(storageFull(error.message, error));
+        compacting.reject(fullDisk.failure(error));
       } else if (error instanceof KvError) compacting.reject(error);
       else throw error;
     }
@@ -270,7 +270,7 @@ export class CommitLoop<K extends Known> {
       const batch = new Batch(state, limits, clock(), fullDisk.refusal());
       const answer = outcome(batch, txn);
       // What it rests on was not written, even where it fails by itself.
-      if (batch.commits.length > 0) reject(storageFull(cause.message, cause));
+      if (batch.commits.length > 0) reject(fullDisk.failure(cause));
       else if (answer instanceof Error) reject(answer);
       else resolve(answer);
     }

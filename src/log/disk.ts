@@ -57,6 +57,8 @@ export interface Disk {
   unlink(name: string): void;
   /** Bytes that may still be written, as far as the system says: a quota can allow fewer. */
   room(): number;
+  /** Bytes of the whole file system, as far as the system says. */
+  capacity(): number;
   /** Makes creations, renames and removals durable, off the event loop (fsync). */
   syncDirectory(): Promise<void>;
 }
@@ -225,6 +227,11 @@ class Directory implements Disk {
     const { bavail, bsize, blocks } = statfsSync(this.directory);
     // A file system that does not count its blocks says that it has none at all.
     return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+  }
+
+  capacity(): number {
+    const { bsize, blocks } = statfsSync(this.directory);
+    return blocks === 0 ? Number.POSITIVE_INFINITY : blocks * bsize;
   }
 
   async syncDirectory(): Promise<void> {

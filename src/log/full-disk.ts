@@ -9,6 +9,7 @@
 
 import { KvError } from "../errors.ts";
 import { BACKGROUND_RETRY_MS, FULL_DISK_LOOK_MS } from "../limits.ts";
+import { showBytes } from "../text.ts";
 import type { SpaceError } from "./appender.ts";
 import type { Job, Turns } from "./background.ts";
 import type { Reserve } from "./reserve.ts";
@@ -48,7 +49,7 @@ export class FullDisk {
     this.#options = options;
     // Not at once where it was never made: a short run would write it for nothing.
     if (!this.isFull) this.#fillAt = options.clock() + FULL_DISK_LOOK_MS;
-    else options.notice("the disk was full when the store stopped: " + REFUSED);
+    else options.notice(`the disk was full when the store stopped: ${this.#refusing}`);
   }
 
   /** Are commits with a put refused, without a try? */
@@ -58,7 +59,12 @@ export class FullDisk {
 
   /** Why a commit with a put is refused now; `undefined` when it is not. */
   refusal(): KvError | undefined {
-    return this.isFull ? storageFull(this.#reason) : undefined;
+    return this.isFull ? storageFull(this.#reason, undefined, this.#roomWanted) : undefined;
+  }
+
+  /** The answer to a write for which there was no room. */
+  failure(cause: SpaceError): KvError {
+    return storageFull(cause.message, cause, this.#roomWanted);
   }
 
   /**
@@ -77,7 +83,7 @@ export class FullDisk {
     }
     if (this.isFull) {
       if (wasFull) return made;
-      notice(`the disk is full (${cause.message}): ${REFUSED}`);
+      notice(`the disk is full (${cause.message}): ${this.#refusing}`);
       this.#fillAt = 0;
       this.#fillPauseMs = FULL_DISK_LOOK_MS;
       wake();
@@ -136,6 +142,17 @@ export class FullDisk {
     return reserve !== undefined && reserve.state !== "whole";
   }
 
+  /** What has to come before writes go on. */
+  get #roomWanted(): string {
+    const { reserve } = this.#options;
+    return this.isFull ? `${showBytes(reserve!.wantedBytes)} are free` : ANY_ROOM;
+  }
+
+  get #refusing(): string {
+    const goesOn = "reads, deletes and compactions go on, history yields";
+    return `writes are refused until ${this.#roomWanted}; ${goesOn}`;
+  }
+
   #isDue(): boolean {
     if (!this.#isMissing) return false;
     const now = this.#options.clock();
@@ -182,12 +199,12 @@ export class FullDisk {
   }
 }
 
-/** The answer to a write for which there is no room. */
-export function storageFull(reason: string | undefined, cause?: unknown): KvError {
+/** The answer to a write for which there is no room. `until`: what lets writes go on. */
+export function storageFull(reason?: string, cause?: unknown, until = ANY_ROOM): KvError {
   const why = reason === undefined ? "" : ` (${reason})`;
   const message =
     `the disk is full${why}; nothing was changed; make room on the disk, or delete what is not ` +
-    "needed: writes go on by themselves when there is room";
+    `needed: writes go on by themselves when ${until}`;
   return new KvError("storage_full", message, {}, cause);
 }
 
@@ -196,8 +213,7 @@ export function storageFull(reason: string | undefined, cause?: unknown): KvErro
 /** Without a refusal for so long, a write that goes through means that there is room again. */
 const ROOM_AGAIN_MS = 1_000;
 
-const REFUSED =
-  "writes are refused until there is room; reads, deletes and compactions go on, history yields";
+const ANY_ROOM = "there is room";
 const ROOM_AGAIN = "the disk has room again: writes go on";
 const NO_RESERVE =
   "the disk has no room to keep some for deletes when it is full; the store goes on without";

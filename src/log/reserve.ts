@@ -6,7 +6,13 @@
  *                      ◀──────fill────────┘
  */
 
-import { BACKGROUND_SYNC_BYTES, RESERVE_PIECE_BYTES } from "../limits.ts";
+import {
+  BACKGROUND_SYNC_BYTES,
+  RESERVE_PIECE_BYTES,
+  RESERVE_SHARE_MAX,
+  RESERVE_SPARE_BYTES_MAX,
+  RESERVE_SPARE_SHARE,
+} from "../limits.ts";
 import type { Turns } from "./background.ts";
 import { isSpaceError, TEMPORARY_SUFFIX, writeFully, type Disk, type DiskFile } from "./disk.ts";
 
@@ -20,7 +26,7 @@ export type ReserveState = "absent" | "whole" | "given up";
 
 export interface ReserveOptions {
   readonly disk: Disk;
-  /** Bytes of the reserve. */
+  /** Bytes of the reserve; on a small disk it is a share of it. */
   readonly bytes: number;
   /** Fresh random bytes: there are file systems on which others would take no room. */
   readonly random: (bytes: number) => Uint8Array;
@@ -35,15 +41,19 @@ export function openReserve(options: ReserveOptions): Reserve | undefined {
 
 export class Reserve {
   readonly #options: ReserveOptions;
+  readonly #bytes: number;
   #state: ReserveState;
   /** The file that is being made. */
   #filling: Filling | undefined;
 
   /** Use `openReserve`. Finds what is there; a reserve of another size is removed. */
   constructor(options: ReserveOptions) {
+    const { disk, bytes } = options;
     this.#options = options;
-    this.#state = stateOf(options);
-    if (this.#state === "absent") removeReserve(options.disk);
+    // Of the whole disk, not of what is free: it must not get smaller with each time it is made.
+    this.#bytes = Math.min(bytes, Math.floor(disk.capacity() * RESERVE_SHARE_MAX));
+    this.#state = stateOf(disk, this.#bytes);
+    if (this.#state === "absent") removeReserve(disk);
   }
 
   get state(): ReserveState {
@@ -52,13 +62,18 @@ export class Reserve {
 
   /** Can there be room for it? Where the system does not know better, a fill tells. */
   get mayFit(): boolean {
-    const { disk, bytes } = this.#options;
-    return disk.room() >= bytes + spareBytes(bytes);
+    return this.#options.disk.room() >= this.wantedBytes;
+  }
+
+  /** Bytes that have to be free for it to be made. */
+  get wantedBytes(): number {
+    const spare = Math.min(this.#bytes * RESERVE_SPARE_SHARE, RESERVE_SPARE_BYTES_MAX);
+    return this.#bytes + Math.ceil(spare);
   }
 
   /**
    * Makes the file whole. Answers false when there was no room, or it was given up meanwhile; then
-   * no part of it is left. Takes a quarter more while it is made: without room to spare, the next
+   * no part of it is left. Takes a little more while it is made: without room to spare, the next
    * write would have to give it up again.
    * @throws errors of the disk, and `Stopped`; then too no part of it is left.
    */
@@ -106,8 +121,8 @@ export class Reserve {
   }
 
   async #write(filling: Filling, turns: Turns): Promise<void> {
-    const { bytes, random } = this.#options;
-    const end = bytes + spareBytes(bytes);
+    const { random } = this.#options;
+    const end = this.wantedBytes;
     let synced = 0;
     for (let at = 0; at < end;) {
       const piece = random(Math.min(RESERVE_PIECE_BYTES, end - at));
@@ -121,7 +136,7 @@ export class Reserve {
       await turns.pause();
       if (filling.isCancelled) return;
     }
-    filling.file.truncate(bytes);
+    filling.file.truncate(this.#bytes);
     await filling.file.sync();
   }
 
@@ -175,7 +190,7 @@ function removeReserve(disk: Disk): void {
   if (disk.list().includes(RESERVE_FILE)) disk.unlink(RESERVE_FILE);
 }
 
-function stateOf({ disk, bytes }: ReserveOptions): ReserveState {
+function stateOf(disk: Disk, bytes: number): ReserveState {
   if (!disk.list().includes(RESERVE_FILE)) return "absent";
   const file = disk.open(RESERVE_FILE);
   try {
@@ -191,8 +206,4 @@ function stateOf({ disk, bytes }: ReserveOptions): ReserveState {
 function createAnew(disk: Disk, name: string): DiskFile {
   if (disk.list().includes(name)) disk.unlink(name);
   return disk.create(name);
-}
-
-function spareBytes(bytes: number): number {
-  return Math.ceil(bytes / 4);
 }

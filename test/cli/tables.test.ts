@@ -2,14 +2,9 @@
 
 import { describe, expect, test } from "bun:test";
 import { isFolder, mergeRows, type ListRow } from "../../src/cli/list-rows.ts";
-import {
-  previewValue,
-  showBytes,
-  showCount,
-  showDuration,
-  timeLeft,
-} from "../../src/cli/preview.ts";
+import { previewValue, showCount, showDuration, timeLeft } from "../../src/cli/preview.ts";
 import { Table } from "../../src/cli/table.ts";
+import { showBytes } from "../../src/text.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;

@@ -329,6 +329,7 @@ function readOnly(disk: FakeDisk): Disk {
     list: () => disk.list(),
     openReadOnly: (name) => disk.openReadOnly(name),
     room: () => 0,
+    capacity: () => 0,
     lock: refuse,
     open: refuse,
     create: refuse,

@@ -107,7 +107,7 @@ describe("the first write without room", () => {
     const bytes = 3 * BACKGROUND_SYNC_BYTES;
     const disk = new FakeDisk();
     const { store, time, notices } = await openFilling({ reserveBytes: bytes }, disk, false);
-    leave(disk, bytes * 1.25);
+    leave(disk, bytes * 1.1);
     const inTheMiddle = Promise.withResolvers<void>();
     disk.fault = ({ kind, name }) => {
       if (name === "RESERVE.tmp" && kind === "sync") inTheMiddle.resolve();
@@ -204,15 +204,19 @@ describe("writes go on by themselves", () => {
     await store.close();
   });
 
-  test("not before there is room for the reserve and for more", async () => {
-    const { disk, store, look } = await openFilling({ mergeBytesMin: 1_000_000 });
+  test("not before there is room for the reserve and a little more, and all say how much", async () => {
+    const { disk, store, look, notices } = await openFilling({ mergeBytesMin: 1_000_000 });
     await write(store, put("a", "1"));
     leave(disk, 300);
-    await failure(() => write(store, put("c", LARGE)), "storage_full");
-    leave(disk, 49_000);
+    const until = "41.5 KiB are free";
+    const first = await failure(() => write(store, put("c", LARGE)), "storage_full");
+    expect(first.message).toEndWith(`: writes go on by themselves when ${until}`);
+    expect(notices).toEqual([expect.stringContaining(`writes are refused until ${until};`)]);
+    leave(disk, 42_000);
     await look();
-    await failure(() => write(store, put("a", "2")), "storage_full");
-    leave(disk, 51_000);
+    const later = await failure(() => write(store, put("a", "2")), "storage_full");
+    expect(later.message).toEndWith(`: writes go on by themselves when ${until}`);
+    leave(disk, 43_000);
     await look();
     await write(store, put("a", "2"));
     await store.close();
@@ -257,12 +261,12 @@ describe("writes go on by themselves", () => {
   test("but never at the cost of a revision that a reader has pinned", async () => {
     const { disk, store, look } = await openFilling();
     for (let round = 0; round < 60; round++) await write(store, put("a", `${round} ${LARGE}`));
-    const unpin = store.pin(5);
+    const unpin = store.pin(1);
     leave(disk, 100);
     await failure(() => write(store, put("b", LARGE)), "storage_full");
     for (let round = 0; round < 5; round++) await look();
-    expect((await store.status()).oldest).toBeLessThanOrEqual(5);
-    expect(await textOf(store, "a", 5)).toBe(`4 ${LARGE}`);
+    expect((await store.status()).oldest).toBeLessThanOrEqual(1);
+    expect(await textOf(store, "a", 1)).toBe(`0 ${LARGE}`);
     await failure(() => write(store, put("b", LARGE)), "storage_full");
     unpin();
     for (let round = 0; round < 5; round++) await look();
@@ -298,6 +302,22 @@ describe("a start on a disk that was full", () => {
     again.disk.capacityBytes = Number.POSITIVE_INFINITY;
     await again.look();
     await write(again.store, put("a", "3"));
+    expect(again.notices.at(-1)).toBe(ROOM_AGAIN);
+    await again.store.close();
+  });
+
+  test("resumes also with a reserve that could never fit: it is a part of the disk then", async () => {
+    const { disk } = await beginFull();
+    const killed = disk.kill();
+    killed.totalBytes = 60_000;
+    killed.capacityBytes = used(killed) + 10_000;
+    const again = await openFilling({ reserveBytes: 64_000 }, killed, false);
+    const error = await failure(() => write(again.store, put("a", "2")), "storage_full");
+    expect(error.message).toEndWith("when 15.6 KiB are free");
+    leave(killed, 16_000);
+    await again.look();
+    await write(again.store, put("a", "2"));
+    expect(reserved(killed)).toBe(15_000);
     expect(again.notices.at(-1)).toBe(ROOM_AGAIN);
     await again.store.close();
   });

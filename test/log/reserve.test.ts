@@ -12,9 +12,10 @@ import { random } from "../support/random.ts";
 import { temporaryDirectory, type TemporaryDirectory } from "../support/temporary.ts";
 
 const BYTES = 5 * RESERVE_PIECE_BYTES + 100;
-/** While it is made it takes a quarter more. */
-const MAKING = Math.ceil(BYTES * 1.25);
+/** While it is made it takes a sixteenth more. */
+const MAKING = BYTES + Math.ceil(BYTES / 16);
 const OTHER = "other";
+const MIB = 1024 ** 2;
 
 const going = (): Turns => new Turns(() => false);
 
@@ -81,7 +82,7 @@ describe("making it", () => {
     }
   });
 
-  test("without room for it and a quarter more leaves nothing of it, whatever the room", async () => {
+  test("without room for it and a little more leaves nothing of it, whatever the room", async () => {
     for (let room = 0; room < MAKING; room += 9_973) {
       const on = disk(10 + room);
       const reserve = reserveOn(on);
@@ -94,6 +95,24 @@ describe("making it", () => {
     expect(reserve.mayFit).toBe(true);
     expect(await reserve.fill(going())).toBe(true);
     expect(on.room()).toBe(MAKING - BYTES);
+  });
+
+  test("takes no more than a quarter of the disk, however little is free, and then stays", async () => {
+    const on = disk(10 + BYTES);
+    on.totalBytes = 2 * BYTES;
+    const reserve = reserveOn(on);
+    expect(await reserve.fill(going())).toBe(true);
+    expect(on.bytes(RESERVE_FILE)).toHaveLength(Math.floor(BYTES / 2));
+    on.capacityBytes = 10 + BYTES * 0.7;
+    expect(reserveOn(on).state).toBe("whole");
+    await reserve.giveUp();
+    expect(reserveOn(on).wantedBytes).toBe(reserve.wantedBytes);
+  });
+
+  test("wants a sixteenth more than its size to be free, and 4 MiB at most", () => {
+    expect(reserveOn(disk(), 64 * MIB).wantedBytes).toBe(68 * MIB);
+    expect(reserveOn(disk(), 1_024 * MIB).wantedBytes).toBe(1_028 * MIB);
+    expect(reserveOn(disk(), 1_600).wantedBytes).toBe(1_700);
   });
 
   test.each(["ENOSPC", "EDQUOT", "EFBIG", "EIO"])(

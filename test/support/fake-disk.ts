@@ -39,6 +39,8 @@ export class FakeDisk implements Disk {
   failedSyncKeeps: () => boolean = () => false;
   /** Bytes that all files may take; a write beyond is cut short, and fails when nothing fits. */
   capacityBytes = Number.POSITIVE_INFINITY;
+  /** What it says of its size. Files that are not here may take what is above `capacityBytes`. */
+  totalBytes = Number.POSITIVE_INFINITY;
   /** Bytes that one write takes at most, as where a system takes long writes in parts. */
   writeBytesMax = Number.POSITIVE_INFINITY;
   /** Bytes that one read answers at most. */
@@ -218,6 +220,10 @@ export class FakeDisk implements Disk {
     let used = 0;
     for (const inode of this.#names.values()) used += inode.size;
     return Math.max(0, this.capacityBytes - used);
+  }
+
+  capacity(): number {
+    return this.totalBytes;
   }
 
   #inode(name: string): Inode {

@@ -63,7 +63,7 @@ class Run {
       mergeBytesMin: 500,
       valueCacheBytesMax: random.pick([0, 4_000]),
     };
-    this.#capacityBytes = 8_192 + RESERVE_BYTES * 1.25 + 60_000 + random.below(30_000);
+    this.#capacityBytes = 8_192 + RESERVE_BYTES * 1.1 + 60_000 + random.below(30_000);
   }
 
   async open(disk: FakeDisk): Promise<void> {
