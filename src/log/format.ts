@@ -148,6 +148,11 @@ export function encodeSegmentHeader(header: Omit<SegmentHeader, "crc">): Uint8Ar
   return bytes;
 }
 
+/** The checksum in the bytes of a segment header: the chain of its records begins with it. */
+export function segmentHeaderChain(header: Uint8Array): number {
+  return new DataView(header.buffer, header.byteOffset).getUint32(12, true);
+}
+
 /** The header, or in words what is wrong with it. */
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
   if (bytes.length < SEGMENT_HEADER_BYTES) return "the segment's header is cut short";
@@ -255,6 +260,11 @@ export function relocateRecord(bytes: Uint8Array, at: number, place: Place): num
   const crc = crc32(bytes.subarray(at + 4, at + RECORD_HEADER_BYTES));
   view.setUint32(0, crc, true);
   return crc;
+}
+
+/** Gives the bytes of a record another previous revision; its checksum has to follow. */
+export function setPreviousRevision(record: Uint8Array, revision: number): void {
+  setInteger(new DataView(record.buffer, record.byteOffset), 40, revision);
 }
 
 /**

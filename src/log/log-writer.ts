@@ -18,6 +18,8 @@ import {
   recordBytes,
   relocateRecord,
   SEGMENT_HEADER_BYTES,
+  segmentHeaderChain,
+  setPreviousRevision,
   type RecordContent,
   type RecordHeader,
 } from "./format.ts";
@@ -92,7 +94,7 @@ export class LogWriter {
   async add({ header, bytes, at }: ScannedRecord, previousRevision: number): Promise<void> {
     const copy = bytes.slice(at, at + recordBytes(header));
     if (header.previousRevision !== previousRevision) {
-      new DataView(copy.buffer).setBigUint64(40, BigInt(previousRevision), true);
+      setPreviousRevision(copy, previousRevision);
     }
     this.#commit.push({ header, bytes: copy });
     if (!endsCommit(header)) return;
@@ -228,7 +230,7 @@ class OpenSegment {
   constructor(file: DiskFile, number: number, header: Uint8Array) {
     this.#file = file;
     this.#number = number;
-    this.chain = new DataView(header.buffer).getUint32(12, true);
+    this.chain = segmentHeaderChain(header);
     this.#gathered = [header];
     this.#gatheredBytes = header.length;
   }

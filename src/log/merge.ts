@@ -28,6 +28,7 @@ import {
   recordBytes,
   relocateRecord,
   SEGMENT_HEADER_BYTES,
+  segmentHeaderChain,
   type RecordHeader,
 } from "./format.ts";
 import { position, type KeyIndex } from "./key-index.ts";
@@ -71,7 +72,7 @@ export async function mergeSegments(
   const file = createAnew(disk, temporary);
   let merged: Segment;
   try {
-    const writer = new MergedWriter(file, headerOf(options, replaced, oldest));
+    const writer = new MergedWriter(file, replaced[0]!.number, headerOf(options, replaced, oldest));
     for (const surveyed of run) await copy(surveyed, writer, turns);
     await writer.finish(endOf(segments, replaced.at(-1)!, writer.time));
     merged = await readBack(file, segments.nextId(), turns);
@@ -184,11 +185,10 @@ class MergedWriter {
   /** The latest time of all records that were looked at. */
   time = 0;
 
-  constructor(file: DiskFile, header: Uint8Array) {
+  constructor(file: DiskFile, number: number, header: Uint8Array) {
     this.#file = file;
-    const view = new DataView(header.buffer, header.byteOffset);
-    this.#number = view.getUint32(32, true);
-    this.#chain = view.getUint32(12, true);
+    this.#number = number;
+    this.#chain = segmentHeaderChain(header);
     this.#put(header);
   }
 

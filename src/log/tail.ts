@@ -18,6 +18,7 @@ import {
   recordBytes,
   relocateRecord,
   SEGMENT_HEADER_BYTES,
+  segmentHeaderChain,
 } from "./format.ts";
 import { withReserve } from "./reserve.ts";
 import { damage, endsCommit, openSegment, segmentName, type Segment } from "./segment.ts";
@@ -203,7 +204,7 @@ async function rewriteSuspect(
   readFully(segment.file, content.subarray(header.length), tail.syncedEnd);
 
   let offset = header.length;
-  let previousCrc = new DataView(header.buffer).getUint32(12, true);
+  let previousCrc = segmentHeaderChain(header);
   while (offset < content.length) {
     const old = decodeRecordHeader(
       content,
