@@ -6,7 +6,14 @@
 
 import type { Durability } from "../durability.ts";
 import type { Lag } from "../kv.ts";
-import { createWhole, isSpaceError, writeFully, type Disk, type DiskFile } from "./disk.ts";
+import {
+  createWhole,
+  isOpenFilesError,
+  isSpaceError,
+  writeFully,
+  type Disk,
+  type DiskFile,
+} from "./disk.ts";
 import type { DurableFile } from "./durable.ts";
 import {
   commitRecords,
@@ -27,9 +34,19 @@ import { Syncing } from "./syncing.ts";
 
 export type { PendingCommit, PendingEvent, Placed } from "./encoding.ts";
 
-/** There is no room for a batch: nothing of it was applied, and the log is as it was before. */
-export class SpaceError extends Error {
+/** A batch could not be written: nothing of it was applied, and the log is as it was before. */
+export class NotWrittenError extends Error {
+  override readonly name: string = "NotWrittenError";
+}
+
+/** There is no room for it. */
+export class SpaceError extends NotWrittenError {
   override readonly name = "SpaceError";
+}
+
+/** It needs a new file, and too many are open. */
+export class OpenFilesError extends NotWrittenError {
+  override readonly name = "OpenFilesError";
 }
 
 /** What the records up to a place in the log say together, but for keys: see `Loaded`. */
@@ -104,8 +121,8 @@ export class Appender {
 
   /**
    * Writes a batch and makes it as durable as the mode says; readers see it when this resolves.
-   * @throws `SpaceError` when the disk is full; any other error leaves the outcome open, and the
-   * log must not be used again.
+   * @throws `NotWrittenError`; any other error leaves the outcome open, and the log must not be
+   * used again.
    */
   async append(commits: readonly PendingCommit[]): Promise<Placed[]> {
     this.#time = Math.max(this.#time, this.#options.clock());
@@ -180,7 +197,7 @@ export class Appender {
       await this.#note({ kind: KIND.reserve, revision, names: revision });
     } catch (error) {
       // It voids it then, which does no harm.
-      if (!(error instanceof SpaceError)) throw error;
+      if (!(error instanceof NotWrittenError)) throw error;
     }
   }
 
@@ -253,16 +270,18 @@ export class Appender {
       createdAt: clock(),
       reservedRevision: this.#reserved,
     });
+    let isNamed = false;
+    const onNamed = (): void => void (isNamed = true);
     try {
-      const file = await createWhole(disk, segmentName(number), header);
+      const file = await createWhole(disk, segmentName(number), header, onNamed);
       const segment = openNext(file, this.#segments.nextId());
       this.#segments.push(segment);
       return segment;
     } catch (error) {
       // Under its name it is part of the log already, and may end the segment before it for good:
       // going on in that one could lose what is written there.
-      const begun = disk.list().includes(segmentName(number));
-      if (isSpaceError(error) && !begun) throw new SpaceError(error.message);
+      if (!isNamed && isSpaceError(error)) throw new SpaceError(error.message);
+      if (!isNamed && isOpenFilesError(error)) throw new OpenFilesError(error.message);
       throw error;
     }
   }

@@ -5,8 +5,9 @@
  * of each batch, a bounded number of them; without transactions too.
  *
  *   queued ──▶ evaluated ──▶ written ──▶ synced ──▶ applied ──▶ answered
- *                  │             └─ disk full: cut off again; where room can be made evaluated
- *                  │                again, else storage_full
+ *                  │             ├─ disk full: cut off again; where room can be made evaluated
+ *                  │             │  again, else storage_full
+ *                  │             └─ too many open files for a new segment: unavailable
  *                  └─ nothing to write in the whole batch: answered at once
  */
 
@@ -24,7 +25,7 @@ import {
 import { Batch, readsRange } from "./batch.ts";
 import type { Expiry } from "./expiry.ts";
 import { storageFull, type FullDisk } from "./full-disk.ts";
-import { SpaceError, type PendingCommit, type Placed } from "./appender.ts";
+import { NotWrittenError, SpaceError, type PendingCommit, type Placed } from "./appender.ts";
 import { Slice } from "./slice.ts";
 import type { Known, State } from "./state.ts";
 
@@ -32,7 +33,7 @@ export interface CommitLoopOptions<K extends Known> {
   readonly state: State<K>;
   readonly expiry: Expiry;
   readonly limits: Limits;
-  /** Writes and syncs. `SpaceError` = nothing was written; any other error is the end. */
+  /** Writes and syncs. `NotWrittenError` = nothing was; any other error is the end. */
   readonly append: (commits: readonly PendingCommit[]) => Promise<readonly Placed[]>;
   /** Shows what is durable now to readers and watchers. */
   readonly apply: (commits: readonly PendingCommit[], placed: readonly Placed[]) => void;
@@ -52,8 +53,9 @@ export class CommitLoop<K extends Known> {
   readonly #options: CommitLoopOptions<K>;
   #queue: Queued[] = [];
   #queuedBytes = 0;
-  /** While the disk is full: when keys that are due are tried again. */
+  /** Where that could not be written: when keys that are due are tried again, and why. */
   #expireAgainAt = 0;
+  #expireFailure: NotWrittenError | undefined;
   #closing = false;
   #settling: Settling[] = [];
   #running: Promise<void> | undefined;
@@ -78,7 +80,8 @@ export class CommitLoop<K extends Known> {
 
   /**
    * Resolves when every key that was due at a time has expired.
-   * @throws `storage_full` when that cannot be written, `unavailable` when the store stops.
+   * @throws `storage_full` or `unavailable` when that cannot be written, `unavailable` when the
+   * store stops.
    */
   settled(asOf: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -155,7 +158,7 @@ export class CommitLoop<K extends Known> {
     for (const settling of this.#settling) if (isSettled(settling)) settling.resolve();
     this.#settling = this.#settling.filter((settling) => !isSettled(settling));
     const cannot = this.#settling.length > 0 && now < this.#expireAgainAt;
-    if (cannot) this.#giveUpSettling(storageFull("keys that are overdue cannot expire"));
+    if (cannot) this.#giveUpSettling(notExpired(this.#expireFailure));
   }
 
   #giveUpSettling(error: KvError): void {
@@ -209,11 +212,12 @@ export class CommitLoop<K extends Known> {
         apply(batch.commits, await append(batch.commits));
         fullDisk.noteWritten();
       } catch (error) {
-        if (!(error instanceof SpaceError)) throw error;
+        if (!(error instanceof NotWrittenError)) throw error;
         expiry.giveBack(due);
-        if (await fullDisk.makeRoom(error)) return this.#putBack(waiting);
+        if (await this.#makeRoom(error)) return this.#putBack(waiting);
         this.#expireAgainAt = now + EXPIRE_LOOK_MS_MAX;
-        return this.#refuseForSpace(waiting, error);
+        this.#expireFailure = error;
+        return this.#refuse(waiting, error);
       }
     }
     for (const [at, { resolve, reject }] of waiting.entries()) {
@@ -252,25 +256,36 @@ export class CommitLoop<K extends Known> {
       compacting.resolve(await compact(compacting.compact));
       fullDisk.noteWritten();
     } catch (error) {
-      if (error instanceof SpaceError) {
-        if (await fullDisk.makeRoom(error)) return this.#putBack([compacting]);
-        compacting.reject(fullDisk.failure(error));
+      if (error instanceof NotWrittenError) {
+        if (await this.#makeRoom(error)) return this.#putBack([compacting]);
+        compacting.reject(this.#notWritten(error));
       } else if (error instanceof KvError) compacting.reject(error);
       else throw error;
     }
+  }
+
+  /** Answers whether what there was no room for is to be tried again. */
+  async #makeRoom(error: NotWrittenError): Promise<boolean> {
+    return error instanceof SpaceError && (await this.#options.fullDisk.makeRoom(error));
+  }
+
+  /** The answer to a write that was not done, and that others can follow. */
+  #notWritten(cause: NotWrittenError): KvError {
+    if (cause instanceof SpaceError) return this.#options.fullDisk.failure(cause);
+    return tooManyFiles(`nothing was changed (${cause.message})`, cause);
   }
 
   /**
    * The batch was not written. Each transaction is evaluated again, alone: one that changes nothing
    * is answered, so that reads and refusals do not depend on writes that never happened.
    */
-  #refuseForSpace(waiting: readonly Waiting[], cause: SpaceError): void {
+  #refuse(waiting: readonly Waiting[], cause: NotWrittenError): void {
     const { state, limits, clock, fullDisk } = this.#options;
     for (const { txn, resolve, reject } of waiting) {
       const batch = new Batch(state, limits, clock(), fullDisk.refusal());
       const answer = outcome(batch, txn);
       // What it rests on was not written, even where it fails by itself.
-      if (batch.commits.length > 0) reject(fullDisk.failure(cause));
+      if (batch.commits.length > 0) reject(this.#notWritten(cause));
       else if (answer instanceof Error) reject(answer);
       else resolve(answer);
     }
@@ -358,6 +373,18 @@ function contentOf(part: Check | Operation): number {
   if ("version" in part && typeof part.version === "object") bytes += 8 * part.version.length;
   if ("range" in part) bytes += rangeStart(part.range).length + (part.range.end?.length ?? 0);
   return bytes;
+}
+
+/** Why a key is overdue, and nobody may see it so. */
+function notExpired(cause: NotWrittenError | undefined): KvError {
+  const what = "keys that are overdue cannot expire";
+  if (cause === undefined || cause instanceof SpaceError) return storageFull(what, cause);
+  return tooManyFiles(what, cause);
+}
+
+function tooManyFiles(what: string, cause: Error): KvError {
+  const message = `too many open files, ${what}: raise the limit (ulimit -n)`;
+  return new KvError("unavailable", message, {}, cause);
 }
 
 function stopped(cause: KvError): KvError {

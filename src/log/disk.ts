@@ -26,7 +26,8 @@ import { dirname, join, resolve } from "node:path";
 import { lockDirectory, type Lock } from "./lock.ts";
 
 export interface DiskFile {
-  readonly name: string;
+  /** What messages call it; whoever renames an open file sets it. */
+  name: string;
   /** Bytes in the file. */
   size(): number;
   /** Reads up to `into.length` bytes at an offset. Returns how many; 0 at the end. */
@@ -99,12 +100,15 @@ export function writeFully(file: DiskFile, bytes: Uint8Array, offset: number): v
 
 /**
  * Makes a whole file or none: written under a temporary name, synced, renamed, the directory
- * synced. A crash at any step leaves either nothing under `name` or all of it.
+ * synced. A crash at any step leaves either nothing under `name` or all of it. Where it fails
+ * before `onNamed` is called there is nothing under `name`. From then on it opens no file: that
+ * could fail when it is too late to take the name back.
  */
 export async function createWhole(
   disk: Disk,
   name: string,
   content: Uint8Array,
+  onNamed: () => void = () => undefined,
 ): Promise<DiskFile> {
   const temporary = `${name}${TEMPORARY_SUFFIX}`;
   const file = createAnew(disk, temporary);
@@ -112,20 +116,19 @@ export async function createWhole(
     try {
       writeFully(file, content, 0);
       await file.sync();
-    } finally {
-      file.close();
+      disk.rename(temporary, name);
+    } catch (error) {
+      removeQuietly(disk, temporary);
+      throw error;
     }
-    disk.rename(temporary, name);
+    onNamed();
+    await disk.syncDirectory();
+    file.name = name;
+    return file;
   } catch (error) {
-    try {
-      disk.unlink(temporary);
-    } catch {
-      // It does no harm; what went wrong is the error before.
-    }
+    file.close();
     throw error;
   }
-  await disk.syncDirectory();
-  return disk.open(name);
 }
 
 /** The disk, a quota or a limit on the size of files has no room. */
@@ -134,13 +137,28 @@ export function isSpaceError(error: unknown): error is Error {
   return code === "ENOSPC" || code === "EDQUOT" || code === "EFBIG";
 }
 
+/** No file can be opened: the process, or the system, has as many open as it may. */
+export function isOpenFilesError(error: unknown): error is Error {
+  const { code } = error as { code?: string };
+  return code === "EMFILE" || code === "ENFILE";
+}
+
 /** What files that are still being made end in; a start removes them. */
 export const TEMPORARY_SUFFIX = ".tmp";
 
 // --- internal ---
 
+/** Removes a file that is of no use, if it is there; where that fails, it does no harm. */
+export function removeQuietly(disk: Disk, name: string): void {
+  try {
+    if (disk.list().includes(name)) disk.unlink(name);
+  } catch {
+    // What went wrong before is told, and the next one to make it, or the next start, removes it.
+  }
+}
+
 /** A new file in the place of one that an attempt before has left behind, if there is one. */
-function createAnew(disk: Disk, name: string): DiskFile {
+export function createAnew(disk: Disk, name: string): DiskFile {
   try {
     return disk.create(name);
   } catch (error) {
@@ -173,13 +191,28 @@ function syncDirectory(path: string): void {
 
 class Directory implements Disk {
   readonly directory: string;
+  /** Of the directory itself, while it is locked: no sync of it fails for want of a descriptor. */
+  #descriptor: number | undefined;
 
   constructor(directory: string) {
     this.directory = directory;
   }
 
   lock(): Lock {
-    return lockDirectory(this.directory);
+    const lock = lockDirectory(this.directory);
+    try {
+      this.#descriptor = openSync(this.directory, "r");
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+    return {
+      release: () => {
+        letGo(this.#descriptor);
+        this.#descriptor = undefined;
+        lock.release();
+      },
+    };
   }
 
   list(): string[] {
@@ -235,13 +268,14 @@ class Directory implements Disk {
   }
 
   async syncDirectory(): Promise<void> {
-    const descriptor = openSync(this.directory, "r");
+    const held = this.#descriptor;
+    const descriptor = held ?? openSync(this.directory, "r");
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     fsync(descriptor, (error) => (error ? reject(error) : resolve()));
     try {
       await promise;
     } finally {
-      closeSync(descriptor);
+      if (held === undefined) closeSync(descriptor);
     }
   }
 
@@ -251,7 +285,7 @@ class Directory implements Disk {
 }
 
 class File implements DiskFile {
-  readonly name: string;
+  name: string;
   readonly #descriptor: number;
 
   constructor(name: string, descriptor: number) {

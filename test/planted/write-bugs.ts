@@ -103,15 +103,15 @@ export const WRITE_BUGS: readonly Bug[] = [
   {
     name: "the directory is not synced after a new file has its name",
     file: DISK,
-    find: "  await disk.syncDirectory();\n  return disk.open(name);",
-    replace: "  return disk.open(name);",
+    find: "    await disk.syncDirectory();\n    file.name = name;",
+    replace: "    file.name = name;",
     caughtBy: { file: "crash" },
   },
   {
     name: "a new file has its name before it is synced",
     file: DISK,
-    find: "      await file.sync();\n    } finally {\n      file.close();",
-    replace: "    } finally {\n      file.close();",
+    find: "      await file.sync();\n      disk.rename(temporary, name);",
+    replace: "      disk.rename(temporary, name);",
     caughtBy: { file: "crash" },
   },
   {

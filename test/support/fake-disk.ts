@@ -285,7 +285,7 @@ function mapInodes(
 }
 
 class FakeFile implements DiskFile {
-  readonly name: string;
+  name: string;
   readonly #disk: FakeDisk;
   readonly #inode: Inode;
   #closed = false;

@@ -31,10 +31,14 @@ export class HeldDisk extends FakeDisk {
   }
 
   #held(file: DiskFile): DiskFile {
-    if (!file.name.endsWith(".log")) return file;
     let running = 0;
     return {
-      name: file.name,
+      get name() {
+        return file.name;
+      },
+      set name(name) {
+        file.name = name;
+      },
       size: () => file.size(),
       read: (into, offset) => file.read(into, offset),
       write: (bytes, offset) => file.write(bytes, offset),
@@ -44,6 +48,7 @@ export class HeldDisk extends FakeDisk {
         file.close();
       },
       sync: async () => {
+        if (!file.name.endsWith(".log")) return file.sync();
         this.syncs++;
         this.#running++;
         running++;
