@@ -67,6 +67,13 @@ export class DurableFile {
   }
 }
 
+/** The bytes of a whole file with one mark in it. */
+export function durableContent(mark: Mark): Uint8Array {
+  const content = new Uint8Array(DURABLE_FILE_BYTES);
+  content.set(encodeSlot({ ...mark, sequence: 1 }), SLOT_OFFSETS[1]);
+  return content;
+}
+
 // --- internal ---
 
 function newestSlot(file: DiskFile): Slot | undefined {

@@ -1,13 +1,13 @@
 /**
  * Writes a log into an empty directory, offline, out of the records of another one. Until it is
- * finished the directory is no store, and a start there refuses: `DURABLE` names a segment, and the
- * segments have temporary names still. Knows nothing of where the records come from.
+ * finished the directory is no store, and a start there refuses: `DURABLE`, the first file, names a
+ * segment, and the segments have temporary names still. Knows nothing of the source of records.
  */
 
 import { KvError } from "../errors.ts";
 import { OFFLINE_WRITE_BYTES, RESTORE_VOID_REVISIONS, SEGMENT_BYTES_MAX } from "../limits.ts";
-import { TEMPORARY_SUFFIX, writeFully, type Disk, type DiskFile } from "./disk.ts";
-import { DURABLE_FILE, DurableFile } from "./durable.ts";
+import { createWhole, TEMPORARY_SUFFIX, writeFully, type Disk, type DiskFile } from "./disk.ts";
+import { DURABLE_FILE, DurableFile, durableContent, type Mark } from "./durable.ts";
 import {
   contentBytes,
   decodeRecordHeader,
@@ -67,10 +67,9 @@ export class LogWriter {
     checkEmpty(disk);
     let durable: DurableFile | undefined;
     try {
+      // A start finds a segment named that is not there, and refuses; from the first moment on.
+      (await createWhole(disk, DURABLE_FILE, durableContent(FIRST_MARK))).close();
       durable = (await DurableFile.open(disk)).durable;
-      // A start finds a segment named that is not there, and refuses.
-      durable.write({ segment: 1, end: SEGMENT_HEADER_BYTES, lastCrc: 0 });
-      await durable.sync();
       return new LogWriter(options, durable);
     } catch (error) {
       durable?.close();
@@ -262,6 +261,8 @@ class OpenSegment {
     this.#gatheredBytes = 0;
   }
 }
+
+const FIRST_MARK: Mark = { segment: 1, end: SEGMENT_HEADER_BYTES, lastCrc: 0 };
 
 const NOTE = {
   key: new Uint8Array(0),

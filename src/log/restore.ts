@@ -50,8 +50,9 @@ export interface Restored {
 }
 
 /**
- * Where it fails, and where `signal` aborts, the directory is empty again; a process that dies
- * leaves one in which no store can be opened.
+ * Where it fails, and where `signal` aborts, the directory is empty again. A process that dies
+ * leaves one in which no store can be opened, as soon as there is a file without a temporary name;
+ * before the first record is written that is so, and durable.
  * @throws `conflict` when the directory is not empty or in use, `invalid_argument` when the copies
  * do not follow each other, `internal` when one is broken or cut short, `unavailable` when aborted;
  * errors of the system and of the sources as they are.

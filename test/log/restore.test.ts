@@ -237,8 +237,8 @@ async function crashed(
 }
 
 async function startOn(disk: FakeDisk, wanted: unknown): Promise<"all" | "nothing" | "refused"> {
-  // Once there is something of a segment, nobody may take the directory for an empty one.
-  const isEmpty = disk.list().every((name) => name.startsWith("DURABLE"));
+  // Once anything has its name, nobody may take the directory for an empty one.
+  const isEmpty = disk.list().every((name) => name === "DURABLE.tmp");
   try {
     const store = await openOn(disk);
     const { revision } = await store.status();

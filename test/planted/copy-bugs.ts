@@ -37,8 +37,8 @@ export const COPY_BUGS: readonly Bug[] = [
   {
     name: "a store can be opened before its restore is complete",
     file: WRITER,
-    find: "      durable.write({ segment: 1, end: SEGMENT_HEADER_BYTES, lastCrc: 0 });\n",
-    replace: "",
+    find: "createWhole(disk, DURABLE_FILE, durableContent(FIRST_MARK))",
+    replace: "createWhole(disk, DURABLE_FILE, durableContent(FIRST_MARK).fill(0))",
     caughtBy: { file: "restore" },
   },
   {
