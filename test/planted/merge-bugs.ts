@@ -17,8 +17,8 @@ export const MERGE_BUGS: readonly Bug[] = [
   {
     name: "replaced segments are removed before the directory is synced",
     file: MERGE,
-    find: "  await syncNames(options);\n  const merged",
-    replace: "  const merged",
+    find: "    await syncNames(options);\n  } catch",
+    replace: "  } catch",
     caughtBy: { file: "merge" },
   },
   {
