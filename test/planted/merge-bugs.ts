@@ -38,7 +38,7 @@ export const MERGE_BUGS: readonly Bug[] = [
   {
     name: "a merge leaves out a deletion whose put stays",
     file: SURVEY,
-    find: "for (const key of look.replaced) this.#tombstones.delete(key);",
+    find: "        this.#tombstones.delete(key);\n",
     replace: "",
     caughtBy: { file: "merge" },
   },
