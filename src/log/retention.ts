@@ -30,6 +30,11 @@ export interface RetentionOptions {
 export class Retention implements Job {
   readonly name = "forgetting old history";
   readonly #options: RetentionOptions;
+  /**
+   * What the newest revision was when, oldest first, while the store has run. Commits never go back
+   * in time: after a clock that was far ahead for a moment, their times tell nothing for as long.
+   */
+  readonly #seen: Seen[] = [];
 
   constructor(options: RetentionOptions) {
     this.#options = options;
@@ -37,11 +42,14 @@ export class Retention implements Job {
 
   isDue(): boolean {
     const { horizon, segments, clock, milliseconds, bytes } = this.#options;
+    this.#look();
     if (horizon.revision === horizon.oldest || Math.min(milliseconds, bytes) === Infinity) {
       return false;
     }
     const isLarge = bytesAbove(segments, horizon.oldest) > bytes * (1 + SLACK);
-    const isOld = this.#oldestTime() < clock() - milliseconds * (1 + SLACK);
+    const isOld =
+      this.#oldestTime() < clock() - milliseconds * (1 + SLACK) ||
+      this.#seenBefore(milliseconds * (1 + SLACK)) > horizon.oldest;
     return (isLarge || isOld) && this.#target() > horizon.oldest;
   }
 
@@ -76,9 +84,30 @@ export class Retention implements Job {
     const { segments, pins, clock, milliseconds, bytes } = this.#options;
     const target = Math.max(
       lastCommit(segments, (time) => time <= clock() - milliseconds),
+      this.#seenBefore(milliseconds),
       revisionBelow(segments, bytes),
     );
     return Math.min(target, pins.lowest());
+  }
+
+  /** Notes the newest revision, now and then; and lets go of what is of no use any more. */
+  #look(): void {
+    const { horizon, clock, milliseconds } = this.#options;
+    if (milliseconds === Infinity) return;
+    const now = clock();
+    // What was seen when the clock was ahead was seen now at the latest.
+    for (const seen of this.#seen) seen.at = Math.min(seen.at, now);
+    const last = this.#seen.at(-1);
+    if (last !== undefined && now - last.at < milliseconds * SLACK) return;
+    this.#seen.push({ revision: horizon.revision, at: now });
+    const isPast = (seen: Seen | undefined) => seen!.at <= now - milliseconds * (1 + SLACK);
+    while (this.#seen.length > 1 && isPast(this.#seen[1])) this.#seen.shift();
+  }
+
+  /** The newest revision that was there so many milliseconds ago, as far as it was seen. */
+  #seenBefore(milliseconds: number): number {
+    const until = this.#options.clock() - milliseconds;
+    return this.#seen.findLast(({ at }) => at <= until)?.revision ?? 0;
   }
 
   /** The time of the first commit above the oldest readable revision. */
@@ -107,6 +136,12 @@ export function revisionBelow(segments: Segments, bytes: number): number {
 }
 
 // --- internal ---
+
+interface Seen {
+  readonly revision: number;
+  /** Milliseconds since 1970. */
+  at: number;
+}
 
 /** History goes beyond its bounds by this share, so that not every write ends in a compaction. */
 const SLACK = 1 / 32;

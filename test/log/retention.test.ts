@@ -61,6 +61,48 @@ describe("history by age", () => {
   });
 });
 
+describe("a clock that was a year ahead for one write", () => {
+  const YEAR = 365 * 24 * HOUR;
+
+  async function beginAhead() {
+    const begun = await begin({ history: { milliseconds: HOUR } });
+    const { store, time } = begun;
+    await write(store, put("a", "1"));
+    time.now += YEAR;
+    await write(store, put("a", "2"));
+    await store.maintained();
+    time.now -= YEAR;
+    return begun;
+  }
+
+  test("does not keep history for longer than it was asked for", async () => {
+    const { store, time } = await beginAhead();
+    for (let minute = 0; minute < 300; minute++) {
+      const { revision } = await write(store, put("a", String(minute)));
+      expect(revision).toBe(minute + 3);
+      time.now += HOUR / 60;
+      const forgotten = await oldest(store);
+      // An hour is kept at any rate, and little more.
+      expect(forgotten).toBeLessThanOrEqual(Math.max(2, revision - 59));
+      if (minute > 70) expect(forgotten).toBeGreaterThan(revision - 66);
+    }
+    await store.close();
+  });
+
+  test("nor in a store where nothing is written after it", async () => {
+    const { store, time } = await beginAhead();
+    await write(store, put("a", "3"));
+    for (let minute = 0; minute < 70; minute++) {
+      if (minute <= 60) expect(await oldest(store)).toBeLessThan(3);
+      time.now += HOUR / 60;
+      time.fire();
+    }
+    expect(await oldest(store)).toBe(3);
+    expect(await textOf(store, "a")).toBe("3");
+    await store.close();
+  });
+});
+
 describe("history by size", () => {
   test("keeps the disk below twice the live data and the history, whatever is written", async () => {
     for (let seed = 1; seed <= 3; seed++) {
