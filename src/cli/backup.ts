@@ -9,6 +9,7 @@ import { connectByFlags, connectionEnvironment, connectionFlags } from "./connec
 import { ClosedOutput, Failure, UsageError } from "./failure.ts";
 import { interruptible } from "./interruptible.ts";
 import {
+  isStdoutClosed,
   isTerminal,
   jsonLine,
   showText,
@@ -85,6 +86,7 @@ function checkTarget(file: string, json: boolean, force: boolean): void {
   if (file !== "-") return;
   if (json) throw new UsageError("-o json and - exclude each other: both would be stdout");
   if (force) throw new UsageError("--force is for a file, and - is stdout");
+  if (isStdoutClosed()) throw new Failure("stdout is closed: nothing of a backup would be kept");
   if (isTerminal(1)) throw new UsageError("a backup is no text for a terminal; name a file");
 }
 

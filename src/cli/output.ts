@@ -3,7 +3,7 @@
  * start and prints a stack trace when the reader of a pipe is gone.
  */
 
-import { fstatSync, write, writeSync } from "node:fs";
+import { fstatSync, readFileSync, write, writeSync } from "node:fs";
 import { encodeUtf8 } from "../text.ts";
 import { ClosedOutput, Failure } from "./failure.ts";
 
@@ -68,6 +68,22 @@ export function isTerminal(descriptor: 0 | 1 | 2): boolean {
   return process.getBuiltinModule("node:tty").isatty(descriptor);
 }
 
+/**
+ * Was stdout closed when the process began? The runtime has put /dev/null in its place then, and
+ * all that is written vanishes. False also where nobody can tell.
+ */
+export function isStdoutClosed(): boolean {
+  try {
+    const info = readFileSync(`/proc/self/fdinfo/${STDOUT}`, "latin1");
+    const flags = Number.parseInt(/^flags:\s*([0-7]+)$/m.exec(info)?.[1] ?? "0", 8);
+    // What a process is given stays open when a program is executed, or it would not be there. What
+    // the runtime opens does not.
+    return (flags & O_CLOEXEC) !== 0;
+  } catch {
+    return false;
+  }
+}
+
 /** May colours be used there? */
 export function hasColors(descriptor: 1 | 2): boolean {
   if (process.env["NO_COLOR"] || process.env["TERM"] === "dumb") return false;
@@ -99,6 +115,9 @@ export function jsonLine(value: unknown): string {
 }
 
 // --- internal ---
+
+/** Of Linux; what Node knows of has it not. */
+const O_CLOEXEC = 0o2000000;
 
 /** Milliseconds between two tries at a pipe that is full and does not block. */
 const BUSY_WAIT_MS = 5;

@@ -218,6 +218,13 @@ describe("a backup to stdout", () => {
     );
   });
 
+  test("is refused where stdout is closed: its bytes would be gone", async () => {
+    const { options } = fresh();
+    expectFailure(await shell("kv backup - >&-", options), 1, "stdout is closed");
+    // This is what somebody may want, to see that all of it can be read.
+    expect((await shell("kv backup - > /dev/null", options)).exitCode).toBe(0);
+  });
+
   test("does not go to a terminal", async () => {
     const { exitCode, output } = await onTerminal(["backup", "-"], { url: server.url });
     expect(exitCode).toBe(2);
