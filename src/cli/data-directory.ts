@@ -28,8 +28,9 @@ export function isNew(directory: string): boolean {
 export function serveFailure(error: unknown, directory: string): unknown {
   const data = `the data directory ${showText(directory)}`;
   if (error instanceof KvError) {
-    const isDamage = error.code === "internal";
-    return new Failure(isDamage ? `${data} cannot be opened: ${error.message}` : error.message);
+    if (error.code !== "internal") return new Failure(error.message);
+    const look = `see what is damaged with: kv check ${showText(directory)}`;
+    return new Failure(`${data} cannot be opened: ${error.message}; ${look}`);
   }
   const { code, message, path, syscall } = error as NodeJS.ErrnoException;
   // Not from the system: a fault in kv.

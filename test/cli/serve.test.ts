@@ -251,6 +251,7 @@ describe("what keeps it from starting is one line and exit code 1", () => {
     const size = statSync(join(data, segment)).size;
     const ran = await refused("--data", "data");
     expectFailure(ran, 1, `the data directory ${data} cannot be opened: ${segment}`);
+    expect(ran.stderr).toEndWith(`see what is damaged with: kv check ${data}\n`);
     expect(statSync(join(data, segment)).size).toBe(size);
   });
 
