@@ -286,3 +286,5 @@ export const SNAPSHOT_PIECE_BYTES = 256 * KIB;
 export const OFFLINE_WRITE_BYTES = 1 * MIB;
 /** Keys of one damaged place that a report names. */
 export const REPORTED_KEYS_MAX = 100;
+/** Files that a server may have open, connections included, below which a start warns. */
+export const OPEN_FILES_FEW = 4_096;

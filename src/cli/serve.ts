@@ -7,6 +7,7 @@ import type { CommandHelp } from "./command.ts";
 import { checkDirectory, isNew, serveFailure } from "./data-directory.ts";
 import { FAILED } from "./exit-codes.ts";
 import { log } from "./log.ts";
+import { openFilesWarning } from "./open-files.ts";
 import { showText } from "./output.ts";
 import {
   isLoopback,
@@ -115,8 +116,8 @@ function announce(options: ServeOptions, server: RunningServer, revision: number
   const { host, directory, storage } = options;
   const data = showText(directory);
   log().info(`kv ${VERSION} serves ${server.url}, data in ${data}, revision ${revision}`);
-  const warning = durabilityWarning(storage.durability);
-  if (warning !== undefined) log().warn(warning);
+  const warnings = [durabilityWarning(storage.durability), openFilesWarning()];
+  for (const warning of warnings) if (warning !== undefined) log().warn(warning);
   if (isLoopback(host)) return;
   log().warn(
     `other machines can reach ${host} port ${server.port}, and whoever reaches it can read and ` +
