@@ -32,7 +32,7 @@ export const START_BUGS: readonly Bug[] = [
     file: TAIL,
     find: "  if (tail.wholeEnd === tail.syncedEnd) return undefined;\n",
     replace: "  if (tail.wholeEnd >= tail.syncedEnd) return undefined;\n",
-    caughtBy: { file: "crash-images", name: "whatever a crash leaves" },
+    caughtBy: { file: "faults", name: "what only looks written" },
   },
   {
     name: "damage before a later batch is taken for a torn tail",
