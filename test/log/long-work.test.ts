@@ -80,14 +80,15 @@ test("any past of a key with many versions is found, in the middle of others too
 test("a long search for the past leaves others their turn", async () => {
   const store = await openOn(new FakeDisk());
   await write(store, put("hot", "first"));
-  // Nothing of the key is near the revision that is read, from either side.
-  for (let at = 0; at < 300; at++) await write(store, put("filler", "x".repeat(100_000)));
-  for (let at = 0; at < 300; at++) await write(store, put("hot", "later"));
-  const read = store.get("hot", { revision: 290 });
+  // Nothing of the key is near the revision that is read, from either side: more steps each way
+  // than are taken at once, of which one goes back over 16 KiB of the log.
+  for (let at = 0; at < 100; at++) await write(store, put("filler", "x".repeat(17_000)));
+  for (let at = 0; at < 100; at++) await write(store, put("hot", "later"));
+  const read = store.get("hot", { revision: 100 });
   expect(read).toBeInstanceOf(Promise);
   expect(Buffer.from((await read).entry!.value).toString()).toBe("first");
   await store.close();
-}, 30_000);
+}, 60_000);
 
 test("a check for a value of another size does not read the value", async () => {
   using directory = temporaryDirectory();
