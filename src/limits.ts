@@ -230,7 +230,10 @@ export const TOMBSTONES_SLICE = 2_048;
 export const HISTORY_MS_DEFAULT = 24 * 60 * 60 * 1000;
 /** Bytes of log above the oldest readable revision that are kept, unless the operator says. */
 export const HISTORY_BYTES_DEFAULT = 1024 * MIB;
-/** How long a pin keeps history from being forgotten by itself, and how much further history. */
+/**
+ * How long a pin keeps history from being forgotten by itself, and how much further history; and
+ * how long a backup keeps the room of segments that were replaced meanwhile.
+ */
 export const PIN_MS_MAX = 10 * 60 * 1000;
 export const PIN_BYTES_MAX = 1024 * MIB;
 /** Bytes on the disk that are kept for deletions, compactions and merges when it is full. */

@@ -246,6 +246,7 @@ export class LogStore implements Store {
       disk: this.#disk,
       segments: this.#segments,
       horizon: this.#horizon,
+      copies: this.#upkeep.copies,
       store: this.#id,
       clock: this.#clock,
       checkOpen: () => this.#checkOpen(),

@@ -1,13 +1,14 @@
 /**
  * A copy of a store, read out of its log while writes, compactions and merges go on. It has file
  * handles of its own, all opened in one turn: what they show does not change, whatever becomes of
- * the names. So nothing has to be pinned.
+ * the names. So nothing has to be pinned; `Copies` bounds what room the handles keep.
  */
 
 import { KvError } from "../errors.ts";
 import type { SnapshotOptions } from "../kv.ts";
 import { SNAPSHOT_PIECE_BYTES } from "../limits.ts";
 import { beyondError, checkInteger, compactedError } from "../rules.ts";
+import type { Copies } from "./copies.ts";
 import type { Disk } from "./disk.ts";
 import {
   contentBytes,
@@ -38,6 +39,8 @@ export interface SnapshotSource {
   readonly disk: Disk;
   readonly segments: Segments;
   readonly horizon: Horizon;
+  /** Those that are being read. */
+  readonly copies: Copies;
   /** The store id. */
   readonly store: string;
   /** Milliseconds since 1970. */
@@ -49,8 +52,8 @@ export interface SnapshotSource {
 /**
  * The bytes of a copy of the store at its revision at the first pull; FORMAT.md has the layout.
  * @throws `compacted`, `invalid_argument` for `since`; `internal` that names file and offset when a
- * record is damaged; `unavailable` when the store closes or `signal` aborts. Then the copy has no
- * end, which shows.
+ * record is damaged; `unavailable` when the store closes, `signal` aborts, or the copy
+ * keeps replaced segments for too long or on a full disk. Then it has no end, which shows.
  */
 export async function* snapshotOf(
   source: SnapshotSource,
@@ -61,6 +64,7 @@ export async function* snapshotOf(
   checkSince(horizon, since);
   const { revision, oldest } = horizon;
   const parts = openParts(source, since ?? 0);
+  const reading = source.copies.begin(parts.map(({ segment }) => segment));
   try {
     const header = { store, since, revision, oldest, createdAt: source.clock() };
     const encoder = new Encoder(encodeSnapshotHeader(header));
@@ -73,10 +77,11 @@ export async function* snapshotOf(
       // Whoever pulls may do so without a pause.
       await slice.next();
       checkOpen();
+      reading.check();
       if (signal?.aborted) throw new KvError("unavailable", "the backup was ended by its reader");
     }
   } finally {
-    for (const { segment } of parts) segment.file.close();
+    reading.close();
   }
 }
 

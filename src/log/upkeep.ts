@@ -14,6 +14,7 @@ import {
 import type { Appender } from "./appender.ts";
 import { Background } from "./background.ts";
 import { Checkpoints } from "./checkpoint-writer.ts";
+import { Copies } from "./copies.ts";
 import type { Disk } from "./disk.ts";
 import type { Timer } from "./expiry.ts";
 import { FullDisk } from "./full-disk.ts";
@@ -52,6 +53,7 @@ export interface UpkeepOptions {
 export class Upkeep {
   readonly pins: Pins;
   readonly fullDisk: FullDisk;
+  readonly copies: Copies;
   readonly #options: UpkeepOptions;
   readonly #retention: Retention;
   readonly #merging: Merging;
@@ -67,10 +69,19 @@ export class Upkeep {
     this.pins = new Pins(clock, (revision) => bytesAbove(segments, revision));
     this.#retention = this.#makeRetention();
     this.fullDisk = this.#makeFullDisk();
+    this.copies = new Copies({
+      segments,
+      clock,
+      notice,
+      isFull: () => this.fullDisk.isFull,
+      wake: () => this.wake(),
+    });
     this.#merging = this.#makeMerging();
     this.#checkpoints = this.#makeCheckpoints();
     const { refilling, yielding } = this.fullDisk;
-    const jobs = [refilling, this.#retention, this.#merging, yielding, this.#checkpoints];
+    // What a copy keeps from a full disk may be all that the reserve needs.
+    const first = [this.copies, refilling];
+    const jobs = [...first, this.#retention, this.#merging, yielding, this.#checkpoints];
     this.#background = new Background({ jobs, timer, notice });
   }
 

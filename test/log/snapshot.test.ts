@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Commit, Store } from "../../src/kv.ts";
 import { SNAPSHOT_PIECE_BYTES } from "../../src/limits.ts";
+import { Copies } from "../../src/log/copies.ts";
 import type { LogStore } from "../../src/log/engine.ts";
 import { Horizon } from "../../src/log/horizon.ts";
 import { recover, type Recovered } from "../../src/log/recovery.ts";
@@ -229,12 +230,15 @@ async function copyFrom(
   recovered: Recovered,
   revision: number,
 ): Promise<Uint8Array> {
+  const segments = new Segments(recovered.segments);
+  const clock = Date.now;
   const source = {
     disk,
-    segments: new Segments(recovered.segments),
+    segments,
     horizon: new Horizon({ ...recovered, revision }),
+    copies: new Copies({ segments, clock, isFull: () => false, wake: nothing, notice: nothing }),
     store: recovered.store,
-    clock: Date.now,
+    clock,
     checkOpen: nothing,
   };
   const pieces: Uint8Array[] = [];

@@ -35,6 +35,20 @@ export const COPY_BUGS: readonly Bug[] = [
     caughtBy: { file: "snapshot" },
   },
   {
+    name: "a slow copy keeps the room of replaced segments for ever",
+    file: "src/log/copies.ts",
+    find: "const isLong = clock() - since > PIN_MS_MAX;",
+    replace: "const isLong = clock() - since > PIN_MS_MAX * 1_000;",
+    caughtBy: { file: "slow-copies" },
+  },
+  {
+    name: "a slow copy keeps room from a full disk",
+    file: "src/log/copies.ts",
+    find: "if (!isLong && !isFull()) return undefined;",
+    replace: "if (!isLong) return undefined;",
+    caughtBy: { file: "slow-copies" },
+  },
+  {
     name: "a store can be opened before its restore is complete",
     file: WRITER,
     find: "createWhole(disk, DURABLE_FILE, durableContent(FIRST_MARK))",
