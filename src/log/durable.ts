@@ -74,8 +74,20 @@ export function durableContent(mark: Mark): Uint8Array {
   return content;
 }
 
+/** The mark of a directory that is only read; none where there is no sound slot. */
+export function readMark(disk: Disk): Mark | undefined {
+  if (!disk.list().includes(DURABLE_FILE)) return undefined;
+  const file = disk.openReadOnly(DURABLE_FILE);
+  try {
+    return newestSlot(file);
+  } finally {
+    file.close();
+  }
+}
+
 // --- internal ---
 
+/** The newest sound slot. Bytes that a shorter file lacks are zeros. */
 function newestSlot(file: DiskFile): Slot | undefined {
   let newest: Slot | undefined;
   for (const offset of SLOT_OFFSETS) {

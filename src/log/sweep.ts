@@ -9,14 +9,11 @@ import { OFFLINE_WRITE_BYTES } from "../limits.ts";
 import type { Finding } from "./check-report.ts";
 import { CommitAssembly, type OpenFinding, type Swept } from "./commit-assembly.ts";
 import { readFully, type Disk, type DiskFile } from "./disk.ts";
-import { DURABLE_FILE, type Mark } from "./durable.ts";
+import { DURABLE_FILE, readMark, type Mark } from "./durable.ts";
 import {
   decodeSegmentHeader,
-  decodeSlot,
   recordBytes,
   SEGMENT_HEADER_BYTES,
-  SLOT_BYTES,
-  SLOT_OFFSETS,
   type SegmentHeader,
 } from "./format.ts";
 import { resume } from "./resume.ts";
@@ -254,20 +251,4 @@ function syncedEnd({ number }: Segment, mark: Mark | undefined): number {
 function unknownHeader(number: number): SegmentHeader {
   const none = { nextRevision: 0, compactedRevision: 0, previousEnd: 0, previousCrc: 0 };
   return { store: "", number, ...none, createdAt: 0, reservedRevision: 0, crc: 0 };
-}
-
-/** The newest sound slot of `DURABLE`. */
-function readMark(disk: Disk): Mark | undefined {
-  if (!disk.list().includes(DURABLE_FILE)) return undefined;
-  const file = disk.openReadOnly(DURABLE_FILE);
-  try {
-    const slots = SLOT_OFFSETS.map((offset) => {
-      const bytes = new Uint8Array(SLOT_BYTES);
-      return readFully(file, bytes, offset) === SLOT_BYTES ? decodeSlot(bytes) : undefined;
-    });
-    const sound = slots.filter((slot) => slot !== undefined);
-    return sound.toSorted((a, b) => b.sequence - a.sequence)[0];
-  } finally {
-    file.close();
-  }
 }

@@ -1,7 +1,7 @@
 /** The mark of how far the log is synced. */
 
 import { expect, test } from "bun:test";
-import { DURABLE_FILE, DurableFile } from "../../src/log/durable.ts";
+import { DURABLE_FILE, DurableFile, readMark } from "../../src/log/durable.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 
 const mark = (end: number) => ({ segment: 1, end, lastCrc: end * 3 });
@@ -37,6 +37,31 @@ test("a mark that is torn leaves the one before it", async () => {
     const { mark: found } = await DurableFile.open(other);
     expect(found).toMatchObject(mark(2));
   }
+});
+
+test("a file that was cut anywhere says the same to a start and to a check", async () => {
+  const disk = new FakeDisk();
+  const { durable } = await DurableFile.open(disk);
+  durable.write(mark(1));
+  durable.write(mark(2));
+  durable.close();
+  const whole = disk.bytes(DURABLE_FILE).slice();
+  const ends = new Set<number | undefined>();
+  for (let length = 0; length <= whole.length; length++) {
+    const cut = new FakeDisk();
+    cut.place(DURABLE_FILE, whole.slice(0, length));
+    const checked = readMark(cut);
+    const { durable: opened, mark: found } = await DurableFile.open(cut);
+    opened.close();
+    expect(checked).toEqual(found);
+    ends.add(found?.end);
+  }
+  expect(ends).toEqual(new Set([undefined, 2]));
+  // What the last slot lacks here is zero anyway.
+  const short = new FakeDisk();
+  short.place(DURABLE_FILE, whole.slice(0, 40));
+  expect(readMark(short)).toMatchObject(mark(2));
+  expect(readMark(new FakeDisk())).toBeUndefined();
 });
 
 test("the count goes on after a reopen, so that a new mark beats all old ones", async () => {
