@@ -4,7 +4,6 @@
  */
 
 import { REPORTED_KEYS_MAX } from "../limits.ts";
-import { decodeUtf8 } from "../text.ts";
 import type { Finding, Revisions } from "./check-report.ts";
 import {
   FLAG_BATCH_START,
@@ -12,11 +11,11 @@ import {
   isChange,
   KIND,
   recordBytes,
-  recordKey,
   type RecordHeader,
   type SegmentHeader,
 } from "./format.ts";
 import type { Resumption } from "./resume.ts";
+import { soundKeyOf } from "./records.ts";
 import { endsCommit, type ScannedRecord } from "./segment.ts";
 
 /** A finding to which more can be added while the log is read on. */
@@ -135,7 +134,7 @@ export class CommitAssembly {
     if (this.#isUnsure && !isFirst) this.#broken = revision;
     this.#isUnsure = false;
     if (this.#broken === revision) {
-      this.#lost(revision, keyOf(record));
+      this.#lost(revision, soundKeyOf(record));
       if (endsCommit(header)) this.#broken = undefined;
       return undefined;
     }
@@ -176,7 +175,7 @@ export class CommitAssembly {
     const { revision, records } = this.#open;
     this.#open = undefined;
     this.#broken = revision;
-    for (const record of records) this.#lost(revision, keyOf(record));
+    for (const record of records) this.#lost(revision, soundKeyOf(record));
   }
 
   #lost(revision: number, key: string | undefined): void {
@@ -203,10 +202,6 @@ export class CommitAssembly {
 
 // --- internal ---
 
-function keyOf({ header, bytes, at }: ScannedRecord): string | undefined {
-  return decodeUtf8(recordKey(bytes, at, header));
-}
-
 /** In words, what this kv cannot make of a record whose checksums are right. */
 function contentFault(record: ScannedRecord): string | undefined {
   const { header, bytes, at } = record;
@@ -216,7 +211,7 @@ function contentFault(record: ScannedRecord): string | undefined {
   if (kindName(header.kind) === undefined) {
     return `a record of kind ${header.kind}, which this kv does not know; use a newer one`;
   }
-  if (isChange(header.kind) && keyOf(record) === undefined) return "a key that is no UTF-8";
+  if (isChange(header.kind) && soundKeyOf(record) === undefined) return "a key that is no UTF-8";
   return undefined;
 }
 

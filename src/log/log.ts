@@ -5,6 +5,7 @@
 
 import { assert } from "../errors.ts";
 import { encodeUtf8 } from "../text.ts";
+import { sameBytes } from "./bytes.ts";
 import { CommitPlaces, type Places } from "./commit-places.ts";
 import { isChange, recordKey } from "./format.ts";
 import { offsetOf, segmentOf } from "./key-index.ts";
@@ -153,8 +154,4 @@ function recordAt(segment: Segment, offset: number | undefined): ScannedRecord |
     return false;
   });
   return found;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, at) => byte === b[at]);
 }

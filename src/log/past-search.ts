@@ -6,6 +6,7 @@
  */
 
 import { encodeUtf8 } from "../text.ts";
+import { sameBytes } from "./bytes.ts";
 import { isChange, recordKey } from "./format.ts";
 import type { Log, LogWindow } from "./log.ts";
 import type { ScannedRecord } from "./segment.ts";
@@ -91,7 +92,7 @@ export class PastSearch {
         const { header, bytes, at } = record;
         if (header.revision > this.#revision) return false;
         const key = recordKey(bytes, at, header);
-        if (isChange(header.kind) && Buffer.compare(key, this.#wanted) === 0) {
+        if (isChange(header.kind) && sameBytes(key, this.#wanted)) {
           // The window's bytes are used again as the scan goes on.
           found = { header, bytes: bytes.slice(), at };
         }

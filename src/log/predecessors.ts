@@ -3,8 +3,8 @@
  * what a merge has left out there is named by records here that stay.
  */
 
-import { decodeUtf8 } from "../text.ts";
-import { KIND, recordKey } from "./format.ts";
+import { KIND } from "./format.ts";
+import { keyOf } from "./records.ts";
 import type { ScannedRecord } from "./segment.ts";
 
 export class Predecessors {
@@ -44,9 +44,4 @@ export class Predecessors {
   note({ header, key }: { readonly header: ScannedRecord["header"]; readonly key: string }): void {
     this.#newest.set(key, header.kind === KIND.put ? header.revision : -header.revision);
   }
-}
-
-/** The key of a record that is known to have one. */
-export function keyOf({ header, bytes, at }: ScannedRecord): string {
-  return decodeUtf8(recordKey(bytes, at, header)) ?? "";
 }

@@ -16,6 +16,7 @@ import type {
 } from "../kv.ts";
 import { utf8Bytes } from "../keys.ts";
 import { PAGE_ENTRIES_DEFAULT, type Limits } from "../limits.ts";
+import { sameBytes } from "./bytes.ts";
 import { KIND, recordBytes, recordValue } from "./format.ts";
 import type { KeyIndex, Newest } from "./key-index.ts";
 import type { Log } from "./log.ts";
@@ -232,8 +233,4 @@ function listed(entry: ListedEntry, keys: boolean): ListedEntry {
   if (!keys) return entry;
   const { value: _, ...info } = entry;
   return info;
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0;
 }

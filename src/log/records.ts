@@ -5,11 +5,17 @@ import { decodeUtf8 } from "../text.ts";
 import { recordContentType, recordKey, recordValue } from "./format.ts";
 import { damage, type ScannedRecord } from "./segment.ts";
 
-/** The key of a record. */
-export function keyOf({ header, bytes, at }: ScannedRecord): string {
-  const key = decodeUtf8(recordKey(bytes, at, header));
+/** The key of a record. @throws `internal` when it is no UTF-8. */
+export function keyOf(record: ScannedRecord): string {
+  const { header } = record;
+  const key = soundKeyOf(record);
   if (key === undefined) throw damage(`segment ${header.segment}`, header.offset, "a bad key");
   return key;
+}
+
+/** The key of a record; `undefined` when it is no UTF-8. */
+export function soundKeyOf({ header, bytes, at }: ScannedRecord): string | undefined {
+  return decodeUtf8(recordKey(bytes, at, header));
 }
 
 /** The entry that a put's record holds, its value copied. */

@@ -5,7 +5,8 @@ import { lockToRead } from "./check.ts";
 import type { Swept } from "./commit-assembly.ts";
 import type { Disk } from "./disk.ts";
 import { LogWriter } from "./log-writer.ts";
-import { keyOf, Predecessors } from "./predecessors.ts";
+import { Predecessors } from "./predecessors.ts";
+import { keyOf } from "./records.ts";
 import { sweepBytes, sweepLog } from "./sweep.ts";
 
 export interface RepairOptions {

@@ -1,0 +1,6 @@
+/** Bytes compared. */
+
+/** Are they the same bytes? */
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
+}
