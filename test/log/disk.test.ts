@@ -1,7 +1,7 @@
 /** Whole files, the real directory, and the fake disk against it. */
 
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createWhole, openDirectory, readFully, writeFully } from "../../src/log/disk.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
@@ -81,6 +81,19 @@ describe.each(Object.entries(disks))("%s", (_, make) => {
 });
 
 describe("a directory", () => {
+  test("is held open while it is locked: to sync it needs no descriptor more", async () => {
+    directory = temporaryDirectory();
+    const path = join(directory.path, "data");
+    const disk = openDirectory(path);
+    const lock = disk.lock();
+    // What is opened by its path would not be found any more.
+    renameSync(path, join(directory.path, "moved"));
+    await disk.syncDirectory();
+    await disk.syncDirectory();
+    lock.release();
+    await expect(disk.syncDirectory()).rejects.toThrow("ENOENT");
+  });
+
   test("is made for the owner alone, and so are its files", () => {
     directory = temporaryDirectory();
     const path = join(directory.path, "deep", "data");

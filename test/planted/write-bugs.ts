@@ -66,6 +66,20 @@ export const WRITE_BUGS: readonly Bug[] = [
     caughtBy: { file: "call-faults" },
   },
   {
+    name: "too many open files end the store",
+    file: APPENDER,
+    find: "      if (!isNamed && isOpenFilesError(error)) throw new OpenFilesError(error.message);\n",
+    replace: "",
+    caughtBy: { file: "open-files", name: "the store goes on" },
+  },
+  {
+    name: "a segment that has its name already is taken for none",
+    file: APPENDER,
+    find: "!isNamed && isOpenFilesError(error)",
+    replace: "isOpenFilesError(error)",
+    caughtBy: { file: "open-files", name: "after the name" },
+  },
+  {
     name: "a segment is begun before the one before is synced",
     file: APPENDER,
     find: "Promise<Segment> {\n    await this.#syncing.all();\n",
