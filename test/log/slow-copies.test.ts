@@ -72,6 +72,20 @@ test("a copy of which nothing was replaced may take any time", async () => {
   await store.close();
 });
 
+test("one that is ended leaves a younger one alone", async () => {
+  const begun = await begin();
+  const { store, time, pieces, look } = begun;
+  time.now += PIN_MS_MAX;
+  const younger = store.snapshot()[Symbol.asyncIterator]();
+  await younger.next();
+  await replaceAll(begun);
+  time.now += 1_000;
+  await look();
+  await failure(() => rest(pieces), "unavailable");
+  expect(await rest(younger)).toBeGreaterThan(300_000);
+  await store.close();
+});
+
 test("nor does a merge end one that takes less", async () => {
   const begun = await begin();
   await replaceAll(begun);
