@@ -81,12 +81,14 @@ export class Life {
     disk.fault = (call) => this.#beforeCall(call);
     const store = await this.#open(disk);
     const again = generation > 0 && random.oneIn(2) ? disk.fork() : undefined;
+    // The store goes on to forget history by itself: the disk as it is now knows nothing of that.
+    const { oldest } = store.status();
     await lookAt(store, this.#ledger, pledge.now, this.#time.now);
     if (this.#image.isSynced) holdRevision(store, this.#ledger);
     this.#store = store;
     this.#note();
     if (generation > 0 && random.oneIn(4)) await lookBack(store, this.#ledger, random);
-    if (again !== undefined) await this.#lookAgain(again, this.#ledger.copy());
+    if (again !== undefined) await this.#lookAgain(again, this.#ledger.copy(), oldest);
     if (generation === 0 || random.oneIn(2)) await this.#work(store);
     if (generation > 0 && random.oneIn(3)) {
       // The process dies: nothing that it had begun goes on beside the lives that follow.
@@ -136,18 +138,21 @@ export class Life {
     });
   }
 
-  /** A second recovery gives the same result, and a third one changes nothing. */
-  async #lookAgain(disk: FakeDisk, ledger: Ledger): Promise<void> {
+  /**
+   * A second recovery gives the same result, and a third one changes nothing. `oldest` is the oldest
+   * readable revision of the first one when the disk was left to the second.
+   */
+  async #lookAgain(disk: FakeDisk, ledger: Ledger, oldest: number): Promise<void> {
     const { last } = ledger;
     const second = await this.#open(disk);
-    const demand = { revision: last, oldest: ledger.oldestSeen };
-    await lookAt(second, ledger, demand, this.#time.now);
+    await lookAt(second, ledger, { revision: last, oldest }, this.#time.now);
     if (this.#image.isSynced) holdRevision(second, ledger);
     await second.close();
     holdLeft(disk);
     const before = segmentsOf(disk);
     // What a store changes by itself would count as well.
     const third = await this.#open(disk, withoutUpkeep(this.#options));
+    const demand = { revision: last, oldest: ledger.oldestSeen };
     await lookAt(third, ledger, demand, this.#time.now);
     await third.close();
     hold(ledger.last === last, `a later recovery ends with ${ledger.last}, not with ${last}`);
