@@ -99,7 +99,7 @@ export interface Status {
   readonly oldest: number;
   /** Live keys. */
   readonly keys: number;
-  /** Bytes that the store takes on disk. */
+  /** Bytes of the log on disk; what an engine keeps beside it is not counted. */
   readonly bytes: number;
   /** `log` or `etcd`: what keeps the data. */
   readonly engine: string;

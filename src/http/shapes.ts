@@ -198,7 +198,7 @@ const statusFields = {
   revision: count,
   oldest: { ...count, description: "The smallest revision that can be read." },
   keys: count,
-  bytes: { ...count, description: "What the store takes on disk." },
+  bytes: { ...count, description: "Of the log on disk; a checkpoint and the reserve come to it." },
   engine: text,
   durability: {
     ...text,
