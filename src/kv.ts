@@ -11,6 +11,7 @@
 import type { Commit, DeleteEvent, Entry, ListedEntry } from "./entry.ts";
 import type { Range, Ranges } from "./keys.ts";
 import type { Limits } from "./limits.ts";
+import type { Many, ManyAnswers } from "./many.ts";
 import type { CommitResult, ListShape, Page, Txn } from "./txn.ts";
 
 export type * from "./entry.ts";
@@ -178,6 +179,14 @@ export interface Store {
    * of an operation, with its index.
    */
   commit(txn: Txn): Promise<CommitResult>;
+
+  /**
+   * Runs many operations on single keys, each for itself: a write is a commit of its own, and a get
+   * sees the writes before it. Answers all of them, in order, before it returns or resolves. An
+   * engine without it is asked for each one by `get` and `commit`.
+   * @throws when none was run: `unavailable`; `outcome_unknown` when nobody knows which were.
+   */
+  many?(operations: Many, answers: ManyAnswers): MaybePromise<void>;
 
   /**
    * The stream of changes at `from` and later: history first, then new commits as they come, for
