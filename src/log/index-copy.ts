@@ -4,6 +4,9 @@
  */
 
 import { compareKeys } from "../keys.ts";
+import { encodeUtf8 } from "../text.ts";
+import type { KeyColumns } from "./key-columns.ts";
+import type { Newest } from "./key-index.ts";
 
 /** What a copy is made of. Keys are added to it and change; none goes. */
 export interface CopySource<N> {
@@ -46,6 +49,31 @@ export class IndexCopy<N> {
       if (newest !== undefined && !visit(key, newest)) return true;
     }
     return false;
+  }
+
+  /**
+   * Adds the next keys in order to columns, until these are full or there are no more; answers
+   * whether there may be more.
+   */
+  fill(this: IndexCopy<Newest>, into: KeyColumns): boolean {
+    if (into.isFull) return true;
+    return this.next((key, newest) => {
+      const at = into.count;
+      const bytes = encodeUtf8(key);
+      const start = into.keysEnd;
+      into.reserveKeys(start + bytes.length);
+      into.keys.set(bytes, start);
+      into.keyEnds[at] = start + bytes.length;
+      into.revisions[at] = newest.revision;
+      into.createRevisions[at] = newest.createRevision;
+      into.versions[at] = newest.version;
+      into.deadlines[at] = newest.deadline;
+      into.positions[at] = newest.position;
+      into.recordBytes[at] = newest.bytes;
+      into.contentTypes[at] = newest.contentType;
+      into.count++;
+      return !into.isFull;
+    });
   }
 
   #take(key: string): N | undefined {

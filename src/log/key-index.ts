@@ -6,7 +6,9 @@
 
 import { assert } from "../errors.ts";
 import { compareKeys } from "../keys.ts";
+import { encodeUtf8 } from "../text.ts";
 import { IndexCopy } from "./index-copy.ts";
+import type { KeyColumns } from "./key-columns.ts";
 import type { KeySource } from "./listing.ts";
 import { lowerBound } from "./sorted.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -42,6 +44,15 @@ export function offsetOf(position: number): number {
   return position % 2 ** 32;
 }
 
+/** The entry of a key that is not in. */
+export const NO_ENTRY = -1;
+
+/** Entries one after the other; the index must not change meanwhile. */
+export interface EntryScan {
+  /** The next entry, or `NO_ENTRY` behind the last one. */
+  next(): number;
+}
+
 /** Keys of a chunk above which it is split in two. */
 const CHUNK_KEYS_MAX = 1024;
 
@@ -51,6 +62,8 @@ export class KeyIndex implements KeySource {
    * Every key once, in order: all keys of a chunk are below those of the next. No chunk is empty.
    */
   readonly #chunks: Chunk[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #keys: string[] = [];
   #live = 0;
   #liveBytes = 0;
   #timed = 0;
@@ -99,6 +112,152 @@ export class KeyIndex implements KeySource {
     this.load(key, newest);
   }
 
+  // By number and by bytes: an entry keeps its number until its deletion is forgotten.
+
+  /** The entry of the key at `start` to `end` in `bytes`, or `NO_ENTRY`; a tombstone counts. */
+  find(bytes: Uint8Array, start: number, end: number): number {
+    return this.findKey(utf8.decode(bytes.subarray(start, end)));
+  }
+
+  findKey(key: string): number {
+    return this.#numbers.get(key) ?? NO_ENTRY;
+  }
+
+  revision(entry: number): number {
+    return this.#at(entry).revision;
+  }
+
+  createRevision(entry: number): number {
+    return this.#at(entry).createRevision;
+  }
+
+  /** 0 for a tombstone. */
+  version(entry: number): number {
+    return this.#at(entry).version;
+  }
+
+  contentType(entry: number): string {
+    return this.#at(entry).contentType;
+  }
+
+  /** Milliseconds since 1970; 0 = never. */
+  deadline(entry: number): number {
+    return this.#at(entry).deadline;
+  }
+
+  position(entry: number): number {
+    return this.#at(entry).position;
+  }
+
+  /** Bytes of the record in the log. */
+  bytes(entry: number): number {
+    return this.#at(entry).bytes;
+  }
+
+  key(entry: number): string {
+    return this.#keys[entry]!;
+  }
+
+  /** Bytes of the key. */
+  keyBytes(entry: number): number {
+    return encodeUtf8(this.#keys[entry]!).length;
+  }
+
+  /** Copies the bytes of the key to `at`; answers where they end there. */
+  copyKey(entry: number, into: Uint8Array, at: number): number {
+    const bytes = encodeUtf8(this.#keys[entry]!);
+    into.set(bytes, at);
+    return at + bytes.length;
+  }
+
+  /** As `set`, of the key at `start` to `end` in `keyBytes`; answers the entry. */
+  put(
+    keyBytes: Uint8Array,
+    start: number,
+    end: number,
+    revision: number,
+    createRevision: number,
+    version: number,
+    contentType: string,
+    deadline: number,
+    position: number,
+    bytes: number,
+  ): number {
+    const key = utf8.decode(keyBytes.subarray(start, end));
+    this.set(key, { revision, createRevision, version, contentType, deadline, position, bytes });
+    return this.findKey(key);
+  }
+
+  /** As `put`, while a log is read: the order is made once after it, by `sort`. */
+  loadBytes(
+    keyBytes: Uint8Array,
+    start: number,
+    end: number,
+    revision: number,
+    createRevision: number,
+    version: number,
+    contentType: string,
+    deadline: number,
+    position: number,
+    bytes: number,
+  ): number {
+    const key = utf8.decode(keyBytes.subarray(start, end));
+    this.load(key, { revision, createRevision, version, contentType, deadline, position, bytes });
+    return this.findKey(key);
+  }
+
+  /** The newest record of an entry stands elsewhere now. */
+  moveEntry(entry: number, position: number): void {
+    this.move(this.#keys[entry]!, position);
+  }
+
+  /** Makes room for about that many keys more at once: before many are appended. */
+  reserve(_keys: number): void {}
+
+  /**
+   * As `append`, of many keys; answers false when one is not above the one before it. `endAppend`
+   * has to follow in the end.
+   */
+  appendColumns(columns: KeyColumns): boolean {
+    let start = 0;
+    for (let at = 0; at < columns.count; at++) {
+      const key = utf8.decode(columns.keys.subarray(start, columns.keyEnds[at]!));
+      start = columns.keyEnds[at]!;
+      const last = this.#chunks.at(-1)?.keys.at(-1);
+      if (last !== undefined && compareKeys(last, key) >= 0) return false;
+      this.append(key, {
+        revision: columns.revisions[at]!,
+        createRevision: columns.createRevisions[at]!,
+        version: columns.versions[at]!,
+        contentType: columns.contentTypes[at]!,
+        deadline: columns.deadlines[at]!,
+        position: columns.positions[at]!,
+        bytes: columns.recordBytes[at]!,
+      });
+    }
+    return true;
+  }
+
+  /** As `up`, by number. */
+  scanUp(start: string, living = false): EntryScan {
+    const keys = this.up(start, living);
+    return { next: () => this.findKey(keys.next().value ?? "") };
+  }
+
+  /** As `down`, by number. */
+  scanDown(end: string | undefined, living = false): EntryScan {
+    const keys = this.down(end, living);
+    return { next: () => this.findKey(keys.next().value ?? "") };
+  }
+
+  #at(entry: number): Newest {
+    return this.#newest.get(this.#keys[entry]!)!;
+  }
+
+  #number(key: string): void {
+    if (!this.#numbers.has(key)) this.#numbers.set(key, this.#keys.push(key) - 1);
+  }
+
   /** The newest record of a key stands elsewhere now: a merge has moved it. */
   move(key: string, position: number): void {
     const newest = this.#newest.get(key);
@@ -112,6 +271,7 @@ export class KeyIndex implements KeySource {
     this.#liveBytes += liveBytes(newest) - liveBytes(before);
     this.#timed +=
       Number(newest.deadline > 0) - Number(before !== undefined && before.deadline > 0);
+    this.#number(key);
     this.#newest.set(key, newest);
     if (newest.version === 0) this.#tombstones.add({ key, revision: newest.revision });
   }
@@ -124,6 +284,7 @@ export class KeyIndex implements KeySource {
       this.#chunks.push(chunk);
     }
     chunk.keys.push(key);
+    this.#number(key);
     this.#newest.set(key, newest);
     this.#timed += Number(newest.deadline > 0);
     if (newest.version === 0) this.#tombstones.add({ key, revision: newest.revision });
@@ -223,6 +384,7 @@ export class KeyIndex implements KeySource {
 
   #remove(key: string): void {
     this.#newest.delete(key);
+    this.#numbers.delete(key);
     // While a log is read there is no order yet.
     if (this.#chunks.length === 0) return;
     const index = this.#chunkOf(key);
@@ -263,6 +425,8 @@ export class KeyIndex implements KeySource {
 }
 
 // --- internal ---
+
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 interface Chunk {
   readonly keys: string[];
