@@ -111,6 +111,10 @@ export const SOCKET_REQUEST_BYTES_MAX = 64 * MIB;
 export const SOCKETS_REQUEST_BYTES_MAX = 256 * MIB;
 /** Bytes of requests that a connection may hold however much others do; a small one has no more. */
 export const SOCKET_SMALL_REQUEST_BYTES = 64 * KIB;
+/** Operations in one binary frame. */
+export const FRAME_OPERATIONS_MAX = 10_000;
+/** Bytes of the answers of a binary frame after which its gets are left unread. */
+export const FRAME_ANSWER_BYTES = 4 * MIB;
 /** Characters of a request id that is a string. */
 export const SOCKET_ID_CHARS_MAX = 64;
 /** Watches of one connection. */

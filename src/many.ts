@@ -1,6 +1,6 @@
 /**
- * Many gets, puts and deletes handed to a store at once, as they lie in a block of bytes: nothing has
- * to be made for each of them. Each stands for itself, as if it were sent after the one before it.
+ * Many gets, puts and deletes handed to a store at once, as they lie in a block of bytes: nothing
+ * has to be made for each of them. Each stands for itself, as if it were sent after the one before.
  */
 
 import type { KvError } from "./errors.ts";
@@ -30,6 +30,10 @@ export interface Many {
 
 /** Takes the answers, one for each operation, in their order. */
 export interface ManyAnswers {
+  /** There is no room for further values: a get is answered by `unread`, and nothing is read. */
+  readonly isFull: boolean;
+  /** To a get, where `isFull`. */
+  unread(): void;
   /** To a get. The value may be the store's own: it is read before the call returns, or copied. */
   found(
     contentType: string,

@@ -42,6 +42,7 @@ export const HEADERS = {
 
 export const TEXT_TYPE = "text/plain; charset=utf-8";
 export const BYTES_TYPE = "application/octet-stream";
+export const JSON_TYPE = "application/json";
 /** Server-sent events. */
 export const SSE_TYPE = "text/event-stream";
 /** One JSON object a line. */
