@@ -3,7 +3,8 @@
  * sends the next one. Cheaper than `fetch`, so that less of the machine goes to the one who measures.
  */
 
-const HEAD_END = Buffer.from("\r\n\r\n");
+import { httpAnswerBytes, type AnswerSize } from "./answers.ts";
+import { httpRequest } from "./requests.ts";
 
 export interface LoadOptions {
   readonly port: number;
@@ -11,69 +12,116 @@ export interface LoadOptions {
   readonly milliseconds: number;
   /** The bytes of the request number `n` of a connection. */
   readonly request: (connection: number, n: number) => Uint8Array;
+  /** How answers are told from each other; HTTP when left out. */
+  readonly answerBytes?: AnswerSize;
+  /** Looks at one answer of `CHECK_EVERY`, and throws when it is a wrong one. */
+  readonly check?: (answer: Buffer, connection: number, n: number) => void;
   /** Told how many milliseconds each of these requests took. */
   readonly onAnswer?: (connection: number, n: number, milliseconds: number) => void;
 }
 
+export interface Load {
+  readonly answers: number;
+  readonly milliseconds: number;
+  /** Milliseconds of a core that this process took meanwhile. */
+  readonly processorMs: number;
+}
+
 /** Answers a second. Throws on any answer that is no success. */
 export async function measure(options: LoadOptions): Promise<number> {
-  const began = performance.now();
-  const until = began + options.milliseconds;
-  const counts = await Promise.all(
-    Array.from({ length: options.connections }, (_, index) => drive(options, index, until)),
+  const { answers, milliseconds } = await load(options);
+  return (answers * 1_000) / milliseconds;
+}
+
+/** The clock starts when all connections are there. Throws on any answer that is no success. */
+export async function load(options: LoadOptions): Promise<Load> {
+  const connections = await Promise.all(
+    Array.from({ length: options.connections }, (_, index) => connect(options, index)),
   );
-  const answers = counts.reduce((sum, count) => sum + count, 0);
-  return (answers * 1_000) / (performance.now() - began);
+  try {
+    const began = performance.now();
+    const processor = process.cpuUsage();
+    const counts = await Promise.all(
+      connections.map((connection) => connection.run(began + options.milliseconds)),
+    );
+    const { user, system } = process.cpuUsage(processor);
+    return {
+      answers: counts.reduce((sum, count) => sum + count, 0),
+      milliseconds: performance.now() - began,
+      processorMs: (user + system) / 1_000,
+    };
+  } finally {
+    for (const connection of connections) connection.end();
+  }
 }
 
 /** The bytes of one HTTP/1.1 request. */
 export function requestBytes(method: string, path: string, body?: string): Uint8Array {
-  const length = body === undefined ? "" : `Content-Length: ${Buffer.byteLength(body)}\r\n`;
-  return Buffer.from(`${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1\r\n${length}\r\n${body ?? ""}`);
+  return Buffer.from(httpRequest(method, path, body));
 }
 
 // --- internal ---
 
-async function drive(options: LoadOptions, connection: number, until: number): Promise<number> {
+/** Looking at each answer whole would cost as much as sending the request. */
+const CHECK_EVERY = 64;
+
+interface Connection {
+  /** Sends and waits until `until` (of `performance.now()`); the number of answers. */
+  run(until: number): Promise<number>;
+  end(): void;
+}
+
+async function connect(options: LoadOptions, connection: number): Promise<Connection> {
+  const { answerBytes = httpAnswerBytes, request, check, onAnswer } = options;
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   let answered = 0;
-  let pending: Buffer = Buffer.alloc(0);
-  let sent = performance.now();
+  let pending: Buffer | undefined;
+  let sent = 0;
+  let until = 0;
+  const send = (): void => {
+    const bytes = request(connection, answered);
+    // A request is smaller than any buffer of a socket, and the only one on its way.
+    if (socket.write(bytes) !== bytes.length) reject(new Error("a request was cut"));
+  };
+  const take = (chunk: Buffer): void => {
+    const bytes = pending === undefined ? chunk : Buffer.concat([pending, chunk]);
+    const size = answerBytes(bytes);
+    if (size === undefined) {
+      pending = Buffer.from(bytes);
+      return;
+    }
+    if (size !== bytes.length) throw new Error(`more than an answer:\n${bytes.toString()}`);
+    pending = undefined;
+    if (answered % CHECK_EVERY === 0) check?.(bytes, connection, answered);
+    const now = performance.now();
+    onAnswer?.(connection, answered, now - sent);
+    answered++;
+    if (now >= until) return resolve(answered);
+    sent = now;
+    send();
+  };
   const socket = await Bun.connect({
     hostname: "127.0.0.1",
     port: options.port,
     socket: {
-      data(socket, chunk) {
-        pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
-        const bytes = answerBytes(pending);
-        if (bytes === undefined || pending.length < bytes) return;
-        if (pending[9] !== 0x32) return reject(new Error(pending.toString("utf8", 0, 200)));
-        pending = Buffer.alloc(0);
-        const now = performance.now();
-        options.onAnswer?.(connection, answered, now - sent);
-        answered++;
-        if (now >= until) return resolve(answered);
-        sent = now;
-        socket.write(options.request(connection, answered));
+      data(_, chunk) {
+        try {
+          take(chunk);
+        } catch (error) {
+          reject(error as Error);
+        }
       },
       close: () => reject(new Error("the server closed the connection")),
       error: (_, error) => reject(error),
     },
   });
-  socket.write(options.request(connection, 0));
-  try {
-    return await promise;
-  } finally {
-    socket.end();
-  }
-}
-
-/** Bytes of the answer that `bytes` begins with, once its head is there; it has a Content-Length. */
-function answerBytes(bytes: Buffer): number | undefined {
-  const end = bytes.indexOf(HEAD_END);
-  if (end === -1) return undefined;
-  const head = bytes.toString("latin1", 0, end);
-  const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1];
-  if (length === undefined) throw new Error(`an answer without Content-Length:\n${head}`);
-  return end + HEAD_END.length + Number(length);
+  return {
+    async run(end) {
+      until = end;
+      sent = performance.now();
+      send();
+      return await promise;
+    },
+    end: () => void socket.end(),
+  };
 }

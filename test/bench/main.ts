@@ -1,97 +1,97 @@
 /**
- * `bun run bench [ROUNDS]`: GET and durable PUT over HTTP by 64 connections, beside a bare Bun route in
- * the same run. What counts is the ratio: both have the same machine, client and moment. Rounds
- * alternate and the median of the ratios is shown, so that a slow moment hits both.
+ * `bun run bench`: what kv does, beside what people would use instead, on the same machine in the same
+ * run. What counts are the ratios; see README.md beside this file.
  */
 
-import { join } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { build, isStale } from "../../scripts/build.ts";
-import { startServerProcess } from "../support/server-process.ts";
-import { temporaryDirectory } from "../support/temporary.ts";
-import { measure, requestBytes } from "./load.ts";
+import { parseArguments, USAGE, type Arguments } from "./arguments.ts";
+import { LoaderProcess } from "./loader-process.ts";
+import { describeMachine, showMachine, type Machine } from "./machine.ts";
+import { runAll, type Result } from "./runner.ts";
+import { loaderNotes, markdownTable, terminalTable } from "./table.ts";
+import { workloads } from "./workloads.ts";
+import type { Bench } from "./workload.ts";
 
-const CONNECTIONS = 64;
-const MILLISECONDS = 1_000;
-const KEYS = 10_000;
-const VALUE = "x".repeat(100);
-
-/** A kind of request, which both servers answer. */
-interface Scenario {
-  readonly name: string;
-  readonly requests: readonly Uint8Array[];
+try {
+  const given = parseArguments(process.argv.slice(2));
+  if (given.isHelp) console.log(USAGE + lineNames());
+  else await main(given);
+} catch (error) {
+  console.error(`bench: ${(error as Error).message}`);
+  process.exitCode = 1;
 }
-
-const paths = Array.from({ length: KEYS }, (_, index) => `/v1/kv/key-${index}`);
-
-const scenarios: readonly Scenario[] = [
-  { name: "PUT", requests: paths.map((path) => requestBytes("PUT", path, VALUE)) },
-  { name: "GET", requests: paths.map((path) => requestBytes("GET", path)) },
-];
-
-await main(Number(process.argv[2] ?? 5));
 
 // --- internal ---
 
-async function main(rounds: number): Promise<void> {
+async function main(given: Arguments): Promise<void> {
+  const names = chosen(given.names);
   if (isStale()) build();
-  using directory = temporaryDirectory();
-  await using kv = await startServerProcess({ directory: directory.path });
-  const bare = Bun.spawn([process.execPath, join(import.meta.dir, "bare-server.ts")], {
-    stdout: "pipe",
+  if (given.directory !== undefined) {
+    mkdirSync(given.directory, { recursive: true });
+    // Every directory of this run and of the processes it starts is made below.
+    process.env["TMPDIR"] = given.directory;
+  }
+  const machine = describeMachine(tmpdir());
+  process.stderr.write(showMachine(machine));
+  if (machine.fileSystem === "tmpfs") {
+    throw new Error(`${tmpdir()} is in memory, where a sync costs nothing; give a --directory`);
+  }
+  const results: Result[] = [];
+  await using loader = new LoaderProcess();
+  await runAll(workloads, names, {
+    bench: makeBench(loader, given.isQuick),
+    rounds: given.rounds,
+    isThere: (tool) => Bun.which(tool) !== null,
+    onResult: (result) => void results.push(result),
   });
-  try {
-    const barePort = await firstNumber(bare.stdout);
-    await fill(kv.port);
-    console.log(`${CONNECTIONS} connections, values of ${VALUE.length} bytes, ${KEYS} keys`);
-    for (const scenario of scenarios)
-      console.log(await compare(scenario, kv.port, barePort, rounds));
-  } finally {
-    bare.kill();
-    await bare.exited;
-  }
+  clearProgress();
+  process.stdout.write(terminalTable(results));
+  for (const note of loaderNotes(results)) console.log(note);
+  write(given, machine, results);
 }
 
-/** Every key once, so that no GET misses. */
-async function fill(port: number): Promise<void> {
-  await Promise.all(
-    paths.map((path) => fetch(`http://127.0.0.1:${port}${path}`, { method: "PUT", body: VALUE })),
+function chosen(names: readonly string[]): ReadonlySet<string> {
+  const known = workloads.flatMap(({ lines }) => lines.map(({ name }) => name));
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`there is no ${unknown.join(", no ")}\n${lineNames()}`);
+  return new Set(names.length === 0 ? known : names);
+}
+
+function lineNames(): string {
+  const lines = workloads.flatMap(({ lines }) => lines);
+  const rows = lines.map(
+    ({ name, title, against }) => `  ${name.padEnd(24)}${title} / ${against}\n`,
   );
+  return `\nLines:\n${rows.join("")}`;
 }
 
-async function compare(
-  scenario: Scenario,
-  port: number,
-  barePort: number,
-  rounds: number,
-): Promise<string> {
-  const run = (target: number): Promise<number> =>
-    measure({
-      port: target,
-      connections: CONNECTIONS,
-      milliseconds: MILLISECONDS,
-      request: (connection, n) => scenario.requests[(connection * 131 + n) % KEYS]!,
-    });
-  const rates: { kv: number; bare: number }[] = [];
-  for (let round = 0; round < rounds; round++) {
-    rates.push({ kv: await run(port), bare: await run(barePort) });
+function makeBench(loader: LoaderProcess, isQuick: boolean): Bench {
+  return {
+    loader,
+    keys: isQuick ? 10_000 : 100_000,
+    manyKeys: isQuick ? 1_000_000 : 10_000_000,
+    rangeKeys: isQuick ? 100_000 : 1_000_000,
+    milliseconds: isQuick ? 300 : 1_000,
+    progress,
+  };
+}
+
+function progress(doing: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${doing}`);
+  else process.stderr.write(`${doing}\n`);
+}
+
+function clearProgress(): void {
+  if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
+}
+
+function write(given: Arguments, machine: Machine, results: readonly Result[]): void {
+  if (given.json !== undefined) {
+    const { rounds, isQuick } = given;
+    const run = { machine, rounds, isQuick, results };
+    writeFileSync(given.json, `${JSON.stringify(run, null, 2)}\n`);
   }
-  const kv = median(rates.map((rate) => rate.kv));
-  const bare = median(rates.map((rate) => rate.bare));
-  const ratio = median(rates.map((rate) => rate.kv / rate.bare));
-  return `${scenario.name}: kv ${thousands(kv)}/s, bare Bun ${thousands(bare)}/s, ratio ${ratio.toFixed(2)}`;
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-}
-
-function thousands(rate: number): string {
-  return `${(rate / 1_000).toFixed(1)} k`;
-}
-
-async function firstNumber(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<number> {
-  for await (const chunk of stream) return Number(new TextDecoder().decode(chunk));
-  throw new Error("the bare server ended without a word");
+  if (given.markdown !== undefined) writeFileSync(given.markdown, markdownTable(results));
 }
