@@ -33,7 +33,13 @@ export class AnswerWriter implements ManyAnswers {
   #view = viewOf(this.#bytes);
   #at = FRAME_HEADER;
   #count = 0;
+  readonly #onInternal: (error: KvError) => void;
   isFull = false;
+
+  /** `onInternal` gets the failures that are faults of the server. */
+  constructor(onInternal: (error: KvError) => void) {
+    this.#onInternal = onInternal;
+  }
 
   /** Begins the answer to the frame of that id. */
   begin(id: number): void {
@@ -90,6 +96,7 @@ export class AnswerWriter implements ManyAnswers {
   }
 
   failed(error: KvError): void {
+    if (error.code === "internal") this.#onInternal(error);
     const text = encodeUtf8(JSON.stringify(errorToJson(error)));
     const at = this.#next(text.length);
     this.#write(at, STATUS.failed, 0, 0, 0, 0);

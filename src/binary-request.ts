@@ -77,10 +77,12 @@ export function encodeRequest(id: number, operations: readonly FrameOperation[])
   return bytes;
 }
 
+const NOTHING: Uint8Array = new Uint8Array(0);
+
 /** The operations of one frame at a time, as columns. */
 export class RequestColumns implements Many {
   count = 0;
-  bytes: Uint8Array = new Uint8Array(0);
+  bytes = NOTHING;
   kinds = new Uint8Array(0);
   keyStarts = new Uint32Array(0);
   keyEnds = new Uint32Array(0);
@@ -140,6 +142,12 @@ export class RequestColumns implements Many {
     if (at < bytes.length) throw tooLong(count, bytes.length - at);
     this.reads = (seen & (1 << MANY.get)) !== 0;
     this.writes = (seen & ~(1 << MANY.get)) !== 0;
+  }
+
+  /** Lets go of the bytes of a frame that is done with. */
+  release(): void {
+    this.count = 0;
+    this.bytes = NOTHING;
   }
 
   #grow(count: number): void {

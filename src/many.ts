@@ -3,7 +3,9 @@
  * has to be made for each of them. Each stands for itself, as if it were sent after the one before.
  */
 
-import type { KvError } from "./errors.ts";
+import { KvError } from "./errors.ts";
+import { checkKey } from "./keys.ts";
+import { decodeUtf8 } from "./text.ts";
 
 /** What one of many operations does. */
 export const MANY = { get: 0, put: 1, delete: 2 } as const;
@@ -52,4 +54,15 @@ export interface ManyAnswers {
   deleted(revision: number): void;
   /** To any operation; the others go on. */
   failed(error: KvError): void;
+}
+
+/**
+ * The key of an operation.
+ * @throws `invalid_argument`, `too_large` unless it is one.
+ */
+export function manyKey({ bytes, keyStarts, keyEnds }: Many, at: number): string {
+  const key = decodeUtf8(bytes.subarray(keyStarts[at]!, keyEnds[at]!));
+  if (key === undefined) throw new KvError("invalid_argument", "the key is not UTF-8");
+  checkKey(key);
+  return key;
 }

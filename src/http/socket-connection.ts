@@ -10,7 +10,6 @@
  */
 
 import { KvError } from "../errors.ts";
-import { errorToJson } from "../json.ts";
 import type { MaybePromise, Store } from "../kv.ts";
 import {
   SOCKET_ANSWER_BYTES_MAX,
@@ -22,25 +21,20 @@ import {
   SOCKETS_REQUEST_BYTES_MAX,
   WATCHER_UNSENT_BYTES_MAX,
 } from "../limits.ts";
-import type { RequestId, SocketRequest } from "../messages.ts";
+import type { RequestId } from "../messages.ts";
 import type { Frame } from "../watch/frames.ts";
 import type { Hub } from "../watch/hub.ts";
 import { Queue } from "../watch/queue.ts";
 import type { Subscriber } from "../watch/subscriber.ts";
 import type { CreatedWatch, WatchSession } from "../watch/watch-session.ts";
-import {
-  kindOf,
-  parseRequest,
-  RequestError,
-  runRequest,
-  type RequestContext,
-  type RequestKind,
-  type RequestResult,
-} from "./socket-requests.ts";
+import { frameError, type FramePool } from "./socket-frames.ts";
+import { parseRequest, type RequestContext } from "./socket-requests.ts";
+import { RequestError, type Turn, type TurnKind } from "./socket-turn.ts";
 
 /** What a connection needs of the platform's socket. */
 export interface Socket {
-  send(text: string): unknown;
+  /** Takes the message as it is now. */
+  send(message: string | Uint8Array): unknown;
   ping(): unknown;
   close(code: number, reason: string): void;
   terminate(): void;
@@ -54,6 +48,7 @@ export interface Socket {
 export interface ConnectionOptions {
   readonly store: Store;
   readonly hub: Hub;
+  readonly frames: FramePool;
   /** Bytes of the requests that all connections hold: read and not answered yet. */
   readonly requests: { bytes: number };
   /** Gets what is a fault of the server and not of a request. */
@@ -66,16 +61,11 @@ export interface ConnectionOptions {
 const HOLD_BYTES = WATCHER_UNSENT_BYTES_MAX;
 
 /** Requests of a kind that run at the same time. */
-const RUNNING_MAX: Readonly<Record<RequestKind, number>> = {
+const RUNNING_MAX: Readonly<Record<TurnKind, number>> = {
   read: 1,
   write: SOCKET_REQUESTS_MAX,
-  compact: 1,
+  alone: 1,
 };
-
-interface Begun {
-  readonly request: SocketRequest;
-  readonly bytes: number;
-}
 
 export class Connection implements Subscriber {
   readonly transport = "ws";
@@ -83,19 +73,20 @@ export class Connection implements Subscriber {
   readonly #onError: (error: unknown) => void;
   readonly #session: WatchSession;
   readonly #context: RequestContext;
+  readonly #frames: FramePool;
   readonly #requests: { bytes: number };
   /** What this connection has in `#requests`. */
   #sharedBytes = 0;
   /** Messages that were read and not looked at, and in their places those that were not taken. */
-  #messages = new Queue<string | RequestError>();
+  #messages = new Queue<string | Uint8Array | RequestError>();
   /** The request whose turn is next, while it has to wait. */
-  #next: Begun | undefined;
+  #next: Turn | undefined;
   /** Requests begun and not answered, all of one kind, and the bytes of their messages. */
   #running = 0;
   #runningBytes = 0;
-  #kind: RequestKind = "read";
+  #kind: TurnKind = "read";
   /** What was to be sent while too much was unsent. */
-  readonly #held = new Queue<string>();
+  readonly #held = new Queue<string | Uint8Array>();
   #paused = false;
   /** Pings since the peer was last heard. */
   #silentPings = 0;
@@ -104,8 +95,9 @@ export class Connection implements Subscriber {
   readonly #quiet = Promise.withResolvers<void>();
   readonly #gone = Promise.withResolvers<void>();
 
-  constructor(socket: Socket, { store, hub, requests, onError }: ConnectionOptions) {
+  constructor(socket: Socket, { store, hub, frames, requests, onError }: ConnectionOptions) {
     this.#socket = socket;
+    this.#frames = frames;
     this.#requests = requests;
     this.#onError = onError;
     this.#session = hub.connect(this);
@@ -118,10 +110,8 @@ export class Connection implements Subscriber {
   /** A message has come in. */
   receive(message: string | Uint8Array): void {
     this.heard();
-    if (typeof message !== "string") {
-      this.#messages.push(new RequestError(null, binaryError()), 0);
-    } else if (this.#hasRoom(message.length)) this.#messages.push(message, message.length);
-    else this.#messages.push(refused(message), 0);
+    if (this.#hasRoom(message.length)) this.#messages.push(message, message.length);
+    else this.#messages.push(this.#refused(message), 0);
     this.#run();
   }
 
@@ -200,14 +190,15 @@ export class Connection implements Subscriber {
     if (!this.#closed) this.#socket.close(1011, "internal error");
   }
 
-  #send(text: string): void {
+  readonly #send = (message: string | Uint8Array): void => {
     if (this.#closed) return;
     const holds = this.#held.size > 0 || this.#socket.getBufferedAmount() > HOLD_BYTES;
-    if (holds) this.#held.push(text, text.length);
-    else this.#socket.send(text);
+    if (holds)
+      this.#held.push(typeof message === "string" ? message : message.slice(), message.length);
+    else this.#socket.send(message);
     // What is published must neither overtake what is held nor pile up behind something large.
     if (this.unsentBytes() > HOLD_BYTES) this.#session.sent();
-  }
+  };
 
   // Requests
 
@@ -219,7 +210,7 @@ export class Connection implements Subscriber {
       if (!this.#stopping && !this.#mayBegin(this.#next)) break;
       const next = this.#next;
       this.#next = undefined;
-      if (this.#stopping) this.#fails(next.request.id, stoppingError());
+      if (this.#stopping) this.#fails(next, stoppingError());
       else this.#begin(next);
     }
     this.#regulate();
@@ -227,64 +218,74 @@ export class Connection implements Subscriber {
   }
 
   /** The next request among the messages; those that are none get their error here. */
-  #parseNext(): Begun | undefined {
+  #parseNext(): Turn | undefined {
     while (this.#messages.size > 0) {
       const message = this.#messages.shift()!;
       try {
-        if (typeof message !== "string") throw message;
-        return { request: parseRequest(message), bytes: message.length };
+        if (message instanceof RequestError) throw message;
+        return this.#parse(message);
       } catch (error) {
-        const { id, cause } = error instanceof RequestError ? error : { id: null, cause: error };
-        this.#fails(id, cause);
+        if (!(error instanceof RequestError)) throw error;
+        this.#fails(error, error.cause);
       }
     }
     return undefined;
   }
 
-  #mayBegin({ request, bytes }: Begun): boolean {
-    if (this.#running === 0) return true;
-    if (kindOf(request) !== this.#kind) return false;
-    if (this.#runningBytes + bytes > SOCKET_REQUEST_BYTES_MAX) return false;
-    return this.#running < RUNNING_MAX[this.#kind];
+  #parse(message: string | Uint8Array): Turn {
+    if (typeof message === "string") return parseRequest(this.#context, message);
+    return this.#frames.parse(message);
   }
 
-  #begin({ request, bytes }: Begun): void {
-    const { id } = request;
-    let result: MaybePromise<RequestResult>;
+  /** What a request is answered with for which there is no room; only its id is kept. */
+  #refused(message: string | Uint8Array): RequestError {
+    if (typeof message !== "string") return frameError(message, noRoomError());
     try {
-      result = runRequest(this.#context, request);
+      const answer = parseRequest(this.#context, message).refusal(noRoomError());
+      return new RequestError(() => answer, noRoomError());
     } catch (error) {
-      this.#fails(id, error);
+      if (error instanceof RequestError) return error;
+      throw error;
+    }
+  }
+
+  #mayBegin({ kind, bytes }: Turn): boolean {
+    if (this.#running === 0) return true;
+    if (kind !== this.#kind) return false;
+    if (this.#runningBytes + bytes > SOCKET_REQUEST_BYTES_MAX) return false;
+    return this.#running < RUNNING_MAX[kind];
+  }
+
+  #begin(turn: Turn): void {
+    // What is done with may be used again, for another message.
+    const { kind, bytes } = turn;
+    let running: MaybePromise<void>;
+    try {
+      running = turn.run(this.#send);
+    } catch (error) {
+      this.#fails(turn, error);
       return;
     }
-    if (!(result instanceof Promise)) {
-      this.#succeeds(id, result);
-      return;
-    }
-    this.#kind = kindOf(request);
+    if (!(running instanceof Promise)) return;
+    this.#kind = kind;
     this.#running++;
     this.#runningBytes += bytes;
-    void result
-      .then(
-        (result) => this.#succeeds(id, result),
-        (error: unknown) => this.#fails(id, error),
-      )
-      .finally(() => {
-        this.#running--;
-        this.#runningBytes -= bytes;
-        this.#run();
-      });
+    const ended = (): void => {
+      this.#running--;
+      this.#runningBytes -= bytes;
+      this.#run();
+    };
+    running.then(ended, (error: unknown) => {
+      this.#fails(turn, error);
+      ended();
+    });
   }
 
-  #succeeds(id: RequestId, result: RequestResult): void {
-    if (result !== undefined) this.#send(JSON.stringify({ id, type: "result", ...result }));
-  }
-
-  #fails(id: RequestId | null, error: unknown): void {
+  #fails(request: Pick<Turn, "refusal">, error: unknown): void {
     const known = error instanceof KvError ? error : undefined;
     if (known === undefined || known.code === "internal") this.#onError(error);
     const answer = known ?? new KvError("internal", "an unexpected error; see the server's log");
-    this.#send(JSON.stringify({ id, type: "error", ...errorToJson(answer) }));
+    this.#send(request.refusal(answer));
   }
 
   // Reading
@@ -337,26 +338,12 @@ export class Connection implements Subscriber {
 
 // --- internal ---
 
-/** What a request is answered with for which there is no room; of its text only the id is kept. */
-function refused(text: string): RequestError {
-  try {
-    return new RequestError(parseRequest(text).id, noRoomError());
-  } catch (error) {
-    if (error instanceof RequestError) return error;
-    throw error;
-  }
-}
-
 function noRoomError(): KvError {
   return new KvError(
     "unavailable",
     `the server holds ${SOCKETS_REQUEST_BYTES_MAX} bytes of other requests; nothing was stored, try again`,
     { limit: SOCKETS_REQUEST_BYTES_MAX },
   );
-}
-
-function binaryError(): KvError {
-  return new KvError("unsupported", "binary messages are not understood; send JSON as text");
 }
 
 function stoppingError(): KvError {

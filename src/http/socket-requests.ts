@@ -4,7 +4,7 @@
  */
 
 import { assert, KvError } from "../errors.ts";
-import { rangesFromJson } from "../json.ts";
+import { errorToJson, rangesFromJson } from "../json.ts";
 import type { MaybePromise, Store } from "../kv.ts";
 import { SOCKET_ID_CHARS_MAX } from "../limits.ts";
 import {
@@ -18,6 +18,7 @@ import { validate } from "../schema.ts";
 import type { CreatedWatch, WatchSession } from "../watch/watch-session.ts";
 import { parseJson } from "./json-text.ts";
 import { runOperation } from "./socket-operations.ts";
+import { RequestError, type Send, type Turn, type TurnKind } from "./socket-turn.ts";
 
 type Operation = SocketRequest["op"];
 type Request<O extends Operation> = Extract<SocketRequest, { op: O }>;
@@ -31,16 +32,63 @@ export interface RequestContext {
 }
 
 /** The fields of a `result` answer; nothing for a watch, which has been answered by `created`. */
-export type RequestResult = SocketResults[keyof SocketResults] | undefined;
+type RequestResult = SocketResults[keyof SocketResults] | undefined;
 
 /**
- * Requests that may run at the same time as others of their kind: the store takes writes in the
- * order in which they are handed over, and reads change nothing. Forgetting history has to wait for
- * what is written before it, so it runs alone.
+ * The request of a message.
+ * @throws `RequestError` for anything that is no well-formed request.
  */
-export type RequestKind = "read" | "write" | "compact";
+export function parseRequest(context: RequestContext, text: string): Turn {
+  let json: unknown;
+  try {
+    json = parseJson(text);
+  } catch (error) {
+    if (error instanceof KvError) throw requestError(null, error);
+    throw requestError(
+      null,
+      new KvError("invalid_argument", "the message is not JSON; send one object a message"),
+    );
+  }
+  try {
+    validate(socketRequestSchema, json, "the request");
+    return new JsonTurn(context, json as SocketRequest, text.length);
+  } catch (error) {
+    throw requestError(readableId(json), error);
+  }
+}
 
-export function kindOf({ op }: SocketRequest): RequestKind {
+// --- internal ---
+
+class JsonTurn implements Turn {
+  readonly bytes: number;
+  readonly #context: RequestContext;
+  readonly #request: SocketRequest;
+
+  constructor(context: RequestContext, request: SocketRequest, bytes: number) {
+    this.#context = context;
+    this.#request = request;
+    this.bytes = bytes;
+  }
+
+  get kind(): TurnKind {
+    return kindOf(this.#request);
+  }
+
+  run(send: Send): MaybePromise<void> {
+    const { id } = this.#request;
+    const answer = (result: RequestResult): void => {
+      if (result !== undefined) send(JSON.stringify({ id, type: "result", ...result }));
+    };
+    const running = runRequest(this.#context, this.#request);
+    return running instanceof Promise ? running.then(answer) : answer(running);
+  }
+
+  refusal(error: KvError): string {
+    return errorMessage(this.#request.id, error);
+  }
+}
+
+function kindOf({ op }: SocketRequest): TurnKind {
   switch (op) {
     case "put":
     case "delete":
@@ -50,47 +98,14 @@ export function kindOf({ op }: SocketRequest): RequestKind {
     case "txn":
       return "write";
     case "compact":
-      return "compact";
+      return "alone";
     default:
       return "read";
   }
 }
 
-/** What a message asks for. @throws `RequestError` for anything that is no well-formed request. */
-export function parseRequest(text: string): SocketRequest {
-  let json: unknown;
-  try {
-    json = parseJson(text);
-  } catch (error) {
-    if (error instanceof KvError) throw new RequestError(null, error);
-    throw new RequestError(
-      null,
-      new KvError("invalid_argument", "the message is not JSON; send one object a message"),
-    );
-  }
-  try {
-    validate(socketRequestSchema, json, "the request");
-    return json as SocketRequest;
-  } catch (error) {
-    throw new RequestError(readableId(json), error);
-  }
-}
-
-/** A message that is no request, with as much of its id as can be read. */
-export class RequestError extends Error {
-  readonly id: RequestId | null;
-
-  constructor(id: RequestId | null, cause: unknown) {
-    super("not a request", { cause });
-    this.id = id;
-  }
-}
-
-/** Runs a request; whatever it throws or rejects with becomes its error answer. */
-export function runRequest(
-  context: RequestContext,
-  request: SocketRequest,
-): MaybePromise<RequestResult> {
+/** Whatever it throws or rejects with becomes the error answer. */
+function runRequest(context: RequestContext, request: SocketRequest): MaybePromise<RequestResult> {
   switch (request.op) {
     case "watch":
       return watch(context, request);
@@ -101,7 +116,13 @@ export function runRequest(
   }
 }
 
-// --- internal ---
+function requestError(id: RequestId | null, cause: unknown): RequestError {
+  return new RequestError((error) => errorMessage(id, error), cause);
+}
+
+function errorMessage(id: RequestId | null, error: KvError): string {
+  return JSON.stringify({ id, type: "error", ...errorToJson(error) });
+}
 
 function readableId(json: unknown): RequestId | null {
   if (typeof json !== "object" || json === null || !Object.hasOwn(json, "id")) return null;

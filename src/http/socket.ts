@@ -17,6 +17,7 @@ import { PATHS, SUBPROTOCOL } from "../protocol.ts";
 import type { Hub } from "../watch/hub.ts";
 import { failure } from "./answers.ts";
 import { Connection } from "./socket-connection.ts";
+import { FramePool } from "./socket-frames.ts";
 
 /** What the platform keeps for each socket. */
 export interface SocketData {
@@ -52,6 +53,7 @@ export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndp
   const { connectionsMax = SOCKET_CONNECTIONS_MAX, closeMs = SOCKET_CLOSE_MS } = options;
   const { pingMs = SOCKET_PING_SECONDS * 1_000 } = options;
   const connections = new Set<Connection>();
+  const frames = new FramePool(store, onError);
   const requests = { bytes: 0 };
   let publisher: Bun.Server<SocketData> | undefined;
   let stopping = false;
@@ -75,7 +77,7 @@ export function createSocketEndpoint(options: SocketEndpointOptions): SocketEndp
     idleTimeout: SOCKET_IDLE_SECONDS,
     sendPings: false,
     open(socket) {
-      const connection = new Connection(socket, { store, hub, requests, onError });
+      const connection = new Connection(socket, { store, hub, frames, requests, onError });
       socket.data.connection = connection;
       connections.add(connection);
       if (stopping) void connection.stop(1001, STOPPING);

@@ -6,6 +6,8 @@ import { PATHS } from "../../src/protocol.ts";
 export interface RawSocket {
   /** Every text message that came, oldest first, where nobody else takes them. */
   readonly texts: string[];
+  /** Every binary message that came, oldest first. */
+  readonly frames: Uint8Array[];
   /** The head of the answer to the upgrade. */
   readonly head: string;
   /** Resolves at the end of the connection, with the code of the close frame when there was one. */
@@ -48,6 +50,7 @@ export async function openRawSocket(
   };
   const raw: RawSocket = {
     texts: [],
+    frames: [],
     head,
     closed: closed.promise,
     pings: 0,
@@ -73,6 +76,7 @@ export async function openRawSocket(
   const keep = (text: string): void => void raw.texts.push(text);
   const decoder = new FrameDecoder((opcode, payload) => {
     if (opcode === OPCODES.text) (take ?? keep)(payload.toString());
+    if (opcode === OPCODES.binary) raw.frames.push(Uint8Array.from(payload));
     if (opcode === OPCODES.close && payload.length >= 2) code = payload.readUInt16BE(0);
     if (opcode === OPCODES.ping) {
       raw.pings++;
@@ -91,7 +95,7 @@ export async function openRawSocket(
 
 // --- internal ---
 
-const OPCODES = { text: 1, close: 8, ping: 9, pong: 10 } as const;
+const OPCODES = { text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
 async function readHead(socket: Socket): Promise<{ head: string; rest: Buffer }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ head: string; rest: Buffer }>();

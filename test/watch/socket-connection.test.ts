@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { Connection, type Socket } from "../../src/http/socket-connection.ts";
+import { FramePool } from "../../src/http/socket-frames.ts";
 import { SOCKET_IDLE_SECONDS, SOCKET_PING_SECONDS } from "../../src/limits.ts";
 import { Hub } from "../../src/watch/hub.ts";
 import { openModel } from "../support/model-store.ts";
@@ -11,10 +12,12 @@ import { startSocketServer } from "../support/socket-server.ts";
 
 const PINGS = SOCKET_IDLE_SECONDS / SOCKET_PING_SECONDS;
 
+function ignore(): void {}
+
 function connect() {
   const done = { pings: 0, terminated: false, unsent: 0, log: [] as string[] };
   const socket: Socket = {
-    send: (text) => done.log.push((JSON.parse(text) as { type: string }).type),
+    send: (message) => done.log.push((JSON.parse(String(message)) as { type: string }).type),
     ping: () => done.pings++,
     close: () => {},
     terminate: () => (done.terminated = true),
@@ -28,8 +31,9 @@ function connect() {
   const connection = new Connection(socket, {
     store,
     hub: new Hub({ store }),
+    frames: new FramePool(store, ignore),
     requests: { bytes: 0 },
-    onError: () => {},
+    onError: ignore,
   });
   return { store, connection, done };
 }

@@ -125,7 +125,6 @@ describe("a message that is no request gets an error, and the connection stays",
       "invalid_argument",
       /then\[0\]/,
     ],
-    ["a binary message", new Uint8Array([123, 125]), null, "unsupported", /JSON as text/],
   ];
   test.each(cases)("%s", async (_name, message, id, code, text) => {
     const answer = await answerTo(message);

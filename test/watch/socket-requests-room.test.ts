@@ -1,9 +1,13 @@
 /** What the requests of all connections together may take: who is not read from, and who is refused. */
 
 import { expect, test } from "bun:test";
+import { decodeAnswers } from "../../src/binary-answer.ts";
+import { encodeRequest } from "../../src/binary-request.ts";
 import { Connection, type Socket } from "../../src/http/socket-connection.ts";
+import { FramePool } from "../../src/http/socket-frames.ts";
 import { SOCKET_SMALL_REQUEST_BYTES, SOCKETS_REQUEST_BYTES_MAX } from "../../src/limits.ts";
 import { Hub } from "../../src/watch/hub.ts";
+import { putFrame, shown } from "../support/frames.ts";
 import { holdCommits } from "./socket-rig.ts";
 
 const MIB = 1024 * 1024;
@@ -16,11 +20,12 @@ class Room {
   readonly requests = { bytes: 0 };
   readonly #held = holdCommits();
   readonly #hub = new Hub({ store: this.#held.store });
+  readonly #frames = new FramePool(this.#held.store, fail);
 
   connect() {
     const seen = { paused: false, unsent: 0, answers: [] as Record<string, unknown>[] };
     const socket: Socket = {
-      send: (text) => seen.answers.push(JSON.parse(text) as Record<string, unknown>),
+      send: (message) => seen.answers.push(answerIn(message)),
       ping: () => {},
       close: () => {},
       terminate: () => {},
@@ -31,12 +36,18 @@ class Room {
       resume: () => (seen.paused = false),
     };
     const { store } = this.#held;
-    const options = { store, hub: this.#hub, requests: this.requests, onError: fail };
+    const [hub, frames] = [this.#hub, this.#frames];
+    const options = { store, hub, frames, requests: this.requests, onError: fail };
     const connection = new Connection(socket, options);
     const put = (id: number, bytes: number): void => {
       connection.receive(JSON.stringify({ id, op: "put", key: `${id}`, value: "x".repeat(bytes) }));
     };
-    return { connection, seen, put };
+    const putFrames = (id: number, keys: string[], bytes = 1): void => {
+      const value = "x".repeat(bytes);
+      const operations = keys.map((key) => putFrame(key, value));
+      connection.receive(encodeRequest(id, operations));
+    };
+    return { connection, seen, put, putFrames };
   }
 
   get begun(): number {
@@ -48,6 +59,13 @@ class Room {
     this.#held.release(count);
     await Bun.sleep(1);
   }
+}
+
+/** What a message says, as it is now: bytes may be used again. */
+function answerIn(message: string | Uint8Array): Record<string, unknown> {
+  if (typeof message === "string") return JSON.parse(message) as Record<string, unknown>;
+  const { id, answers } = decodeAnswers(message);
+  return { id, answers: shown(answers) };
 }
 
 function fail(error: unknown): void {
@@ -130,4 +148,42 @@ test("a connection that ends gives back what waited on it at once, and the rest 
   expect(room.requests.bytes).toBe(begun);
   await room.release(1);
   expect([room.requests.bytes, room.begun]).toEqual([0, 1]);
+});
+
+test("a binary frame counts as any other request, and is refused as one where there is no room", async () => {
+  const room = new Room();
+  const { seen, putFrames } = room.connect();
+  putFrames(1, ["a"], LARGE);
+  expect(room.requests.bytes).toBeGreaterThan(LARGE);
+  const rest = SOCKETS_REQUEST_BYTES_MAX - room.requests.bytes;
+  room.requests.bytes += rest;
+  putFrames(2, ["b"], LARGE);
+  putFrames(3, ["c"]);
+  expect(seen.answers).toEqual([{ id: 2, answers: ["refused unavailable"] }]);
+  room.requests.bytes -= rest;
+  await room.release(2);
+  expect(seen.answers.slice(1)).toEqual([
+    { id: 1, answers: ["put 1"] },
+    { id: 3, answers: ["put 2"] },
+  ]);
+  expect(room.requests.bytes).toBe(0);
+});
+
+test("answers in frames that have to wait are what they were when they do go out", async () => {
+  const room = new Room();
+  const { connection, seen, putFrames } = room.connect();
+  for (let id = 1; id <= 50; id++) putFrames(id, id % 2 === 1 ? ["a", "b"] : ["a"]);
+  seen.unsent = 2 * MIB;
+  await room.release(Infinity);
+  expect(seen.answers).toEqual([]);
+  seen.unsent = 0;
+  connection.drained();
+  putFrames(51, ["a"]);
+  await room.release(1);
+  let revision = 0;
+  const expected = Array.from({ length: 51 }, (_, at) => ({
+    id: at + 1,
+    answers: Array.from({ length: at % 2 === 0 && at < 50 ? 2 : 1 }, () => `put ${++revision}`),
+  }));
+  expect(seen.answers).toEqual(expected);
 });
