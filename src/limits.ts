@@ -273,6 +273,11 @@ export const BACKGROUND_RETRY_MS = 60_000;
 export const MERGE_BYTES_MIN = 4 * MIB;
 /** Bytes of log that are read again at a start, below which no checkpoint is made. */
 export const CHECKPOINT_BYTES_MIN = 16 * MIB;
+/**
+ * Bytes of log for each byte of the last checkpoint after which the next one is made: checkpoints
+ * cost a part of what the log costs, and a start reads little again beside what it reads anyway.
+ */
+export const CHECKPOINT_LOG_RATIO = 1.5;
 /** Keys in one block of a checkpoint, and bytes of keys after which one ends. */
 export const CHECKPOINT_BLOCK_KEYS_MAX = 1_024;
 export const CHECKPOINT_BLOCK_KEY_BYTES = 64 * KIB;

@@ -8,7 +8,7 @@ import type { Void } from "./horizon.ts";
 import type { Marks } from "./segment.ts";
 
 export const CHECKPOINT_FILE = "CHECKPOINT";
-export const CHECKPOINT_VERSION = 1;
+export const CHECKPOINT_VERSION = 2;
 export const CHECKPOINT_HEADER_BYTES = 128;
 export const BLOCK_HEADER_BYTES = 16;
 

@@ -5,12 +5,14 @@
  */
 
 import { CHECKPOINT_READ_BYTES } from "../limits.ts";
+import { decodeUtf8 } from "../text.ts";
 import type { CoveredSegment } from "./checkpoint-format.ts";
-import type { Unplaced } from "./checkpoint-keys.ts";
+import type { Places } from "./checkpoint-keys.ts";
 import { CheckpointReader, Unusable } from "./checkpoint-reader.ts";
 import { readFully, type Disk } from "./disk.ts";
 import { crc32, RECORD_ALIGNMENT_BYTES, SEGMENT_HEADER_BYTES } from "./format.ts";
-import { KeyIndex, position, segmentOf, type Newest } from "./key-index.ts";
+import type { KeyColumns } from "./key-columns.ts";
+import { KeyIndex, position, segmentOf } from "./key-index.ts";
 import { Loader, type Loaded } from "./loader.ts";
 import type { Segment } from "./segment.ts";
 
@@ -141,42 +143,81 @@ function readIndex(
 ): { readonly index: KeyIndex; readonly nowhere: readonly string[] } {
   const index = new KeyIndex();
   const nowhere: string[] = [];
-  const before = reader.segments.length - pairs.length;
-  reader.readKeys((key, newest, place, offset) => {
-    if (place >= before) newest.position = placeIn(pairs[place - before], newest, offset);
-    else {
-      const there = merged.get(key);
-      if (there?.revision === newest.revision) newest.position = sameRecord(there, newest);
-      else {
-        newest.position = position(NOWHERE, 0);
-        nowhere.push(key);
+  const placing = new Placing(reader.segments, pairs);
+  reader.readKeys((columns, places) => {
+    if (!placing.place(columns, places)) {
+      for (let at = 0; at < columns.count; at++) {
+        if (!placing.isKnown(places.segments[at]!)) findMerged(columns, at, merged, nowhere);
       }
     }
-    index.append(key, newest);
+    if (!index.appendColumns(columns)) throw new Unusable("its keys are not in order");
   });
   index.endAppend();
   return { index, nowhere };
 }
 
-function placeIn(pair: Pair | undefined, newest: Unplaced, offset: number): number {
-  const isThere =
-    pair !== undefined &&
-    offset >= SEGMENT_HEADER_BYTES &&
-    offset % RECORD_ALIGNMENT_BYTES === 0 &&
-    offset + newest.bytes <= pair.covered.end;
-  if (!isThere) throw new Unusable("a key has its record where none can be");
-  return position(pair.segment.id, offset);
+/** Makes positions of places: in the segments that are as the checkpoint knew them. */
+class Placing {
+  /** By the place among those covered: the id of the segment, and how much of it is covered. */
+  readonly #ids: Float64Array;
+  readonly #ends: Float64Array;
+  /** Segments at a place below it were merged since. */
+  readonly #known: number;
+
+  constructor(covered: readonly CoveredSegment[], pairs: readonly Pair[]) {
+    this.#known = covered.length - pairs.length;
+    this.#ids = new Float64Array(covered.length);
+    this.#ends = new Float64Array(covered.length);
+    for (const [at, { segment, covered }] of pairs.entries()) {
+      this.#ids[this.#known + at] = segment.id;
+      this.#ends[this.#known + at] = covered.end;
+    }
+  }
+
+  isKnown(place: number): boolean {
+    return place >= this.#known;
+  }
+
+  /** Fills the positions; answers false where some are in segments that were merged since. */
+  place({ positions, recordBytes, count }: KeyColumns, { segments, offsets }: Places): boolean {
+    let isWhole = true;
+    for (let at = 0; at < count; at++) {
+      const place = segments[at]!;
+      if (place < this.#known) {
+        isWhole = false;
+        continue;
+      }
+      const offset = offsets[at]!;
+      const isThere =
+        offset >= SEGMENT_HEADER_BYTES &&
+        offset % RECORD_ALIGNMENT_BYTES === 0 &&
+        offset + recordBytes[at]! <= (this.#ends[place] ?? 0);
+      if (!isThere) throw new Unusable("a key has its record where none can be");
+      positions[at] = position(this.#ids[place]!, offset);
+    }
+    return isWhole;
+  }
 }
 
-function sameRecord(there: Newest, newest: Unplaced): number {
+/** Looks where a record is that was in a segment which was merged since. */
+function findMerged(columns: KeyColumns, at: number, merged: KeyIndex, nowhere: string[]): void {
+  const { keys, keyEnds, positions, revisions } = columns;
+  const start = at === 0 ? 0 : keyEnds[at - 1]!;
+  const key = decodeUtf8(keys.subarray(start, keyEnds[at]!))!;
+  const there = merged.get(key);
+  if (there?.revision !== revisions[at]!) {
+    positions[at] = position(NOWHERE, 0);
+    nowhere.push(key);
+    return;
+  }
   const isSame =
-    there.createRevision === newest.createRevision &&
-    there.version === newest.version &&
-    there.contentType === newest.contentType &&
-    there.deadline === newest.deadline &&
-    there.bytes === newest.bytes;
+    there.createRevision === columns.createRevisions[at] &&
+    there.version === columns.versions[at] &&
+    there.contentType === columns.contentTypes[at] &&
+    there.deadline === columns.deadlines[at] &&
+    there.bytes === columns.recordBytes[at];
   if (!isSame) throw new Unusable("a key has another record in the log");
-  return there.position;
+  positions[at] = there.position;
 }
 
 /**

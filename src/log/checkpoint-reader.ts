@@ -3,8 +3,7 @@
  * out. What it says of the log is held against the log elsewhere.
  */
 
-import { compareKeys } from "../keys.ts";
-import { CHECKPOINT_BLOCK_BYTES_MAX } from "../limits.ts";
+import { CHECKPOINT_BLOCK_BYTES_MAX, CHECKPOINT_BLOCK_KEYS_MAX } from "../limits.ts";
 import {
   BLOCK,
   BLOCK_HEADER_BYTES,
@@ -20,9 +19,10 @@ import {
   type CheckpointHeader,
   type CoveredSegment,
 } from "./checkpoint-format.ts";
-import { readKeysBlock, type VisitKey } from "./checkpoint-keys.ts";
+import { KeysBlocks, type Places } from "./checkpoint-keys.ts";
 import { readFully, type Disk, type DiskFile } from "./disk.ts";
 import type { Void } from "./horizon.ts";
+import { KeyColumns } from "./key-columns.ts";
 
 /** A checkpoint cannot be used; the message says why. */
 export class Unusable extends Error {
@@ -36,6 +36,8 @@ export class CheckpointReader {
   readonly segments: readonly CoveredSegment[];
   readonly voids: readonly Void[];
   #at = CHECKPOINT_HEADER_BYTES;
+  /** What was read last. */
+  #buffer = new Uint8Array(CHECKPOINT_HEADER_BYTES);
   /** The checksum of the block before, or of the header. */
   #crc: number;
 
@@ -72,22 +74,16 @@ export class CheckpointReader {
     this.voids = sound(voids, "the block of voids");
   }
 
-  /** Visits all keys, in order. To be called once. @throws `Unusable`, at the end at the latest. */
-  readKeys(visit: VisitKey): void {
-    const types = new Map<string, string>();
-    // One string for all keys of a type.
-    const intern = (type: string): string => {
-      if (!types.has(type)) types.set(type, type);
-      return types.get(type)!;
-    };
+  /**
+   * Visits all keys, a block at a time; their order is for `visit` to check. What it is called with
+   * is used again for the next one. To be called once.
+   * @throws `Unusable`, at the end at the latest.
+   */
+  readKeys(visit: (columns: KeyColumns, places: Places) => void): void {
+    const blocks = new KeysBlocks(CHECKPOINT_BLOCK_KEYS_MAX);
+    const columns = new KeyColumns(CHECKPOINT_BLOCK_KEYS_MAX);
+    const intern = interning();
     let keys = 0;
-    let last = "";
-    const check: VisitKey = (key, newest, place, offset) => {
-      if (compareKeys(last, key) >= 0) throw new Unusable("its keys are not in order");
-      last = key;
-      keys++;
-      visit(key, newest, place, offset);
-    };
     for (;;) {
       const { kind, items, body } = this.#block();
       if (kind === BLOCK.end) {
@@ -95,8 +91,9 @@ export class CheckpointReader {
         if (this.#at !== this.bytes) throw new Unusable("there is more behind its end");
         return;
       }
-      const isSound = kind === BLOCK.keys && readKeysBlock(body, items, intern, check);
-      sound(isSound || undefined, "a block of keys");
+      const places = kind === BLOCK.keys ? blocks.decode(body, items, intern, columns) : undefined;
+      keys += items;
+      visit(columns, sound(places, "a block of keys"));
     }
   }
 
@@ -104,6 +101,7 @@ export class CheckpointReader {
     this.#file.close();
   }
 
+  /** The next block: its body is good until the one after it is read. */
   #block(): { readonly kind: number; readonly items: number; readonly body: Uint8Array } {
     const { crc, bytes, kind, items } = decodeBlockHeader(this.#read(this.#at, BLOCK_HEADER_BYTES));
     if (bytes > CHECKPOINT_BLOCK_BYTES_MAX) throw new Unusable("a block is too long");
@@ -115,13 +113,23 @@ export class CheckpointReader {
   }
 
   #read(at: number, bytes: number): Uint8Array {
-    const into = new Uint8Array(bytes);
+    if (bytes > this.#buffer.length) this.#buffer = new Uint8Array(2 * bytes);
+    const into = this.#buffer.subarray(0, bytes);
     if (readFully(this.#file, into, at) < bytes) throw new Unusable("it is cut short");
     return into;
   }
 }
 
 // --- internal ---
+
+/** One string for all keys of a type. */
+function interning(): (type: string) => string {
+  const types = new Map<string, string>();
+  return (type) => {
+    if (!types.has(type)) types.set(type, type);
+    return types.get(type)!;
+  };
+}
 
 function sound<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Unusable(`${what} is not what it says`);

@@ -7,6 +7,7 @@ import {
   BACKGROUND_SYNC_BYTES,
   CHECKPOINT_BLOCK_KEY_BYTES,
   CHECKPOINT_BLOCK_KEYS_MAX,
+  CHECKPOINT_LOG_RATIO,
 } from "../limits.ts";
 import type { LogState } from "./appender.ts";
 import type { Job, Turns } from "./background.ts";
@@ -21,7 +22,7 @@ import {
   type CoveredSegment,
 } from "./checkpoint-format.ts";
 import type { Covers } from "./checkpoint-load.ts";
-import { KeysBlock } from "./checkpoint-keys.ts";
+import { KeysBlocks } from "./checkpoint-keys.ts";
 import {
   createAnew,
   removeQuietly,
@@ -32,7 +33,8 @@ import {
 } from "./disk.ts";
 import type { DurableFile } from "./durable.ts";
 import type { Horizon } from "./horizon.ts";
-import { offsetOf, segmentOf, type KeyIndex } from "./key-index.ts";
+import { KeyColumns } from "./key-columns.ts";
+import type { KeyIndex } from "./key-index.ts";
 import type { Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 
@@ -71,7 +73,8 @@ export class Checkpoints implements Job {
   /** A large checkpoint has to save much: so all of them cost no more than the log itself. */
   isDue(): boolean {
     const { bytesMin } = this.#options;
-    return this.#bytesToRead() >= Math.max(bytesMin, this.#covers.bytes / 2) && this.#hasRoom();
+    const bytes = Math.max(bytesMin, this.#covers.bytes * CHECKPOINT_LOG_RATIO);
+    return this.#bytesToRead() >= bytes && this.#hasRoom();
   }
 
   async run(turns: Turns): Promise<void> {
@@ -184,6 +187,9 @@ export class Checkpoints implements Job {
 /** Bytes that a key of a usual length takes in a checkpoint. */
 const KEY_BYTES_ABOUT = 128;
 
+/** Keys between two looks at the time: they may stand anywhere in memory. */
+const STEP_KEYS = 32;
+
 /** Nobody else is there. */
 const NO_TURNS = {
   isOver: () => false,
@@ -209,21 +215,27 @@ async function writeKeys(
   writer: BlockWriter,
   turns: Pick<Turns, "isOver" | "next">,
 ): Promise<void> {
-  const block = new KeysBlock(CHECKPOINT_BLOCK_KEYS_MAX, CHECKPOINT_BLOCK_KEY_BYTES);
+  const placeOf = (segment: number): number => {
+    const place = places.get(segment);
+    if (place === undefined) throw new Error("a key's record is in a segment that was replaced");
+    return place;
+  };
+  const blocks = new KeysBlocks(CHECKPOINT_BLOCK_KEYS_MAX);
+  const columns = new KeyColumns(CHECKPOINT_BLOCK_KEYS_MAX);
   let keys = 0;
   for (let more = true; more;) {
-    let isOver = false;
-    more = copy.next((key, newest) => {
-      const place = places.get(segmentOf(newest.position));
-      if (place === undefined) throw new Error("a key's record is in a segment that was replaced");
-      block.add(key, newest, place, offsetOf(newest.position));
-      keys++;
-      isOver = turns.isOver();
-      return !isOver && !block.isFull;
-    });
-    if (block.isFull || !more) writer.add(block.take());
+    columns.limit = Math.min(columns.count + STEP_KEYS, columns.keysMax);
+    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- it is no array
+    more = copy.fill(columns);
+    const isFull =
+      columns.count === columns.keysMax || columns.keysEnd >= CHECKPOINT_BLOCK_KEY_BYTES;
+    if ((isFull || !more) && columns.count > 0) {
+      writer.add(blocks.encode(columns, placeOf));
+      keys += columns.count;
+      columns.count = 0;
+    }
     await writer.flush();
-    if (isOver) await turns.next();
+    if (turns.isOver()) await turns.next();
   }
   writer.add(endBlock(keys));
 }

@@ -8,6 +8,8 @@ export class KeyColumns {
   readonly keysMax: number;
   /** Keys that it holds: the first ones of each column. */
   count = 0;
+  /** Keys with which it is full: to fill it in steps. */
+  limit: number;
   readonly revisions: Float64Array;
   /** 0 for a deletion. */
   readonly createRevisions: Float64Array;
@@ -28,6 +30,7 @@ export class KeyColumns {
 
   constructor(keysMax: number, keyBytes = 16 * keysMax) {
     this.keysMax = keysMax;
+    this.limit = keysMax;
     this.revisions = new Float64Array(keysMax);
     this.createRevisions = new Float64Array(keysMax);
     this.versions = new Float64Array(keysMax);
@@ -40,7 +43,7 @@ export class KeyColumns {
   }
 
   get isFull(): boolean {
-    return this.count === this.keysMax;
+    return this.count >= this.limit;
   }
 
   /** Where the next key begins in `keys`. */

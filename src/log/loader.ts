@@ -3,20 +3,19 @@
  * the index. Changes nothing.
  */
 
+import { isUtf8 } from "node:buffer";
 import type { KvError } from "../errors.ts";
-import { decodeUtf8 } from "../text.ts";
 import {
   crc32,
   hasUnknownExtension,
   isChange,
   KIND,
+  RECORD_HEADER_BYTES,
   recordBytes,
-  recordContentType,
-  recordKey,
   type RecordHeader,
 } from "./format.ts";
 import type { Void } from "./horizon.ts";
-import { KeyIndex, position, type Newest } from "./key-index.ts";
+import { KeyIndex, NO_ENTRY, position } from "./key-index.ts";
 import { damage, endsCommit, type ScannedRecord, type Segment } from "./segment.ts";
 
 /** What the records of a log say. */
@@ -61,6 +60,7 @@ export class Loader {
   #time = 0;
   #reserved = 0;
   #voids: Void[] = [];
+  readonly #types = new Types();
   #seal: Seal | undefined;
   /** Inside a commit: its revision. */
   #open: number | undefined;
@@ -194,27 +194,38 @@ export class Loader {
       segment.mark(revision, header.offset, header.time);
     } else if (revision !== this.#open) throw faulty(segment, header, "a commit of two revisions");
 
-    const key = decodeUtf8(recordKey(bytes, at, header));
-    if (key === undefined) throw faulty(segment, header, "a key that is no UTF-8");
-    const known = this.#index.get(key);
-    if (previousRevision !== (known?.revision ?? 0) && !this.#isLeftOut(known, header)) {
+    const start = at + RECORD_HEADER_BYTES;
+    const end = start + header.keyBytes;
+    if (!isText(bytes, start, end)) throw faulty(segment, header, "a key that is no UTF-8");
+    const index = this.#index;
+    const known = index.find(bytes, start, end);
+    const before = known === NO_ENTRY ? 0 : index.revision(known);
+    if (previousRevision !== before && !this.#isLeftOut(known, header)) {
       throw faulty(
         segment,
         header,
-        `the key's previous revision is ${previousRevision}, but was ${known?.revision ?? 0}`,
+        `the key's previous revision is ${previousRevision}, but was ${before}`,
       );
     }
-    const newest = {
-      revision,
-      createRevision: header.createRevision,
-      version: header.version,
-      contentType: this.#intern(recordContentType(bytes, at, header)),
-      deadline: header.deadline,
-      position: position(segment.id, header.offset),
-      bytes: recordBytes(header),
-    };
-    if (this.#resumed === undefined) this.#index.load(key, newest);
-    else this.#index.set(key, newest);
+    const { createRevision, version, deadline } = header;
+    const type = this.#types.of(bytes, end, header.contentTypeBytes);
+    const place = position(segment.id, header.offset);
+    const size = recordBytes(header);
+    if (this.#resumed === undefined) {
+      index.loadBytes(
+        bytes,
+        start,
+        end,
+        revision,
+        createRevision,
+        version,
+        type,
+        deadline,
+        place,
+        size,
+      );
+    } else
+      index.put(bytes, start, end, revision, createRevision, version, type, deadline, place, size);
     this.#revision = revision;
     this.#open = endsCommit(header) ? undefined : revision;
   }
@@ -224,13 +235,13 @@ export class Loader {
    * that compaction has passed may have been forgotten when the key was made anew, and a merge
    * leaves out what it can.
    */
-  #isLeftOut(known: Newest | undefined, { previousRevision }: RecordHeader): boolean {
-    if (previousRevision !== 0) {
-      return previousRevision <= this.#merged && (known?.revision ?? 0) < previousRevision;
-    }
-    if (known === undefined) return false;
-    const isForgotten = known.version === 0 && known.revision <= this.#oldest;
-    return isForgotten || known.revision <= this.#merged;
+  #isLeftOut(known: number, { previousRevision }: RecordHeader): boolean {
+    const before = known === NO_ENTRY ? 0 : this.#index.revision(known);
+    if (previousRevision !== 0)
+      return previousRevision <= this.#merged && before < previousRevision;
+    if (known === NO_ENTRY) return false;
+    const isForgotten = this.#index.version(known) === 0 && before <= this.#oldest;
+    return isForgotten || before <= this.#merged;
   }
 
   /** A record that belongs to no commit. */
@@ -271,16 +282,6 @@ export class Loader {
     if (last <= revision) throw faulty(segment, header, `a void up to ${last}, which cannot be`);
     this.#voids.push({ first: revision + 1, last });
   }
-
-  /** One string for all records of a type: there are few types and many records. */
-  readonly #types = new Map<string, string>();
-
-  #intern(type: string): string {
-    const known = this.#types.get(type);
-    if (known !== undefined) return known;
-    if (this.#types.size < 10_000) this.#types.set(type, type);
-    return type;
-  }
 }
 
 // --- internal ---
@@ -288,4 +289,37 @@ export class Loader {
 /** A record whose checksums are right and whose content cannot be. */
 function faulty({ file }: Segment, { offset }: RecordHeader, what: string): KvError {
   return damage(file.name, offset, what);
+}
+
+/** Is it well-formed UTF-8? Most keys are ASCII, which needs no decoder. */
+function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) {
+    if (bytes[at]! >= 0x80) return isUtf8(bytes.subarray(start, end));
+  }
+  return true;
+}
+
+const latin1 = new TextDecoder("latin1");
+
+/** One string for all records of a type: there are few types and many records. */
+class Types {
+  readonly #known = new Map<string, string>();
+  #last = "";
+  #lastBytes = new Uint8Array(0);
+
+  of(bytes: Uint8Array, start: number, length: number): string {
+    if (this.#isLast(bytes, start, length)) return this.#last;
+    this.#lastBytes = bytes.slice(start, start + length);
+    const type = latin1.decode(this.#lastBytes);
+    this.#last = this.#known.get(type) ?? type;
+    if (this.#known.size < 10_000) this.#known.set(this.#last, this.#last);
+    return this.#last;
+  }
+
+  #isLast(bytes: Uint8Array, start: number, length: number): boolean {
+    const last = this.#lastBytes;
+    if (last.length !== length) return false;
+    for (let at = 0; at < length; at++) if (bytes[start + at] !== last[at]) return false;
+    return true;
+  }
 }

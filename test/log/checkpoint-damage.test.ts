@@ -91,7 +91,7 @@ describe("a checkpoint", () => {
     const store = await openLog({ directory: "", disk, ...EAGER });
     await store.commit({ checks: [], then: [put("a", "1")] });
     const before = disk.copy();
-    await store.commit({ checks: [], then: [put("b", "2")] });
+    await store.commit({ checks: [], then: [put("b", "2".repeat(1_000))] });
     await store.close();
     const start = await expectSameStart(withCheckpoint(before, disk.bytes(CHECKPOINT)));
     expect(start.resumed).toBe(false);

@@ -64,7 +64,7 @@ describe("the reader of the format", () => {
   );
 
   test("finds in the checkpoint of a golden directory what the log says", () => {
-    const { files } = goldenDirectories.find(({ name }) => name === "format-1-checkpoint")!;
+    const { files } = goldenDirectories.find(({ name }) => name === "format-1-checkpoint-2")!;
     const checkpoint = readCheckpoint(files.get("CHECKPOINT")!);
     expect(checkpoint.segments.length).toBeGreaterThan(1);
     expect(checkpoint.voids).toHaveLength(1);

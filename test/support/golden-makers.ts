@@ -24,7 +24,9 @@ export const goldenMakers: Readonly<Record<string, () => Promise<Made>>> = {
   "format-1-void": voided,
   "format-1-unclean": unclean,
   "format-1-merged": merged,
+  // Both in the same way: the second one since checkpoints are of version 2.
   "format-1-checkpoint": checkpoint,
+  "format-1-checkpoint-2": checkpoint,
   "copies-1": makeCopies,
 };
 

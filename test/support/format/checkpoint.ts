@@ -6,6 +6,7 @@
 import {
   checksum,
   integer,
+  isZero,
   readSegmentHead,
   type ReadRecord,
   Refusal,
@@ -54,7 +55,7 @@ export function readCheckpoint(bytes: Uint8Array): CheckpointContent {
   if (Buffer.from(bytes.subarray(0, 8)).toString("hex") !== "8b6b7663686b0d0a") refuse(0, "magic");
   const headCrc = checksum(bytes.subarray(0, 12), bytes.subarray(16, 128));
   if (view.getUint32(12, true) !== headCrc) refuse(0, "header checksum");
-  if (view.getUint32(8, true) !== 1) refuse(0, "version");
+  if (view.getUint32(8, true) !== 2) refuse(0, "version");
   const segments: CoveredSegment[] = [];
   const voids: { first: number; last: number }[] = [];
   const keys: CoveredKey[] = [];
@@ -187,30 +188,57 @@ function pairsOf(body: Uint8Array, items: number): { first: number; last: number
 
 function keysOf(body: Uint8Array, items: number): CoveredKey[] {
   const view = viewOf(body, 0);
+  if (items === 0 || items > 1_024) refuse(0, "the number of keys of a block");
+  const columns = columnsOf(body, items);
+  const types = typesOf(body.subarray(152, 152 + view.getUint32(0, true)));
+  let text = columns.end;
+  const rest = body.subarray(text + view.getUint32(4, true));
+  if (rest.length > 7 || !isZero(rest)) refuse(0, "what is behind the keys");
+  const keys = Array.from({ length: items }, (_, index) => {
+    const [revision, age, version, deadline, place, offset, bytes, length, type] =
+      columns.values.map((column) => column[index]!) as Nine;
+    const key = utf8(body.subarray(text, (text += length))) ?? refuse(0, "a key that is no UTF-8");
+    const contentType = types[type] ?? refuse(0, "no content type");
+    const createRevision = revision - age;
+    return { key, contentType, revision, createRevision, version, deadline, place, offset, bytes };
+  });
+  if (text + rest.length !== body.length) refuse(0, "the bytes of the keys");
+  return keys;
+}
+
+type Nine = [number, number, number, number, number, number, number, number, number];
+
+/** The values of the nine columns, and where the last one ends. */
+function columnsOf(body: Uint8Array, items: number): { values: number[][]; end: number } {
+  const view = viewOf(body, 0);
+  let at = 152 + view.getUint32(0, true);
+  const values: number[][] = [];
+  for (let head = 8; head < 152; head += 16) {
+    const smallest = integer(view, head);
+    const width = view.getUint32(head + 8, true);
+    if (![0, 1, 2, 4, 8].includes(width)) refuse(0, `values of ${width} bytes`);
+    const end = at + width * items;
+    values.push(
+      Array.from({ length: items }, (_, index) => {
+        const bytes = [...body.subarray(at + index * width, at + (index + 1) * width)];
+        return bytes.reduceRight((sum, byte) => sum * 256 + byte, 0) + smallest;
+      }),
+    );
+    at = Math.ceil(end / 8) * 8;
+    if (!isZero(body.subarray(end, at))) refuse(0, "what is behind a column");
+  }
+  return { values, end: at };
+}
+
+function typesOf(bytes: Uint8Array): string[] {
+  const view = viewOf(bytes, 0);
   const types: string[] = [];
-  let at = 4;
-  for (let left = view.getUint32(0, true); left > 0; left--) {
+  for (let at = 0; at + 2 <= bytes.length;) {
     const length = view.getUint16(at, true);
-    types.push(Buffer.from(body.subarray(at + 2, at + 2 + length)).toString("latin1"));
+    types.push(Buffer.from(bytes.subarray(at + 2, at + 2 + length)).toString("latin1"));
     at += 2 + length;
   }
-  let text = at + items * 48;
-  return Array.from({ length: items }, (_, index) => {
-    const head = at + index * 48;
-    const length = view.getUint16(head + 44, true);
-    const key = utf8(body.subarray(text, (text += length))) ?? refuse(0, "a key that is no UTF-8");
-    return {
-      key,
-      contentType: types[view.getUint16(head + 46, true)] ?? refuse(0, "no content type"),
-      revision: integer(view, head),
-      createRevision: integer(view, head + 8),
-      version: integer(view, head + 16),
-      deadline: integer(view, head + 24),
-      place: view.getUint32(head + 32, true),
-      offset: view.getUint32(head + 36, true),
-      bytes: view.getUint32(head + 40, true),
-    };
-  });
+  return types;
 }
 
 /** One mark for the first commit, and one for each that begins 16 KiB behind the mark before. */
