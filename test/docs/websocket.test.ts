@@ -32,6 +32,64 @@ test("a key expires as the page says", async () => {
   await replay(server, named("expiry"));
 });
 
+test("the binary frames of the page are what they say", async () => {
+  await using log = await temporaryLog();
+  await using server = startSocketServer(log.store);
+  const client = await openSocket(server.url);
+  const exchanges = [...PAGE.matchAll(/^```frames\n([^]*?)^```$/gm)].map(([, text]) => text!);
+  expect(exchanges.length).toBeGreaterThan(2);
+  for (const [index, text] of exchanges.entries()) {
+    client.send(Buffer.from(digits(text, ">"), "hex"));
+    await client.untilFrames(index + 1);
+    expect(Buffer.from(client.frameBytes[index]!).toString("hex")).toBe(digits(text, "<"));
+  }
+});
+
+test("the binary client of the page puts, reads and deletes", async () => {
+  await using log = await temporaryLog();
+  await using server = startSocketServer(log.store);
+  const client = await openSocket(server.url);
+  const [, code] = /^```js\n(function encode[^]*?)^const socket/m.exec(PAGE)!;
+  const { encode, decode } = new Function(`${code}; return { encode, decode };`)() as {
+    encode(id: number, operations: unknown[]): Uint8Array;
+    decode(buffer: ArrayBufferLike): { id: number; answers: unknown[] };
+  };
+  const ask = async (...operations: unknown[]) => {
+    const id = client.frames.length + 1;
+    client.send(encode(id, operations));
+    await client.untilFrames(id);
+    return decode(client.frameBytes.at(-1)!.buffer);
+  };
+  const value = new Uint8Array([1, 2]);
+  const none = new Uint8Array();
+  const written = await ask({ op: "put", key: "a", value }, { op: "put", key: "ä", value: "é" });
+  expect(written).toEqual({
+    id: 1,
+    answers: [
+      { status: "put", revision: 1, value: none },
+      { status: "put", revision: 2, value: none },
+    ],
+  });
+  await client.request({ op: "put", key: "typed", value: "x", contentType: "text/css" });
+  const found = await ask(
+    { op: "get", key: "ä" },
+    { op: "get", key: "typed" },
+    { op: "get", key: "none" },
+    { op: "delete", key: "a" },
+    { op: "get", key: "" },
+  );
+  expect(found.answers).toMatchObject([
+    { status: "found", revision: 2, value: new TextEncoder().encode("é") },
+    { status: "found", revision: 3, value: new TextEncoder().encode("x") },
+    { status: "absent", revision: 3 },
+    { status: "deleted", revision: 4 },
+    { status: "failed" },
+  ]);
+  client.send(new Uint8Array(3));
+  await client.untilFrames(3);
+  expect(() => decode(client.frameBytes[2]!.buffer)).toThrow("invalid_argument");
+});
+
 test("the page shows every operation and names every field", () => {
   const shown = new Set([...PAGE.matchAll(/^> .*?"op":"(\w+)"/gm)].map(([, op]) => op));
   for (const branch of socketRequestSchema.oneOf) {
@@ -72,6 +130,8 @@ test("the page names the limits that are", () => {
     `more than ${limits.SOCKET_SMALL_REQUEST_BYTES / 2 ** 10} KiB of them`,
     `every ${limits.SOCKET_PING_SECONDS} seconds`,
     `for ${limits.SOCKET_IDLE_SECONDS} seconds`,
+    `${limits.FRAME_OPERATIONS_MAX.toLocaleString("en")} at most`,
+    `have passed ${limits.FRAME_ANSWER_BYTES / 2 ** 20} MiB`,
     `1 to ${limits.SOCKET_ID_CHARS_MAX} characters`,
     `\`limit\` is ${limits.PAGE_ENTRIES_DEFAULT.toLocaleString("en")} unless given`,
     `${limits.LIMITS.pageEntriesMax.toLocaleString("en")} at most`,
@@ -81,6 +141,12 @@ test("the page names the limits that are", () => {
   ];
   for (const text of named) expect(PAGE.includes(text) || text).toBe(true);
 });
+
+/** The hexadecimal digits of the lines of one side, without what explains them. */
+function digits(text: string, side: string): string {
+  const lines = text.split("\n").filter((line) => line.startsWith(`${side} `));
+  return lines.map((line) => line.slice(2).split("  ")[0]!.replaceAll(" ", "")).join("");
+}
 
 function named(wanted: string): string[] {
   return blocks.find(({ name }) => name === wanted)!.lines;
