@@ -1,85 +1,106 @@
 /**
  * The index as it was at one moment, read in key order over many turns while keys go on changing:
- * of each key that changes before it was read, what was there is kept. Nothing else is copied.
+ * of each entry that changes before it was read, what was there is kept. Nothing else is copied.
  */
 
-import { compareKeys } from "../keys.ts";
-import { encodeUtf8 } from "../text.ts";
+import type { Entries } from "./entries.ts";
+import { EntryRows } from "./entry-rows.ts";
 import type { KeyColumns } from "./key-columns.ts";
-import type { Newest } from "./key-index.ts";
+import type { KeyOrder } from "./key-order.ts";
+import { newestOf, type Newest } from "./newest.ts";
+import { WantedKey } from "./wanted-key.ts";
 
-/** What a copy is made of. Keys are added to it and change; none goes. */
-export interface CopySource<N> {
-  get(key: string): N | undefined;
-  up(start: string): Iterator<string>;
-}
-
-export class IndexCopy<N> {
-  readonly #source: CopySource<N>;
-  /** What keys were that have changed since and were not read yet; `undefined`: not there. */
-  readonly #before = new Map<string, N | undefined>();
-  /** The last key that was read: what happens up to it does not count any more. */
-  #read: string | undefined;
+export class IndexCopy {
+  /** Entries are added to them and change; none goes. */
+  readonly #entries: Entries;
+  readonly #order: KeyOrder;
+  /** What entries were that have changed since and were not read yet: a row here, or `ABSENT`. */
+  readonly #before = new Map<number, number>();
+  readonly #rows: EntryRows;
+  /** The last entry that was read: what happens up to its key does not count any more. */
+  #read = -1;
+  readonly #wanted = new WantedKey();
 
   /** Use `KeyIndex.copy`. */
-  constructor(source: CopySource<N>) {
-    this.#source = source;
+  constructor(entries: Entries, order: KeyOrder) {
+    this.#entries = entries;
+    this.#order = order;
+    this.#rows = new EntryRows(entries.types);
   }
 
-  /** Called before a key changes. */
-  note(key: string, before: N | undefined): void {
-    if (this.#read !== undefined && compareKeys(key, this.#read) <= 0) return;
-    if (!this.#before.has(key)) this.#before.set(key, before);
+  /** Called before an entry changes. */
+  note(entry: number): void {
+    if (this.#counts(entry)) this.#before.set(entry, this.#rows.addCopy(this.#entries.rows, entry));
+  }
+
+  /** Called after an entry was added. */
+  noteAdded(entry: number): void {
+    if (this.#counts(entry)) this.#before.set(entry, ABSENT);
   }
 
   /**
    * Visits the next keys in order while `visit` answers true; the key for which it answers false
    * was read, too. Answers whether there may be more. The index must not change within one call.
    */
-  next(visit: (key: string, newest: N) => boolean): boolean {
-    // U+0000 is the smallest character: nothing lies between a key and the key followed by it.
-    const keys = this.#source.up(this.#read === undefined ? "" : `${this.#read}\u0000`);
-    for (
-      let { done, value: key } = keys.next();
-      done !== true;
-      { done, value: key } = keys.next()
-    ) {
-      this.#read = key;
-      const newest = this.#take(key);
-      if (newest !== undefined && !visit(key, newest)) return true;
-    }
-    return false;
+  next(visit: (key: string, newest: Newest) => boolean): boolean {
+    return this.#walk((rows, row, entry) => visit(this.#entries.key(entry), newestOf(rows, row)));
   }
 
-  /**
-   * Adds the next keys in order to columns, until these are full or there are no more; answers
-   * whether there may be more.
-   */
-  fill(this: IndexCopy<Newest>, into: KeyColumns): boolean {
+  /** Adds the next keys to columns, until these are full. Answers whether there may be more. */
+  fill(into: KeyColumns): boolean {
     if (into.isFull) return true;
-    return this.next((key, newest) => {
+    return this.#walk((rows, row, entry) => {
       const at = into.count;
-      const bytes = encodeUtf8(key);
       const start = into.keysEnd;
-      into.reserveKeys(start + bytes.length);
-      into.keys.set(bytes, start);
-      into.keyEnds[at] = start + bytes.length;
-      into.revisions[at] = newest.revision;
-      into.createRevisions[at] = newest.createRevision;
-      into.versions[at] = newest.version;
-      into.deadlines[at] = newest.deadline;
-      into.positions[at] = newest.position;
-      into.recordBytes[at] = newest.bytes;
-      into.contentTypes[at] = newest.contentType;
+      into.reserveKeys(start + this.#entries.rows.keyLength(entry));
+      into.keyEnds[at] = this.#entries.copyKey(entry, into.keys, start);
+      into.revisions[at] = rows.revision(row);
+      into.createRevisions[at] = rows.createRevision(row);
+      into.versions[at] = rows.version(row);
+      into.contentTypes[at] = rows.contentType(row);
+      into.deadlines[at] = rows.deadline(row);
+      into.positions[at] = rows.position(row);
+      into.recordBytes[at] = rows.bytes(row);
       into.count++;
       return !into.isFull;
     });
   }
 
-  #take(key: string): N | undefined {
-    if (!this.#before.has(key)) return this.#source.get(key);
-    const before = this.#before.get(key);
-    this.#before.delete(key);
-    return before;
+  /** Lets go of what was kept. */
+  end(): void {
+    for (const row of this.#before.values()) if (row !== ABSENT) this.#rows.remove(row);
+    this.#before.clear();
+  }
+
+  #counts(entry: number): boolean {
+    if (this.#read >= 0 && this.#entries.compareBoth(entry, this.#read) <= 0) return false;
+    return !this.#before.has(entry);
+  }
+
+  #walk(visit: (rows: EntryRows, row: number, entry: number) => boolean): boolean {
+    const { rows } = this.#entries;
+    if (this.#read < 0) this.#wanted.setText("");
+    else this.#entries.takeKey(this.#read, this.#wanted);
+    const scan = this.#order.up(this.#wanted, false);
+    for (let entry = scan.next(); entry >= 0; entry = scan.next()) {
+      if (entry === this.#read) continue;
+      this.#read = entry;
+      const before = this.#before.size > 0 ? this.#before.get(entry) : undefined;
+      if (before === undefined) {
+        if (!visit(rows, entry, entry)) return true;
+        continue;
+      }
+      this.#before.delete(entry);
+      if (before === ABSENT) continue;
+      const goOn = visit(this.#rows, before, entry);
+      this.#rows.remove(before);
+      if (!goOn) return true;
+    }
+    return false;
   }
 }
+
+// --- internal ---
+
+/** The key was not there. */
+const ABSENT = -1;
