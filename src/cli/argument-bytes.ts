@@ -3,7 +3,6 @@
  * bad byte, so two different keys would become one, and a value would change without a word.
  */
 
-import { readFileSync } from "node:fs";
 import { decodeUtf8 } from "../text.ts";
 import { UsageError } from "./failure.ts";
 
@@ -21,7 +20,7 @@ export function checkArgumentBytes(argv: readonly string[]): void {
 
 function commandLineBytes(): Uint8Array {
   try {
-    return readFileSync("/proc/self/cmdline");
+    return process.getBuiltinModule("node:fs").readFileSync("/proc/self/cmdline");
   } catch {
     return new Uint8Array(0); // Not on Linux: nothing to tell by.
   }

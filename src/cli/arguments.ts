@@ -1,7 +1,7 @@
 /**
- * The strict check of a command line, before citty gets to see it. citty alone takes unknown flags,
- * drops extra arguments and loses a value such as `-5`; what this check hands on, it cannot
- * misread.
+ * Reads a command line by the definitions of a command, strictly. citty, whose definitions they
+ * are, would take unknown flags, drop extra arguments and lose a value such as `-5`; and what it
+ * reads them with takes a millisecond to load, a tenth of the time that `kv get` takes as a whole.
  */
 
 import type { ArgDef, ArgsDef } from "citty";
@@ -9,8 +9,11 @@ import { didYouMean, nearest, quote } from "../text.ts";
 import { aliasesOf, type ArgumentRules, type MoreArguments } from "./command.ts";
 import { UsageError } from "./failure.ts";
 
-/** `help`: the user asked for it. Else the same arguments, spelled so that nothing is ambiguous. */
-export type Checked = { help: true } | { help: false; rawArgs: string[]; more: MoreArguments };
+/** `help`: the user asked for it. Else what the command gets to see. */
+export type Checked = { help: true } | { help: false; args: ReadArguments; more: MoreArguments };
+
+/** The value of each flag and argument by its name; `_` are all positional arguments in order. */
+export type ReadArguments = { _: string[] } & Record<string, string | number | boolean | string[]>;
 
 /**
  * Checks `argv` (what stands behind the command's name) against the definitions.
@@ -58,11 +61,8 @@ export function checkArguments(
     }
   }
   checkPositionals(positionals, args, rules.repeats === true);
-  const spelled = [...given].map(([name, value]) =>
-    value === true ? `--${name}` : `--${name}=${value}`,
-  );
-  const rawArgs = [...spelled, "--", ...positionals];
-  return { help: false, rawArgs, more: { values, commandLine } };
+  const read = readArguments(args, given, positionals);
+  return { help: false, args: read, more: { values, commandLine } };
 }
 
 /** The name of a positional argument as help and messages write it. */
@@ -71,6 +71,23 @@ export function positionalName(name: string): string {
 }
 
 // --- internal ---
+
+/** A flag that may be given more than once stands with its last value. */
+function readArguments(
+  args: ArgsDef,
+  given: ReadonlyMap<string, string | true>,
+  positionals: readonly string[],
+): ReadArguments {
+  const read: ReadArguments = { _: [...positionals] };
+  let next = 0;
+  for (const [name, definition] of Object.entries(args)) {
+    const isPositional = definition.type === "positional";
+    const value = isPositional ? positionals[next++] : given.get(name);
+    const known = value ?? definition.default;
+    if (known !== undefined) read[name] = known;
+  }
+  return read;
+}
 
 interface Flag {
   readonly name: string;

@@ -48,7 +48,7 @@ export const command = defineCommand({
     return interruptible(async (signal) => {
       const options = since === undefined ? { signal } : { since, signal };
       const summary = await save(client, file, args.force === true, options);
-      if (json) writeOut(jsonLine(toJson(file, summary)));
+      if (json) await writeOut(jsonLine(toJson(file, summary)));
       else writeErrorLine(describe(file, summary));
       return 0;
     });

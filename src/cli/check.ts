@@ -79,8 +79,8 @@ function parseInto(directory: string, repair: boolean, into: string | undefined)
 
 async function check(directory: string, json: boolean, signal: AbortSignal): Promise<number> {
   const report = await read(directory, signal);
-  if (json) writeOut(jsonLine({ directory, ...report }));
-  else writeOut(await describe(directory, report));
+  if (json) await writeOut(jsonLine({ directory, ...report }));
+  else await writeOut(await describe(directory, report));
   return report.sound ? 0 : FAILED;
 }
 

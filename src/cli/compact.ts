@@ -21,7 +21,7 @@ export const command = defineCommand({
     const revision = parseInteger("REVISION", args.revision, 0);
     const client = await connectByFlags(args);
     const { oldest } = await client.compact(revision);
-    if (args.output === "json") writeOut(jsonLine({ oldest }));
+    if (args.output === "json") await writeOut(jsonLine({ oldest }));
     else remark(`compacted: revisions from ${oldest} on can be read, changes after it watched`);
   },
 });

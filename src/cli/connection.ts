@@ -3,6 +3,7 @@
 import type { ArgsDef } from "citty";
 import type { HttpTransport } from "../client/http-transport.ts";
 import type { KvClient } from "../client/index.ts";
+import type { KvReader } from "../client/reader.ts";
 import { parseServerUrl } from "../client/url.ts";
 import { serverUrl } from "./server-url.ts";
 import { parseMilliseconds } from "./values.ts";
@@ -38,6 +39,16 @@ export async function connectByFlags(args: ConnectionArguments): Promise<KvClien
   const { url, timeoutMs } = parseConnection(args);
   const { connect } = await import("../client/index.ts");
   return connect(url, { timeoutMs });
+}
+
+/** As `connectByFlags`, for a command that only reads: there is less of it to load. */
+export async function readerByFlags(args: ConnectionArguments): Promise<KvReader> {
+  const { url, timeoutMs } = parseConnection(args);
+  const [{ KvReader }, { HttpTransport }] = await Promise.all([
+    import("../client/reader.ts"),
+    import("../client/http-transport.ts"),
+  ]);
+  return new KvReader(new HttpTransport(parseServerUrl(url), { timeoutMs }));
 }
 
 /** As `connectByFlags`, for a command that needs what the SDK has no method for. */

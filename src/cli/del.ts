@@ -49,7 +49,7 @@ export const command = defineCommand({
     const client = await connectByFlags(args);
     if (args.yes !== true) await confirmDeletion(client, range);
     const { deleted, revision } = await deleteRange(client, range);
-    if (json) writeOut(jsonLine({ deleted, revision }));
+    if (json) await writeOut(jsonLine({ deleted, revision }));
     else if (deleted === 0) remark("there was no key to delete");
     else remark(`deleted ${showCount(deleted, "key")} at revision ${revision}`);
     return 0;
@@ -135,7 +135,7 @@ async function deleteKeys(
       absent += 1;
       writeErrorLine(`kv del: ${showText(key)} is absent`);
     }
-    if (json) writeOut(jsonLine({ key, deleted, revision }));
+    if (json) await writeOut(jsonLine({ key, deleted, revision }));
     else if (deleted > 0) remark(`deleted ${showText(key)} at revision ${revision}`);
   }
   return absent === 0 ? 0 : NOT_FOUND;

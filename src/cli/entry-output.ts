@@ -16,7 +16,7 @@ export async function writeEntry(entry: Entry, output = "raw"): Promise<void> {
     const { EntryTable } = await import("./entry-table.ts");
     return writeOut(new EntryTable().format([entry]));
   }
-  writeOut(entry.value);
+  await writeOut(entry.value);
   // Piped, not a byte is added; on a terminal the prompt should start on a line of its own.
-  if (isTerminal(1)) writeOut("\n");
+  if (isTerminal(1)) await writeOut("\n");
 }

@@ -2,7 +2,7 @@
 
 import { defineCommand } from "citty";
 import type { CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import { connectionEnvironment, connectionFlags, readerByFlags } from "./connection.ts";
 import { entryOutputFlag, writeEntry } from "./entry-output.ts";
 import { NOT_FOUND } from "./exit-codes.ts";
 import { Failure } from "./failure.ts";
@@ -22,7 +22,7 @@ export const command = defineCommand({
   },
   async run({ args }) {
     const revision = parseOptional("--revision", args.revision, 0);
-    const client = await connectByFlags(args);
+    const client = await readerByFlags(args);
     const entry = await client.get(args.key, { revision });
     if (entry === undefined) {
       const when = revision === undefined ? "is absent" : `was absent at revision ${revision}`;

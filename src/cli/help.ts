@@ -9,9 +9,9 @@ import { exitCodesOf } from "./exit-codes.ts";
 import { hasColors, writeOut } from "./output.ts";
 
 /** Prints the overview of all commands. */
-export function printOverview(): void {
+export async function printOverview(): Promise<void> {
   const commands = Object.entries(COMMANDS).map(([name, { summary }]) => [name, summary] as const);
-  writeHelp([
+  await writeHelp([
     `kv ${VERSION}: a durable key-value store with live subscriptions, in one executable.`,
     "",
     "# Usage",
@@ -37,7 +37,7 @@ export function printOverview(): void {
 }
 
 /** Prints the help of one command. */
-export function printCommandHelp(name: string, module: CommandModule): void {
+export async function printCommandHelp(name: string, module: CommandModule): Promise<void> {
   const { help } = module;
   const entries = Object.entries(argumentsOf(module));
   const positionals = entries.filter(([, { type }]) => type === "positional");
@@ -64,7 +64,7 @@ export function printCommandHelp(name: string, module: CommandModule): void {
     ),
     ...section("Examples", help.examples),
   ];
-  writeHelp(lines.slice(0, -1));
+  await writeHelp(lines.slice(0, -1));
 }
 
 // --- internal ---
@@ -113,8 +113,8 @@ function indent(line: string): string {
 }
 
 /** Lines that begin with `# ` are headings: bold on a terminal. */
-function writeHelp(lines: readonly string[]): void {
+async function writeHelp(lines: readonly string[]): Promise<void> {
   const bold = hasColors(1) ? (text: string) => `\u001b[1m${text}\u001b[22m` : String;
   const text = lines.map((line) => (line.startsWith("# ") ? bold(`${line.slice(2)}:`) : line));
-  writeOut(`${text.join("\n")}\n`);
+  await writeOut(`${text.join("\n")}\n`);
 }

@@ -29,7 +29,7 @@ export const command = defineCommand({
     const answer = await client.incr(args.key, by, { ttl });
     const value = String(answer.value);
     const { key, ...changed } = changedToJson(answer);
-    writeOut(args.output === "json" ? jsonLine({ key, value, ...changed }) : `${value}\n`);
+    await writeOut(args.output === "json" ? jsonLine({ key, value, ...changed }) : `${value}\n`);
   },
 });
 

@@ -19,10 +19,10 @@ export async function writePages<T extends object>(
     count += 1;
     bytes += (item as { readonly value?: Uint8Array }).value?.length ?? 0;
     if (gathered.length < GATHERED_ITEMS && bytes < GATHERED_BYTES) continue;
-    writeOut(print(gathered));
+    await writeOut(print(gathered));
     gathered = [];
     bytes = 0;
   }
-  writeOut(print(gathered));
+  await writeOut(print(gathered));
   return count;
 }

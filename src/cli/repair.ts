@@ -23,8 +23,8 @@ export async function repairInto(request: RepairRequest): Promise<number> {
   const { directory, into, json } = request;
   const repaired = await run(request);
   const lost = repaired.findings.some(({ severity }) => severity === "damage");
-  if (json) writeOut(jsonLine({ directory, into, lost, ...repaired }));
-  else writeOut(await describe(into, repaired, lost));
+  if (json) await writeOut(jsonLine({ directory, into, lost, ...repaired }));
+  else await writeOut(await describe(into, repaired, lost));
   return lost ? FAILED : 0;
 }
 

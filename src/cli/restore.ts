@@ -32,7 +32,7 @@ export const command = defineCommand({
     checkFiles(files);
     return interruptible(async (signal) => {
       const restored = await make(files, directory, signal);
-      if (args.output === "json") writeOut(jsonLine({ directory, ...toJson(restored) }));
+      if (args.output === "json") await writeOut(jsonLine({ directory, ...toJson(restored) }));
       else writeErrorLine(describe(directory, restored));
       return 0;
     });

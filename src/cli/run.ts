@@ -1,9 +1,8 @@
 /**
- * Runs one command line: finds the command, checks its arguments, hands over to citty and turns the
+ * Runs one command line: finds the command, checks its arguments, hands them to it and turns the
  * outcome into an exit code. Never ends the process by itself.
  */
 
-import { runCommand } from "citty";
 import { nearest, quote } from "../text.ts";
 import { VERSION } from "../version.ts";
 import { checkArguments } from "./arguments.ts";
@@ -38,8 +37,15 @@ async function runNamed(name: string, argv: readonly string[]): Promise<number> 
   const module = await COMMANDS[name]!.load();
   const checked = checkArguments(argv, argumentsOf(module), module.rules);
   if (checked.help) return help(name);
-  const { rawArgs, more } = checked;
-  const { result } = await runCommand(module.command, { rawArgs, data: more });
+  const { command } = module;
+  const { args, more } = checked;
+  const result: unknown = await command.run?.({
+    // Of a command whose arguments are known when it runs, the types can say nothing here.
+    args: args as never,
+    rawArgs: [...argv],
+    cmd: command,
+    data: more,
+  });
   return typeof result === "number" ? result : 0;
 }
 
@@ -47,7 +53,7 @@ async function globalFlag(flag: string, rest: readonly string[]): Promise<number
   if (flag === "--help" || flag === "-h") return helpCommand(rest);
   if (flag === "--version" || flag === "-V" || flag === "-v") {
     refuseExtra(rest);
-    writeOut(`${VERSION}\n`);
+    await writeOut(`${VERSION}\n`);
     return 0;
   }
   const near = nearest(flag, ["--help", "--version"]);
@@ -68,8 +74,8 @@ async function helpCommand(names: readonly string[]): Promise<number> {
 
 async function help(name: string | undefined): Promise<number> {
   const { printCommandHelp, printOverview } = await import("./help.ts");
-  if (name === undefined) printOverview();
-  else printCommandHelp(name, await COMMANDS[name]!.load());
+  if (name === undefined) await printOverview();
+  else await printCommandHelp(name, await COMMANDS[name]!.load());
   return 0;
 }
 

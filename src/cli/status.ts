@@ -26,10 +26,10 @@ export const command = defineCommand({
     const transport = await transportByFlags(args);
     const status = await askStatus(transport, args.watchers === true);
     if (args.output === "json") return writeOut(jsonLine(status));
-    writeOut(describe(transport.url.http, status));
+    await writeOut(describe(transport.url.http, status));
     if (status.watching === undefined || status.watching.length === 0) return;
     const { watcherTable } = await import("./watcher-table.ts");
-    writeOut(`\n${watcherTable(status.watching, status.watchers)}`);
+    await writeOut(`\n${watcherTable(status.watching, status.watchers)}`);
   },
 });
 

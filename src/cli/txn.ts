@@ -40,7 +40,9 @@ export const command = defineCommand({
     });
     const { showFailedChecks, showOutcome } = await import("./txn-outcome.ts");
     const output = args.output ?? (isTerminal(1) ? "table" : "json");
-    writeOut(output === "json" ? jsonLine(commitResultToJson(result)) : showOutcome(txn, result));
+    await writeOut(
+      output === "json" ? jsonLine(commitResultToJson(result)) : showOutcome(txn, result),
+    );
     if (!result.succeeded) {
       throw new Failure(showFailedChecks(txn, result.failed), CONDITION_FAILED);
     }

@@ -1,8 +1,16 @@
-/** The strict check of a command line, by itself: what it refuses, and that citty reads what it hands on. */
+/** How a command line is read, by itself: what is refused, and what a command gets to see. */
 
 import { describe, expect, test } from "bun:test";
 import { parseArgs, type ArgsDef } from "citty";
-import { assert, property, string } from "fast-check";
+import {
+  assert,
+  property,
+  record,
+  string,
+  stringMatching,
+  subarray,
+  uniqueArray,
+} from "fast-check";
 import { checkArguments } from "../../src/cli/arguments.ts";
 import { UsageError } from "../../src/cli/failure.ts";
 import { rounds } from "../support/rounds.ts";
@@ -20,7 +28,7 @@ const definitions: ArgsDef = {
 function parse(...argv: string[]): Record<string, unknown> {
   const checked = checkArguments(argv, definitions);
   if (checked.help) return { help: true };
-  const parsed = parseArgs(checked.rawArgs, definitions);
+  const parsed = checked.args;
   return {
     positionals: parsed._,
     key: parsed["key"],
@@ -111,6 +119,40 @@ describe("what is accepted", () => {
   });
 });
 
+describe("what a command gets to see", () => {
+  const flags: [string, string | true][] = [
+    ["limit", "3"],
+    ["limit", "none"],
+    ["if-absent", true],
+    ["null", true],
+    ["output", "json"],
+  ];
+  const lines = record({
+    given: subarray(flags),
+    positionals: uniqueArray(stringMatching(/^[a-z /.-]*$/), { minLength: 1, maxLength: 2 }),
+  });
+
+  test("is what citty reads by the same definitions, from a line that it cannot misread", () => {
+    const withDefault: ArgsDef = { ...definitions, timeout: { type: "string", default: "10s" } };
+    assert(
+      property(lines, ({ given, positionals }) => {
+        const named = new Map(given);
+        const spelled = [...named].map(([name, value]) =>
+          value === true ? `--${name}` : `--${name}=${value}`,
+        );
+        const argv = [...spelled, "--", ...positionals];
+        const checked = checkArguments(argv, withDefault);
+        if (checked.help) throw new Error("help");
+        const wanted = parseArgs(argv, withDefault);
+        for (const name of ["_", ...Object.keys(withDefault)]) {
+          expect(checked.args[name]).toEqual(wanted[name]!);
+        }
+      }),
+      { numRuns: rounds(300) },
+    );
+  });
+});
+
 describe("rules of a command", () => {
   const watch = { repeats: true, repeatedFlags: ["limit"], runsCommand: true };
 
@@ -119,7 +161,7 @@ describe("rules of a command", () => {
     if (checked.help) throw new Error("help");
     const { values, commandLine } = checked.more;
     return {
-      keys: parseArgs(checked.rawArgs, definitions)._,
+      keys: checked.args._,
       limits: values["limit"],
       commandLine,
     };

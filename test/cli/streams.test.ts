@@ -7,9 +7,12 @@ import { temporaryDirectory } from "../support/temporary.ts";
 import { kv, shell, type Ran } from "./rig.ts";
 
 const temporary = temporaryDirectory();
+/** A program that makes its stdout non-blocking, for whoever has it after. */
+const unblock = join(temporary.path, "non-blocking.cjs");
 let server: ServerProcess;
 
 beforeAll(async () => {
+  await Bun.write(unblock, UNBLOCK);
   server = await startServerProcess({ directory: join(temporary.path, "data") });
   const puts = Array.from({ length: 5_000 }, (_, index) => {
     return {
@@ -26,6 +29,13 @@ afterAll(async () => {
   await server.kill();
   temporary.remove();
 });
+
+const UNBLOCK = `
+  const { dlopen } = require("bun:ffi");
+  const { constants } = require("node:fs");
+  const name = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
+  const { symbols } = dlopen(name, { fcntl: { args: ["i32", "i32", "i32"], returns: "i32" } });
+  symbols.fcntl(1, 4, symbols.fcntl(1, 3, 0) | constants.O_NONBLOCK);`;
 
 /** Runs shell in which a pipe's first part is kv, and adds that part's exit code as the last line. */
 function piped(line: string): Promise<Ran> {
@@ -80,19 +90,26 @@ describe("every byte arrives", () => {
 
   test("through a pipe that another program has made non-blocking", async () => {
     // The pipe is full before its reader begins, so a write meets EAGAIN.
-    const program = `
-      const { dlopen } = require("bun:ffi");
-      const { constants } = require("node:fs");
-      const name = process.platform === "darwin" ? "libSystem.B.dylib" : "libc.so.6";
-      const { symbols } = dlopen(name, { fcntl: { args: ["i32", "i32", "i32"], returns: "i32" } });
-      symbols.fcntl(1, 4, symbols.fcntl(1, 3, 0) | constants.O_NONBLOCK);`;
-    const path = join(temporary.path, "non-blocking.cjs");
-    await Bun.write(path, program);
-    const line = `("${process.execPath}" ${path}; kv get big) | (sleep 0.5; ${sum}); yes | head -c 8000000 | ${sum}`;
+    const line = `("${process.execPath}" ${unblock}; kv get big) | (sleep 0.5; ${sum}); yes | head -c 8000000 | ${sum}`;
     const ran = await shell(line, { url: server.url });
     const [got, wanted] = ran.stdout.trimEnd().split("\n");
     expect(ran.stderr).toBe("");
     expect(got).toBe(wanted!);
+  });
+
+  test("through a pipe that does not block and has room for less than the value", async () => {
+    // 70,000 bytes do not fit into a pipe at once; what came through must not come twice.
+    await shell("yes | head -c 70000 | kv put middle -", { url: server.url });
+    const line = `("${process.execPath}" ${unblock}; kv get middle) | (sleep 0.5; ${sum}); yes | head -c 70000 | ${sum}`;
+    const [got, wanted] = (await shell(line, { url: server.url })).stdout.trimEnd().split("\n");
+    expect(got).toBe(wanted!);
+  });
+
+  test("behind what was in a file before, also of a value without bytes", async () => {
+    const path = join(temporary.path, "appended");
+    const line = `(kv put none ''; kv put few 12; kv get few; kv get none; kv get few) > ${path}; kv get none >> ${path}; kv get few >> ${path}`;
+    await shell(line, { url: server.url });
+    expect(await Bun.file(path).text()).toBe("121212");
   });
 
   test("in a file", async () => {
@@ -105,6 +122,12 @@ describe("every byte arrives", () => {
 describe("an output that cannot be written is a failure in one line", () => {
   test("a full disk", async () => {
     const ran = await shell("kv get big > /dev/full", { url: server.url });
+    expect(ran.exitCode).toBe(1);
+    expect(ran.stderr).toMatch(/^kv get: cannot write to stdout: ENOSPC[^\n]*\n$/);
+  });
+
+  test("a full disk, for a value that fits into a pipe at once", async () => {
+    const ran = await shell("kv put few 12; kv get few > /dev/full", { url: server.url });
     expect(ran.exitCode).toBe(1);
     expect(ran.stderr).toMatch(/^kv get: cannot write to stdout: ENOSPC[^\n]*\n$/);
   });
