@@ -73,6 +73,8 @@ export const CONNECTION_IDLE_SECONDS = 30;
  * 10 seconds after they were asked to stop: this leaves time to seal the log.
  */
 export const STOP_MS = 7_000;
+/** Content types whose headers are kept ready. */
+export const CONTENT_TYPES_KEPT_MAX = 256;
 /** Milliseconds that a blocking read waits when the caller does not say, and at most. */
 export const WAIT_MS_DEFAULT = 30_000;
 export const WAIT_MS_MAX = 300_000;
@@ -197,6 +199,24 @@ export const CLIENT_CONNECTION_WATCHES_MAX = 1_000;
 export const CLIENT_WAIT_MS_MAX = 30_000;
 /** Bytes of a value from which on a request of its own costs less than the JSON around it. */
 export const CLIENT_LARGE_VALUE_BYTES = 64 * KIB;
+/** Operations that the client puts into one binary frame, and bytes after which it ends. */
+export const CLIENT_FRAME_OPERATIONS = 1_000;
+export const CLIENT_FRAME_BYTES = 256 * KIB;
+/** Frames of one call of the client that are sent and not answered yet. */
+export const CLIENT_FRAMES_MAX = 4;
+/** Times that the client asks for the same entry in frames whose answers are lost. */
+export const CLIENT_FRAME_ATTEMPTS_MAX = 3;
+/**
+ * Milliseconds after which the client closes a connection for frames that nobody uses: it would
+ * keep the process from ending.
+ */
+export const CLIENT_FRAMES_IDLE_MS = 1_000;
+/** Calls in one turn from which on the client opens a connection to send such calls together. */
+export const CLIENT_GATHERED_MIN = 8;
+/** Milliseconds before the client tries that again after it could not be opened. */
+export const CLIENT_GATHERED_RETRY_MS = 60_000;
+/** Requests of one call of the client at the same time, where there are no frames. */
+export const CLIENT_REQUESTS_MAX = 16;
 
 // The log engine
 

@@ -38,7 +38,12 @@ export function json(
   headers: Record<string, string> = {},
 ): Response {
   headers["Content-Type"] = JSON_TYPE;
-  return new Response(`${JSON.stringify(body)}\n`, { status, headers });
+  return new Response(jsonText(body), { status, headers });
+}
+
+/** `body` as the text of an answer. */
+export function jsonText(body: unknown): string {
+  return `${JSON.stringify(body)}\n`;
 }
 
 /** The entity tag of a revision. */

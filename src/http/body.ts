@@ -15,7 +15,7 @@ import type { Call } from "./route.ts";
  * @throws `unsupported` for an encoded body or a multipart form, `too_large` past `bytesMax`,
  * `unavailable` when too many large bodies are being read, or when the client has gone.
  */
-export async function readBody(call: Call, bytesMax: number, what: string): Promise<Uint8Array> {
+export function readBody(call: Call, bytesMax: number, what: string): Promise<Uint8Array> {
   const { request } = call;
   const { headers } = request;
   refuseWrapped(headers);

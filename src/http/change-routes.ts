@@ -3,7 +3,6 @@
 import { KvError } from "../errors.ts";
 import { HEADERS, PATHS } from "../protocol.ts";
 import { ttlFromText } from "../ttl.ts";
-import { etag, json } from "./answers.ts";
 import { refuseBody } from "./body.ts";
 import { commitSingle } from "./commit.ts";
 import { CONDITION_HEADERS, conditionChecks, readConditions } from "./conditions.ts";
@@ -11,6 +10,7 @@ import { int64 } from "./parameters.ts";
 import { WRITE_ERRORS, defineRoute, type Route } from "./route.ts";
 import { changedShape, incrShape } from "./shapes.ts";
 import { incrAnswer, incrTxn, touchAnswer, touchTxn } from "./single.ts";
+import { changed } from "./value-headers.ts";
 
 const tagHeader = { ETag: "The revision of the key, in quotes." };
 
@@ -42,8 +42,7 @@ const incrRoute = defineRoute({
     const text = request.headers.get(HEADERS.ttl);
     const ttl = text === null ? undefined : { ttl: ttlFromText<never>(text, HEADERS.ttl) };
     const result = await commitSingle(call, incrTxn({ key, by, ...ttl }, checks));
-    const answer = incrAnswer(key, result);
-    return json(200, answer, { ETag: etag(answer.revision) });
+    return changed(200, incrAnswer(key, result));
   },
 });
 
@@ -78,8 +77,7 @@ const touchRoute = defineRoute({
       );
     }
     const ttl = ttlFromText(text, HEADERS.ttl, "keep", "none");
-    const answer = touchAnswer(key, await commitSingle(call, touchTxn({ key, ttl }, checks)));
-    return json(200, answer, { ETag: etag(answer.revision) });
+    return changed(200, touchAnswer(key, await commitSingle(call, touchTxn({ key, ttl }, checks))));
   },
 });
 

@@ -2,7 +2,7 @@
 
 import type { CommitResult, Txn } from "../kv.ts";
 import type { Call } from "./route.ts";
-import { singleResult } from "./single.ts";
+import { singleFailure } from "./single.ts";
 
 /** Runs a transaction. Throws what the store throws. */
 export function commit(call: Call, txn: Txn): Promise<CommitResult> {
@@ -10,8 +10,18 @@ export function commit(call: Call, txn: Txn): Promise<CommitResult> {
 }
 
 /** Runs a transaction of one operation, whose failure is that of the request. */
-export function commitSingle(call: Call, txn: Txn): Promise<CommitResult> {
-  return singleResult(commit(call, txn));
+export async function commitSingle(
+  { context, request, server }: Call,
+  txn: Txn,
+): Promise<CommitResult> {
+  server.timeout(request, 0);
+  try {
+    return await context.store.commit(txn);
+  } catch (error) {
+    throw singleFailure(error);
+  } finally {
+    server.timeout(request, context.idleSeconds);
+  }
 }
 
 /**

@@ -7,12 +7,12 @@ import { HEADERS, PATHS, SSE_TYPE } from "../protocol.ts";
 import { durationToText } from "../ttl.ts";
 import { waitFor, type WaitResult } from "../watch/wait-for.ts";
 import { prefers } from "./accept.ts";
-import { etag } from "./answers.ts";
 import { unlimited } from "./commit.ts";
 import { CONDITION_HEADERS, evaluateRead, readConditions, type Conditions } from "./conditions.ts";
 import { duration, flag, integer, type ParameterValues } from "./parameters.ts";
 import { STORE_ERRORS, defineRoute, type Call, type Route } from "./route.ts";
 import { absentKey, preconditionFailed } from "./single.ts";
+import { headersOf } from "./value-headers.ts";
 import { WATCH_PARAMETERS } from "./watch-route.ts";
 import { WATCH_HEADERS, WATCH_REQUEST_HEADERS, streamWatch } from "./watch-stream.ts";
 
@@ -106,10 +106,6 @@ interface Shown {
   readonly withMeta: boolean;
 }
 
-/** Types that no browser runs, whole: a list of types or an odd parameter is not one of them. */
-const INERT =
-  /^(text\/plain|application\/json|application\/octet-stream|image\/(png|jpeg|gif|webp|avif|bmp))(; ?charset=[\w-]+)?$/i;
-
 /** The changes of the key instead of its value. */
 function watchKey(
   call: Call,
@@ -151,48 +147,39 @@ function answerGet(shown: Shown, result: GetResult): Response {
   if (entry === undefined) throw absentKey(key, result.revision);
   const verdict = evaluateRead(conditions, entry.revision);
   if (verdict === "failed") throw preconditionFailed(key, entry.revision, result.revision);
-  const headers = headersOf(entry);
+  const shared = headersOf(entry);
+  const isNew = verdict === "answer";
+  const headers = withMeta || !isNew ? new Headers(shared) : shared;
   if (withMeta) addMeta(headers, entry, result.revision);
-  if (verdict === "not_modified") return notModified(headers);
+  if (!isNew) return notModified(headers);
   return new Response(entry.value as Uint8Array<ArrayBuffer>, { headers });
 }
 
 /** Nothing changed in time: of a key that is absent there is a store's revision only. */
 function answerUnchanged(shown: Shown, { revision, entry }: WaitResult): Response {
   const { key, conditions, withMeta } = shown;
-  const headers = entry === undefined ? { "Cache-Control": "no-cache" } : headersOf(entry);
+  const headers = new Headers(
+    entry === undefined ? { "Cache-Control": "no-cache" } : headersOf(entry),
+  );
   if (entry !== undefined) {
     const verdict = evaluateRead(conditions, entry.revision);
     if (verdict === "failed") throw preconditionFailed(key, entry.revision, revision);
     if (withMeta) addMeta(headers, entry, revision);
   }
-  headers[HEADERS.storeRevision] = String(revision);
+  headers.set(HEADERS.storeRevision, String(revision));
   return notModified(headers);
 }
 
-function notModified(headers: Record<string, string>): Response {
-  delete headers["Content-Type"];
+function notModified(headers: Headers): Response {
+  headers.delete("Content-Type");
   return new Response(null, { status: 304, headers });
 }
 
-function headersOf(entry: Entry): Record<string, string> {
-  const headers: Record<string, string> = {
-    ETag: etag(entry.revision),
-    "Content-Type": entry.contentType,
-    "Cache-Control": "no-cache",
-    "X-Content-Type-Options": "nosniff",
-  };
-  if (!INERT.test(entry.contentType)) {
-    headers["Content-Security-Policy"] = "sandbox; default-src 'none'";
-  }
-  return headers;
-}
-
-function addMeta(headers: Record<string, string>, entry: Entry, storeRevision: number): void {
-  headers[HEADERS.createRevision] = String(entry.createRevision);
-  headers[HEADERS.version] = String(entry.version);
-  headers[HEADERS.storeRevision] = String(storeRevision);
+function addMeta(headers: Headers, entry: Entry, storeRevision: number): void {
+  headers.set(HEADERS.createRevision, String(entry.createRevision));
+  headers.set(HEADERS.version, String(entry.version));
+  headers.set(HEADERS.storeRevision, String(storeRevision));
   if (entry.expiresAt !== undefined) {
-    headers[HEADERS.expiresAt] = new Date(entry.expiresAt).toISOString();
+    headers.set(HEADERS.expiresAt, new Date(entry.expiresAt).toISOString());
   }
 }

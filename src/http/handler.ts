@@ -7,7 +7,7 @@ import { KvError } from "../errors.ts";
 import { failure } from "./answers.ts";
 import { addCors, type Guard } from "./guard.ts";
 import { readParameters } from "./parameters.ts";
-import { findResource, type Resource } from "./routes.ts";
+import { findResource, type KeyedResource, type Resource } from "./routes.ts";
 import type { Context, HttpServer } from "./route.ts";
 import { keyOfPath, movedOut, readTarget } from "./target.ts";
 
@@ -19,49 +19,51 @@ export interface HandlerOptions {
 }
 
 /**
- * Answers requests. `sentTo` is the one of `KEY_PATH_STARTS` with which the platform saw the raw
- * target begin, if any; the URL it hands over may have been led elsewhere by dot segments.
+ * Answers requests. `sentTo` is the keyed resource with whose path the platform saw the raw target
+ * begin, if any; the URL it hands over may have been led elsewhere by dot segments.
  */
-export type Handler = (request: Request, server: HttpServer, sentTo?: string) => Handled;
+export type Handler = (request: Request, server: HttpServer, sentTo?: KeyedResource) => Handled;
 
 export function makeHandler({ context, guard }: HandlerOptions): Handler {
   return (request, server, sentTo) => {
     let origin: string | undefined;
-    const finish = (response: Response | undefined) => {
-      if (origin !== undefined && response !== undefined) addCors(response, origin);
-      return response;
-    };
-    const fail = (error: unknown) => finish(failure(error, context.onError));
     try {
       const { path, query } = readTarget(request.url);
       origin = guard.check(request.headers, path);
-      if (sentTo !== undefined && !path.startsWith(sentTo)) throw movedOut(sentTo);
-      const answer = dispatch(context, request, server, path, query);
-      if (!(answer instanceof Promise)) return finish(answer);
-      return answer.then(finish, fail);
+      const resource = sentTo ?? findResource(path);
+      const { keyStart } = resource;
+      if (sentTo !== undefined && !path.startsWith(sentTo.keyStart))
+        throw movedOut(sentTo.keyStart);
+      const { method } = request;
+      const route = resource.routes.get(method);
+      if (route === undefined) return finish(otherMethod(resource, request), origin);
+      const key = keyStart === undefined ? "" : keyOfPath(path, keyStart);
+      const parameters = readParameters(route.parameters, query, method, route.path);
+      const answer = route.handle({ context, request, server, key }, parameters);
+      if (answer instanceof Promise) return finishLater(context, answer, origin);
+      return finish(answer, origin);
     } catch (error) {
-      return fail(error);
+      return finish(failure(error, context.onError), origin);
     }
   };
 }
 
 // --- internal ---
 
-function dispatch(
-  context: Context,
-  request: Request,
-  server: HttpServer,
-  path: string,
-  query: string,
-): Handled {
-  const resource = findResource(path);
-  const { method } = request;
-  const route = resource.routes.get(method);
-  if (route === undefined) return otherMethod(resource, request);
-  const { keyStart } = resource;
-  const key = keyStart === undefined ? "" : keyOfPath(path, keyStart);
-  const parameters = readParameters(route.parameters, query, `${method} ${route.path}`);
-  return route.handle({ context, request, server, key }, parameters);
+function finish(response: Response | undefined, origin: string | undefined) {
+  if (origin !== undefined && response !== undefined) addCors(response, origin);
+  return response;
+}
+
+function finishLater(
+  { onError }: Context,
+  answer: Promise<Response | undefined>,
+  origin: string | undefined,
+): Promise<Response | undefined> {
+  return answer.then(
+    (response) => finish(response, origin),
+    (error: unknown) => finish(failure(error, onError), origin),
+  );
 }
 
 function otherMethod(resource: Resource, request: Request): Response {

@@ -4,13 +4,14 @@ import { HEADERS, PATHS, defaultContentType } from "../protocol.ts";
 import { validate } from "../schema.ts";
 import { schemas } from "../schemas.ts";
 import { ttlFromText } from "../ttl.ts";
-import { etag, json } from "./answers.ts";
+import { json } from "./answers.ts";
 import { readBody } from "./body.ts";
 import { commitSingle } from "./commit.ts";
 import { CONDITION_HEADERS, conditionChecks, readConditions } from "./conditions.ts";
 import { WRITE_ERRORS, defineRoute, type Route } from "./route.ts";
 import { changedShape, deleteShape } from "./shapes.ts";
 import { deleteAnswer, deleteTxn, putAnswer, putTxn } from "./single.ts";
+import { changed } from "./value-headers.ts";
 
 const path = `${PATHS.kv}/{key}`;
 
@@ -48,9 +49,9 @@ const putRoute = defineRoute({
     const ttl = ttlText === null ? undefined : ttlFromText(ttlText, HEADERS.ttl, "keep");
     const value = await readBody(call, context.store.limits.valueBytesMax, "the value");
     const contentType = given ?? defaultContentType(value);
-    const put = { key, value, contentType, ...(ttl === undefined ? undefined : { ttl }) };
+    const put = ttl === undefined ? { key, value, contentType } : { key, value, contentType, ttl };
     const answer = putAnswer(key, await commitSingle(call, putTxn(put, checks)));
-    return json(answer.version === 1 ? 201 : 200, answer, { ETag: etag(answer.revision) });
+    return changed(answer.version === 1 ? 201 : 200, answer);
   },
 });
 

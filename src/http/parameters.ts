@@ -129,24 +129,28 @@ export function opaque(description: string): Parameter<string> {
 }
 
 /**
- * Reads a query (what follows the `?`) by its description.
+ * Reads a query (what follows the `?`) by its description; `method` and `path` name the operation.
  * @throws `invalid_argument` for a name that is not described or stands twice, and for what `parse`
  * refuses.
  */
 export function readParameters<P extends QueryParameters>(
   parameters: P,
   query: string,
-  operation: string,
+  method: string,
+  path: string,
 ): ParameterValues<P> {
+  if (query === "") return NONE as ParameterValues<P>;
   const values: Record<string, unknown> = {};
-  if (query === "") return values as ParameterValues<P>;
   for (const part of query.split("&")) {
     if (part === "") continue;
     const equals = part.indexOf("=");
     const name = decode(equals < 0 ? part : part.slice(0, equals), "the name of a parameter");
     if (!Object.hasOwn(parameters, name)) {
       const hint = didYouMean(name, Object.keys(parameters));
-      throw new KvError("invalid_argument", `${operation} has no parameter ${quote(name)}${hint}`);
+      throw new KvError(
+        "invalid_argument",
+        `${method} ${path} has no parameter ${quote(name)}${hint}`,
+      );
     }
     const parameter = parameters[name]!;
     if (Object.hasOwn(values, name) && parameter.isRepeatable !== true) {
@@ -161,6 +165,9 @@ export function readParameters<P extends QueryParameters>(
 }
 
 // --- internal ---
+
+/** Most requests have no query. */
+const NONE = Object.freeze({});
 
 /** As forms and `URLSearchParams` write it: `+` is a space. */
 function decode(text: string, what: string): string {

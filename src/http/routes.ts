@@ -41,9 +41,24 @@ export interface Resource {
   readonly allowHeaders: string;
 }
 
+/** One whose paths end in a key. */
+export interface KeyedResource extends Resource {
+  readonly keyStart: string;
+}
+
+const resources = new Map<string, Resource>(
+  [...new Set(ROUTES.map((route) => route.path))].map((path) => [path, makeResource(path)]),
+);
+
+/** Those whose paths end in a key. */
+export const KEYED_RESOURCES: readonly KeyedResource[] = KEY_PATH_STARTS.map((keyStart) => ({
+  ...resources.get(`${keyStart}{key}`)!,
+  keyStart,
+}));
+
 /** The resource at a path as it stands in the URL. Throws `unknown_path`. */
 export function findResource(path: string): Resource {
-  const keyed = keyResources.find(({ keyStart }) => path.startsWith(keyStart!));
+  const keyed = KEYED_RESOURCES.find(({ keyStart }) => path.startsWith(keyStart));
   if (keyed !== undefined) return keyed;
   const resource = resources.get(path);
   if (resource !== undefined) return resource;
@@ -54,13 +69,6 @@ export function findResource(path: string): Resource {
 }
 
 // --- internal ---
-
-const resources = new Map<string, Resource>(
-  [...new Set(ROUTES.map((route) => route.path))].map((path) => [path, makeResource(path)]),
-);
-
-/** Values first, as they are asked for most. */
-const keyResources = KEY_PATH_STARTS.map((start) => resources.get(`${start}{key}`)!);
 
 function makeResource(path: string): Resource {
   const routes = new Map<string, Route>();

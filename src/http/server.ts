@@ -14,8 +14,8 @@ import { KeyWaits } from "../watch/key-waits.ts";
 import { makeGuard } from "./guard.ts";
 import { makeHandler, type Handler } from "./handler.ts";
 import type { HttpServer } from "./route.ts";
+import { KEYED_RESOURCES } from "./routes.ts";
 import { createSocketEndpoint, type SocketEndpoint } from "./socket.ts";
-import { KEY_PATH_STARTS } from "./target.ts";
 import { WatchStreams } from "./watch-streams.ts";
 
 export interface ServerOptions {
@@ -130,9 +130,9 @@ function listen(options: ServerOptions, handler: Handler, endpoint: SocketEndpoi
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       // The platform matches routes on the raw path, before dot segments are resolved.
       routes: Object.fromEntries(
-        KEY_PATH_STARTS.map((start) => [
-          `${start}*`,
-          (request: Request, server: HttpServer) => handler(request, server, start) as Response,
+        KEYED_RESOURCES.map((resource) => [
+          `${resource.keyStart}*`,
+          (request: Request, server: HttpServer) => handler(request, server, resource) as Response,
         ]),
       ),
       fetch: (request, server) => handler(request, server) as Response,

@@ -31,7 +31,9 @@ export interface DeleteAnswer {
 }
 
 export function putTxn(put: Omit<PutOperation, "op">, checks: readonly Check[]): Txn {
-  return single({ op: "put", ...put }, checks);
+  const { key, value, contentType, ttl } = put;
+  const operation: PutOperation = { op: "put", key, value, contentType };
+  return single(ttl === undefined ? operation : { ...operation, ttl }, checks);
 }
 
 export function incrTxn(incr: Omit<IncrOperation, "op">, checks: readonly Check[]): Txn {
@@ -56,10 +58,15 @@ export async function singleResult(committing: Promise<CommitResult>): Promise<C
   try {
     return await committing;
   } catch (error) {
-    if (!(error instanceof KvError) || error.details.index === undefined) throw error;
-    const { index: _, ...details } = error.details;
-    throw new KvError(error.code, error.message, details, error.cause);
+    throw singleFailure(error);
   }
+}
+
+/** What a transaction of one operation has failed with, without the index of that operation. */
+export function singleFailure(error: unknown): unknown {
+  if (!(error instanceof KvError) || error.details.index === undefined) return error;
+  const { index: _, ...details } = error.details;
+  return new KvError(error.code, error.message, details, error.cause);
 }
 
 /** @throws `precondition_failed` when a check failed. */
