@@ -303,8 +303,8 @@ export const CHECKPOINT_BLOCK_KEYS_MAX = 1_024;
 export const CHECKPOINT_BLOCK_KEY_BYTES = 64 * KIB;
 /** Bytes of a block that a reader of checkpoints believes, at most. */
 export const CHECKPOINT_BLOCK_BYTES_MAX = 16 * MIB;
-/** Bytes of a segment that are read at once to compare its checksum. */
-export const CHECKPOINT_READ_BYTES = 1 * MIB;
+/** Bytes of a segment that are read at once to compare the checksum of all of it. */
+export const SEGMENT_READ_BYTES = 256 * KIB;
 /** The share of a segment that nobody can read any more, from which on it is merged. */
 export const MERGE_GARBAGE_SHARE = 0.25;
 /** The same while the disk is full: then little is worth the work. */

@@ -4,17 +4,16 @@
  * all of the log is read as if there were no checkpoint: that decides, and says what is damaged.
  */
 
-import { CHECKPOINT_READ_BYTES } from "../limits.ts";
 import { decodeUtf8 } from "../text.ts";
 import type { CoveredSegment } from "./checkpoint-format.ts";
 import type { Places } from "./checkpoint-keys.ts";
 import { CheckpointReader, Unusable } from "./checkpoint-reader.ts";
-import { readFully, type Disk } from "./disk.ts";
+import type { Disk } from "./disk.ts";
 import { crc32, RECORD_ALIGNMENT_BYTES, SEGMENT_HEADER_BYTES } from "./format.ts";
 import type { KeyColumns } from "./key-columns.ts";
 import { KeyIndex, position, segmentOf } from "./key-index.ts";
 import { Loader, type Loaded } from "./loader.ts";
-import type { Segment } from "./segment.ts";
+import { piecesOf, type Segment } from "./segment.ts";
 
 /** How much of each segment a checkpoint covers, in bytes, and how large it is itself. */
 export interface Covers {
@@ -118,18 +117,15 @@ function match(
 }
 
 /** Reads all that is covered of a segment: what has rotted since must not be taken for known. */
-function compareContent(segment: Segment, covered: CoveredSegment): void {
-  const bytes = Math.max(0, covered.end - SEGMENT_HEADER_BYTES);
-  const buffer = new Uint8Array(Math.min(CHECKPOINT_READ_BYTES, bytes));
-  let crc = 0;
-  for (let at = SEGMENT_HEADER_BYTES; at < covered.end;) {
-    const piece = buffer.subarray(0, Math.min(buffer.length, covered.end - at));
-    const { name } = segment.file;
-    if (readFully(segment.file, piece, at) < piece.length) throw new Unusable(`${name} is shorter`);
-    crc = crc32(piece, crc);
+function compareContent({ file }: Segment, { end, crc }: CoveredSegment): void {
+  let found = 0;
+  let at = SEGMENT_HEADER_BYTES;
+  for (const piece of piecesOf(file, at, end)) {
+    found = crc32(piece, found);
     at += piece.length;
   }
-  if (crc !== covered.crc) throw new Unusable(`${segment.file.name} has other content`);
+  if (at < end) throw new Unusable(`${file.name} is shorter`);
+  if (found !== crc) throw new Unusable(`${file.name} has other content`);
 }
 
 /**

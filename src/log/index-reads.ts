@@ -70,6 +70,11 @@ export class IndexReads implements KeySource {
     return this.findWanted();
   }
 
+  /** Is there an entry of that number? Those of keys that were forgotten are given anew. */
+  isUsed(entry: number): boolean {
+    return this.rows.isUsed(entry);
+  }
+
   revision(entry: number): number {
     return this.rows.revision(entry);
   }

@@ -5,6 +5,7 @@
  * made durable before any of them is removed.
  */
 
+import { assert } from "../errors.ts";
 import { BACKGROUND_SLICE_MS, BACKGROUND_SYNC_BYTES } from "../limits.ts";
 import type { Turns } from "./background.ts";
 import {
@@ -31,9 +32,9 @@ import {
   segmentHeaderChain,
   type RecordHeader,
 } from "./format.ts";
-import { position, type KeyIndex } from "./key-index.ts";
-import { keyOf } from "./records.ts";
-import { endsCommit, scanInTurns, Segment, segmentName } from "./segment.ts";
+import { NO_ENTRY, position, segmentOf, type KeyIndex } from "./key-index.ts";
+import { Moves } from "./moves.ts";
+import { piecesOf, scanInTurns, Segment, segmentName } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import { Slice } from "./slice.ts";
 import type { Surveyed } from "./survey.ts";
@@ -70,12 +71,14 @@ export async function mergeSegments(
   const name = segmentName(replaced[0]!.number);
   const temporary = `${name}${TEMPORARY_SUFFIX}`;
   const file = createAnew(disk, temporary);
+  const moves = new Moves();
   let merged: Segment;
   try {
-    const writer = new MergedWriter(file, replaced[0]!.number, headerOf(options, replaced, oldest));
-    for (const surveyed of run) await copy(surveyed, writer, turns);
-    await writer.finish(endOf(segments, replaced.at(-1)!, writer.time));
-    merged = await readBack(file, segments.nextId(), turns);
+    const header = headerOf(options, replaced, oldest);
+    const writer = new MergedWriter(file, segments.nextId(), header);
+    for (const surveyed of run) await copy(surveyed, writer, options.index, moves, turns);
+    merged = await writer.finish(endOf(segments, replaced.at(-1)!, writer.time));
+    await readBack(merged, turns);
     disk.rename(temporary, name);
   } catch (error) {
     file.close();
@@ -92,7 +95,7 @@ export async function mergeSegments(
     throw error;
   }
   segments.replace(replaced, merged);
-  await repoint(options, merged);
+  await repoint(options, replaced, merged, moves);
   for (const segment of replaced) segments.drop(segment);
   // The first one's name is that of the merged segment.
   for (const { number } of replaced.slice(1)) disk.unlink(segmentName(number));
@@ -149,7 +152,14 @@ async function syncNames({ disk, fatal }: MergeOptions): Promise<void> {
   }
 }
 
-async function copy({ segment, kept }: Surveyed, into: MergedWriter, turns: Turns): Promise<void> {
+/** Copies what is kept of a segment; notes which entries of the index have their records there. */
+async function copy(
+  { segment, kept }: Surveyed,
+  into: MergedWriter,
+  index: KeyIndex,
+  moves: Moves,
+  turns: Turns,
+): Promise<void> {
   let number = 0;
   await scanInTurns(
     segment,
@@ -162,34 +172,41 @@ async function copy({ segment, kept }: Surveyed, into: MergedWriter, turns: Turn
     },
     ({ header, bytes, at }) => {
       into.note(header.time);
-      if (kept.get(number++)) into.add(header, bytes.subarray(at, at + recordBytes(header)));
+      if (!kept.get(number++)) return;
+      const offset = into.add(header, bytes.subarray(at, at + recordBytes(header)));
+      const start = at + RECORD_HEADER_BYTES;
+      const entry = isChange(header.kind)
+        ? index.find(bytes, start, start + header.keyBytes)
+        : NO_ENTRY;
+      if (entry === NO_ENTRY) return;
+      if (index.position(entry) === position(segment.id, header.offset)) moves.add(entry, offset);
     },
   );
 }
 
+/** The id of no segment. */
+const NO_SEGMENT = 0;
+
 /** Bytes of a merged segment that are gathered before they are written. */
 const GATHERED_BYTES = 256 * 1024;
 
-/** Writes records one after the other, synced bit by bit. */
+/** Writes records one after the other, synced bit by bit, and knows the segment that they make. */
 class MergedWriter {
-  readonly #file: DiskFile;
-  readonly #number: number;
+  readonly #segment: Segment;
   #buffer = new Uint8Array(2 * GATHERED_BYTES);
   #used = 0;
-  /** Where the buffer begins in the file. */
-  #start = 0;
   #unsynced = 0;
   #chain: number;
   /** The last record, whose flags depend on the next one. */
   #last: { readonly at: number; readonly commit: number | undefined } | undefined;
+  /** Does the commit of the record before the next one go on? */
+  #isOpen = false;
   /** The latest time of all records that were looked at. */
   time = 0;
 
-  constructor(file: DiskFile, number: number, header: Uint8Array) {
-    this.#file = file;
-    this.#number = number;
-    this.#chain = segmentHeaderChain(header);
-    this.#put(header);
+  constructor(file: DiskFile, id: number, header: Uint8Array) {
+    this.#segment = openWritten(file, id, header);
+    this.#chain = this.#segment.chain;
   }
 
   get isFull(): boolean {
@@ -200,36 +217,42 @@ class MergedWriter {
     this.time = Math.max(this.time, time);
   }
 
-  add({ kind, revision }: RecordHeader, record: Uint8Array): void {
+  /** Adds a record; answers where it will stand. */
+  add({ kind, revision, time }: RecordHeader, record: Uint8Array): number {
     const commit = isChange(kind) ? revision : undefined;
     this.#seal(commit);
+    const offset = this.#segment.end + this.#used;
+    if (commit !== undefined && !this.#isOpen) this.#segment.mark(revision, offset, time);
     this.#last = { at: this.#used, commit };
     this.#put(record);
+    return offset;
   }
 
   /** Writes what is whole. */
   async flush(): Promise<void> {
     const ready = this.#last?.at ?? this.#used;
     if (ready === 0) return;
-    writeFully(this.#file, this.#buffer.subarray(0, ready), this.#start);
+    const bytes = this.#buffer.subarray(0, ready);
+    writeFully(this.#segment.file, bytes, this.#segment.end);
+    this.#segment.grow(bytes, this.#chain);
     this.#buffer.copyWithin(0, ready, this.#used);
     this.#used -= ready;
-    this.#start += ready;
     if (this.#last !== undefined) this.#last = { ...this.#last, at: 0 };
     this.#unsynced += ready;
     if (this.#unsynced < BACKGROUND_SYNC_BYTES) return;
     this.#unsynced = 0;
-    await this.#file.sync();
+    await this.#segment.file.sync();
   }
 
-  /** Writes the end record, and syncs all. */
-  async finish(content: Parameters<typeof encodeRecord>[2]): Promise<void> {
+  /** Writes the end record, and syncs all. Answers the segment. */
+  async finish(content: Parameters<typeof encodeRecord>[2]): Promise<Segment> {
     this.#seal(undefined);
     const end = new Uint8Array(RECORD_HEADER_BYTES);
-    encodeRecord(end, 0, content, this.#place(this.#used, FLAG_COMMIT_END));
+    this.#chain = encodeRecord(end, 0, content, this.#place(this.#used, FLAG_COMMIT_END));
     this.#put(end);
     await this.flush();
-    await this.#file.sync();
+    await this.#segment.file.sync();
+    return this.#segment;
   }
 
   /** Gives the last record its place, now that the commit of the next one is known. */
@@ -240,15 +263,12 @@ class MergedWriter {
     const flags = goesOn ? 0 : FLAG_COMMIT_END;
     this.#chain = relocateRecord(this.#buffer, last.at, this.#place(last.at, flags));
     this.#last = undefined;
+    this.#isOpen = goesOn;
   }
 
   #place(at: number, flags: number) {
-    return {
-      segment: this.#number,
-      offset: this.#start + at,
-      previousCrc: this.#chain,
-      flags,
-    };
+    const { number, end } = this.#segment;
+    return { segment: number, offset: end + at, previousCrc: this.#chain, flags };
   }
 
   #put(bytes: Uint8Array): void {
@@ -262,51 +282,48 @@ class MergedWriter {
   }
 }
 
-/** Reads what was written, compares all checksums, and makes the table of its revisions. */
-async function readBack(file: DiskFile, id: number, turns: Turns): Promise<Segment> {
+/** A segment of which nothing is written but its header. */
+function openWritten(file: DiskFile, id: number, bytes: Uint8Array): Segment {
+  const header = decodeSegmentHeader(bytes);
+  assert(typeof header !== "string", "the header of a merged segment is sound");
+  writeFully(file, bytes, 0);
+  return new Segment(file, header, id);
+}
+
+/** Holds what the file has now against what was written. */
+async function readBack({ file, header, end, crc }: Segment, turns: Turns): Promise<void> {
+  let found = 0;
+  for (const piece of piecesOf(file, SEGMENT_HEADER_BYTES, end)) {
+    found = crc32(piece, found);
+    if (turns.isOver()) await turns.next();
+  }
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   readFully(file, bytes, 0);
-  const header = decodeSegmentHeader(bytes);
-  if (typeof header === "string") throw new Error(`what was merged does not read back: ${header}`);
-  const segment = new Segment(file, header, id);
-  segment.end = file.size();
-  let chain = segment.header.crc;
-  let isOpen = false;
-  await scanInTurns(segment, turns, ({ header, bytes, at }) => {
-    segment.crc = crc32(bytes.subarray(at, at + recordBytes(header)), segment.crc);
-    if (header.previousCrc !== chain) throw new Error("what was merged does not read back");
-    chain = header.crc;
-    if (!isOpen && isChange(header.kind)) {
-      segment.mark(header.revision, header.offset, header.time);
-    }
-    isOpen = !endsCommit(header);
-  });
-  segment.chain = chain;
-  return segment;
+  const isSame = found === crc && segmentHeaderChain(bytes) === header.crc && file.size() === end;
+  if (!isSame) throw new Error("what was merged does not read back");
 }
 
 /**
  * Points the index to the records of a merged segment, in slices. Positions in the segments that it
  * stands for are good until the end, so readers never wait.
  */
-async function repoint({ index, cache, isStopped }: MergeOptions, merged: Segment): Promise<void> {
+async function repoint(
+  { index, cache, isStopped }: MergeOptions,
+  replaced: readonly Segment[],
+  merged: Segment,
+  moves: Moves,
+): Promise<void> {
   const slice = new Slice(16, BACKGROUND_SLICE_MS);
-  let offset = SEGMENT_HEADER_BYTES;
-  while (offset < merged.end) {
-    let isOver = false;
-    offset = merged.scanSound(offset, (record) => {
-      if (isOver) return false;
-      const { header } = record;
-      const key = header.keyBytes > 0 ? keyOf(record) : undefined;
-      const newest = key === undefined ? undefined : index.get(key);
-      if (key !== undefined && newest?.revision === header.revision) {
-        const to = position(merged.id, header.offset);
-        cache.move(newest.position, to);
-        index.move(key, to);
-      }
-      isOver = slice.isOver() && !isStopped();
-      return true;
-    });
-    if (offset < merged.end) await slice.next();
+  const ids = new Set(replaced.map(({ id }) => id));
+  for (let move = 0; move < moves.count; move++) {
+    const entry = moves.entry(move);
+    // What has changed since has its record behind the merged ones, or none.
+    const from = index.isUsed(entry) ? index.position(entry) : position(NO_SEGMENT, 0);
+    if (ids.has(segmentOf(from))) {
+      const to = position(merged.id, moves.offset(move));
+      cache.move(from, to);
+      index.moveEntry(entry, to);
+    }
+    if (slice.isOver() && !isStopped()) await slice.next();
   }
 }

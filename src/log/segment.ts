@@ -5,7 +5,7 @@
  */
 
 import { KvError } from "../errors.ts";
-import { MARK_BYTES } from "../limits.ts";
+import { MARK_BYTES, SEGMENT_READ_BYTES } from "../limits.ts";
 import type { Turns } from "./background.ts";
 import { readFully, type DiskFile } from "./disk.ts";
 import {
@@ -268,6 +268,18 @@ export async function scanInTurns(
       return true;
     });
     await turns.next();
+  }
+}
+
+/** The bytes of a file from `from` to `to`, in pieces of the same buffer; none behind its end. */
+export function* piecesOf(file: DiskFile, from: number, to: number): Generator<Uint8Array> {
+  const buffer = new Uint8Array(Math.max(0, Math.min(SEGMENT_READ_BYTES, to - from)));
+  for (let at = from; at < to;) {
+    const piece = buffer.subarray(0, Math.min(buffer.length, to - at));
+    const count = readFully(file, piece, at);
+    if (count === 0) return;
+    yield piece.subarray(0, count);
+    at += count;
   }
 }
 

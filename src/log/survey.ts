@@ -6,10 +6,9 @@
 
 import type { Turns } from "./background.ts";
 import { Bits } from "./bits.ts";
-import { isChange, KIND, recordBytes, type RecordHeader } from "./format.ts";
-import type { KeyIndex } from "./key-index.ts";
-import { KeyMap } from "./key-map.ts";
-import { keyOf } from "./records.ts";
+import { isChange, KIND, RECORD_HEADER_BYTES, recordBytes, type RecordHeader } from "./format.ts";
+import { KeyIndex, NO_ENTRY } from "./key-index.ts";
+import { NumberMap } from "./number-map.ts";
 import { scanInTurns, type ScannedRecord, type Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 
@@ -30,13 +29,12 @@ export class Survey {
   /** The oldest readable revision when the survey began: nothing above it goes. */
   readonly #oldest: number;
   readonly #isWorth: IsWorth;
-  /**
-   * Keys of which the newest record at or below `#oldest` was met, unless it is the newest of all:
-   * that one the index knows.
-   */
-  readonly #seen = new KeyMap<true>();
-  /** Deletions that go if no older record of their key stays. */
-  readonly #tombstones = new KeyMap<Tombstone>();
+  /** Gives numbers to keys of which the newest record of all is not at or below `#oldest`. */
+  readonly #keys = new KeyIndex();
+  /** By their number: those of which the newest record at or below `#oldest` was met. */
+  readonly #seen = new Bits();
+  /** By the number of their keys: deletions that go if no older record stays. */
+  readonly #tombstones = new NumberMap<Tombstone>();
 
   constructor(index: KeyIndex, oldest: number, isWorth: IsWorth) {
     this.#index = index;
@@ -90,13 +88,17 @@ export class Survey {
     const bytes = recordBytes(header);
     if (!isChange(header.kind)) return look.add(bytes, this.#keepsNote(header));
     if (header.revision > this.#oldest) return look.add(bytes, true);
-    const key = keyOf(record);
-    const newest = this.#index.get(key);
-    if (newest !== undefined && newest.version > 0 && newest.revision <= this.#oldest) {
-      if (newest.revision === header.revision) return look.add(bytes, true);
-    } else if (!this.#seen.has(key)) {
-      return look.addNewest(key, bytes, header.kind === KIND.put);
+    const start = record.at + RECORD_HEADER_BYTES;
+    const end = start + header.keyBytes;
+    const entry = this.#index.find(record.bytes, start, end);
+    const newest = entry === NO_ENTRY ? Infinity : this.#index.revision(entry);
+    if (newest <= this.#oldest && this.#index.version(entry) > 0) {
+      return look.add(bytes, newest === header.revision);
     }
+    let key = this.#keys.find(record.bytes, start, end);
+    if (key === NO_ENTRY)
+      key = this.#keys.loadBytes(record.bytes, start, end, 1, 1, 1, "", 0, 0, 0);
+    if (!this.#seen.get(key)) return look.addNewest(key, bytes, header.kind === KIND.put);
     if (this.#tombstones.has(key)) look.replaced.push(key);
     look.add(bytes, false);
   }
@@ -118,9 +120,9 @@ interface Tombstone {
 class Look {
   readonly surveyed: Surveyed;
   /** Of keys that may have newer records above: the last one here. */
-  readonly newest = new KeyMap<{ number: number; bytes: number; isPut: boolean }>();
+  readonly newest = new NumberMap<{ number: number; bytes: number; isPut: boolean }>();
   /** Keys of records that go, of which a deletion was met in a later segment. */
-  readonly replaced: string[] = [];
+  readonly replaced: number[] = [];
   #count = 0;
 
   constructor(segment: Segment) {
@@ -133,7 +135,7 @@ class Look {
   }
 
   /** A record that stays unless a newer one of its key follows in this segment. */
-  addNewest(key: string, bytes: number, isPut: boolean): void {
+  addNewest(key: number, bytes: number, isPut: boolean): void {
     const before = this.newest.get(key);
     if (before !== undefined) {
       this.surveyed.kept.set(before.number, false);

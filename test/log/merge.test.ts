@@ -212,7 +212,56 @@ describe("a merge", () => {
   });
 });
 
+describe("while segments are merged,", () => {
+  test("keys change and are forgotten, and are read where they stand then", async () => {
+    const { disk, store } = await begin({ valueCacheBytesMax: 0 });
+    await write(store, put("first", "1"));
+    await rewrite(store, 20);
+    await write(store, put("gone", "1"), put("made anew", "1"));
+    await write(store, del("gone"), del("made anew"));
+    await rewrite(store, 3);
+    let calls = 0;
+    const work: Promise<unknown>[] = [];
+    disk.fault = ({ kind, name }) => {
+      if (!name.endsWith(".log.tmp") || calls++ > 12) return undefined;
+      work.push(write(store, put(kind === "sync" ? "first" : "a", kind), put(`new ${calls}`)));
+      if (calls === 2) work.push(store.compact(store.status().revision));
+      if (calls === 4) work.push(write(store, put("made anew", "2")));
+      return undefined;
+    };
+    await store.compact(45);
+    await store.maintained();
+    await Promise.all(work);
+    disk.fault = undefined;
+    expect(headers(disk)[0]!.merged).toBeDefined();
+    expect(calls).toBeGreaterThan(6);
+    const state = await listAll(store, {});
+    expect(state.map(({ key }) => key)).toContain("made anew");
+    expect(await textOf(store, "first")).not.toBe("1");
+    const again = await openOn(disk.kill());
+    expect(await listAll(again, {})).toEqual(state);
+    await again.close();
+  });
+});
+
 describe("a merge that fails", () => {
+  test("leaves all as it was where the disk has other bytes than were written", async () => {
+    const { disk, store, notices } = await begin();
+    await rewrite(store, 20);
+    const before = await listAll(store, {});
+    const first = "0000000001.log.tmp";
+    disk.fault = ({ kind, name }) => {
+      if (kind === "sync" && name === first) disk.bytes(first)[200]! ^= 1;
+      return undefined;
+    };
+    await store.compact(60);
+    await store.maintained();
+    expect(notices.join()).toContain("what was merged does not read back");
+    expect(headers(disk)[0]!.merged).toBeUndefined();
+    expect(await listAll(store, {})).toEqual(before);
+    await store.close();
+  });
+
   test("is tried again, also where its file could not be removed", async () => {
     const time = new FakeTime();
     const { disk, store, notices } = await begin({ clock: time.clock, timer: time.timer });

@@ -10,7 +10,7 @@ export const MERGE_BUGS: readonly Bug[] = [
   {
     name: "a merged segment has its name before it is synced",
     file: MERGE,
-    find: "    await this.flush();\n    await this.#file.sync();\n",
+    find: "    await this.flush();\n    await this.#segment.file.sync();\n",
     replace: "    await this.flush();\n",
     caughtBy: { file: "merge" },
   },
@@ -24,8 +24,8 @@ export const MERGE_BUGS: readonly Bug[] = [
   {
     name: "a merge loses the newest record of a key",
     file: SURVEY,
-    find: "if (newest.revision === header.revision) return look.add(bytes, true);",
-    replace: "if (newest.revision === header.revision) return look.add(bytes, false);",
+    find: "return look.add(bytes, newest === header.revision);",
+    replace: "return look.add(bytes, false);",
     caughtBy: { file: "merge" },
   },
   {
@@ -66,7 +66,7 @@ export const MERGE_BUGS: readonly Bug[] = [
   {
     name: "the index is not pointed to a merged segment",
     file: MERGE,
-    find: "  await repoint(options, merged);\n",
+    find: "  await repoint(options, replaced, merged, moves);\n",
     replace: "",
     caughtBy: { file: "crash-images", name: "whatever a crash leaves" },
   },
@@ -90,5 +90,26 @@ export const MERGE_BUGS: readonly Bug[] = [
     find: "await new Survey(index, oldest, isWorth)",
     replace: "await new Survey(index, horizon.revision, isWorth)",
     caughtBy: { file: "merge", name: "keeps all history" },
+  },
+  {
+    name: "a merge moves a key whose record has changed meanwhile",
+    file: MERGE,
+    find: "if (ids.has(segmentOf(from))) {",
+    replace: "if (from >= 0) {",
+    caughtBy: { file: "merge" },
+  },
+  {
+    name: "a merged segment has no marks",
+    file: MERGE,
+    find: "if (commit !== undefined && !this.#isOpen) this.#segment.mark",
+    replace: "if (commit === null && !this.#isOpen) this.#segment.mark",
+    caughtBy: { file: "checkpoint", name: "are the same with their checkpoint" },
+  },
+  {
+    name: "what was merged is not read back",
+    file: MERGE,
+    find: '  if (!isSame) throw new Error("what was merged does not read back");\n',
+    replace: "",
+    caughtBy: { file: "merge" },
   },
 ];

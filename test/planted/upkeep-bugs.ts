@@ -9,7 +9,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   {
     name: "what a checkpoint covers is not held against its checksum",
     file: LOAD,
-    find: "if (crc !== covered.crc) throw",
+    find: "if (found !== crc) throw",
     replace: "if (crc !== crc) throw",
     caughtBy: { file: "checkpoint-damage", name: "another way|rotted" },
   },
