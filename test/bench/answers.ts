@@ -14,6 +14,14 @@ export function httpAnswerBytes(bytes: Buffer): number | undefined {
   return bytes.length < total ? undefined : total;
 }
 
+/** The head that makes a WebSocket of a connection. */
+export function upgradeAnswerBytes(bytes: Buffer): number | undefined {
+  const end = bytes.indexOf(HEAD_END);
+  if (end === -1) return undefined;
+  if (!bytes.toString("latin1", 0, end).startsWith("HTTP/1.1 101 ")) throw failed(bytes);
+  return end + HEAD_END.length;
+}
+
 /** A simple string, an integer or a bulk string; the absence of one (`$-1`) is a failure too. */
 export function respAnswerBytes(bytes: Buffer): number | undefined {
   const end = bytes.indexOf(LINE_END);

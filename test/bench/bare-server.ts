@@ -1,6 +1,6 @@
 /**
  * The least that Bun can do for the same requests, with no disk and no history: the yardstick of the
- * bench. `bun bare-server.ts PORT get KEYS`.
+ * bench. `bun bare-server.ts PORT get KEYS`, `… PORT publish`.
  */
 
 import { keyOf, valueOf } from "./keys.ts";
@@ -12,6 +12,9 @@ const ready = (): Response => new Response();
 switch (mode) {
   case "get":
     serveGet(Number(argument));
+    break;
+  case "publish":
+    servePublish();
     break;
   default:
     throw new Error(`there is no ${mode}`);
@@ -43,6 +46,37 @@ function serveGet(keys: number): void {
           return new Response(entry.value, entry.init);
         },
       },
+    },
+  });
+}
+
+/** Each PUT as a frame to all who have connected, in the words of kv. */
+function servePublish(): void {
+  let revision = 0;
+  const server = Bun.serve({
+    ...address,
+    routes: {
+      "/ready": ready,
+      "/v1/ws": (request, server) =>
+        server.upgrade(request) ? undefined : new Response(null, { status: 400 }),
+      "/v1/kv/:key": {
+        async PUT(request) {
+          const { key } = request.params;
+          const value = await request.text();
+          revision++;
+          const numbers = `"revision":${revision},"createRevision":${revision},"version":1`;
+          const type = "text/plain; charset=utf-8";
+          server.publish(
+            "all",
+            `{"watch":1,"type":"change","revision":${revision},"events":[{"type":"put","key":"${key}","value":"${value}","contentType":"${type}",${numbers}}]}`,
+          );
+          return new Response(`{"key":"${key}",${numbers}}\n`);
+        },
+      },
+    },
+    websocket: {
+      open: (socket) => void socket.subscribe("all"),
+      message: (socket) => void socket.send('{"id":1,"type":"created","watch":1}'),
     },
   });
 }

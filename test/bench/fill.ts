@@ -1,74 +1,53 @@
-/** Puts every key into a server, with many requests on their way at a time. */
+/** Puts every key into a server: in batches where the server takes them, else one by one. */
 
-import { httpAnswerBytes, respAnswerBytes } from "./answers.ts";
+import { httpAnswerBytes } from "./answers.ts";
+import { Batch, FIRST_BYTE, fixedAnswerBytes } from "./batches.ts";
+import { SOCKET_PATH } from "./frames.ts";
 import type { FillOptions } from "./jobs.ts";
 import { scattered } from "./keys.ts";
+import { load } from "./load.ts";
 import { requestOf } from "./requests.ts";
 
 /** Throws on any answer that is no success. Resolves when all have been answered. */
-export async function fill(options: FillOptions): Promise<{ milliseconds: number }> {
-  const began = performance.now();
-  const connections = Math.min(CONNECTIONS, Math.ceil(options.keys / KEYS_OF_A_CONNECTION));
+export async function fill({
+  port,
+  dialect,
+  keys,
+}: FillOptions): Promise<{ milliseconds: number }> {
   let taken = 0;
-  const next = (): number | undefined => {
-    if (taken === options.keys) return undefined;
-    return scattered(taken++, options.keys);
-  };
-  await Promise.all(Array.from({ length: connections }, () => drive(options, next)));
-  return { milliseconds: performance.now() - began };
+  const next = (): number => scattered(taken++, keys);
+  const left = (): number => keys - taken;
+  const rest = { port, milliseconds: Infinity, isOver: () => left() === 0 };
+  if (dialect === "etcd") {
+    const { milliseconds } = await load({
+      ...rest,
+      connections: CONNECTIONS,
+      answerBytes: httpAnswerBytes,
+      request: () => Buffer.from(requestOf({ dialect, operation: "put", keys }, next())),
+    });
+    return { milliseconds };
+  }
+  if (keys % BATCH !== 0) throw new RangeError(`${keys} keys make no whole batches of ${BATCH}`);
+  const batches = Array.from({ length: CONNECTIONS }, () => new Batch(dialect, "put", BATCH));
+  const { milliseconds } = await load({
+    ...rest,
+    // No more connections than batches: each sends one.
+    connections: Math.min(BATCH_CONNECTIONS, keys / BATCH),
+    ...(dialect === "kv" && { socketPath: SOCKET_PATH }),
+    answerBytes: fixedAnswerBytes(batches[0]!.answerBytes, FIRST_BYTE.put[dialect]),
+    check: (answer, connection) => batches[connection]!.check(answer),
+    request(connection) {
+      const batch = batches[connection]!;
+      for (let index = 0; index < BATCH; index++) batch.setKey(index, next());
+      return batch.bytes;
+    },
+  });
+  return { milliseconds };
 }
 
 // --- internal ---
 
 const CONNECTIONS = 64;
-const KEYS_OF_A_CONNECTION = 100;
-/** Requests that go out together on one connection, where the server takes them so. */
-const PIPELINE = { kv: 1, etcd: 1, redis: 64 } as const;
-
-async function drive(options: FillOptions, next: () => number | undefined): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const { port, dialect } = options;
-  const answerBytes = dialect === "redis" ? respAnswerBytes : httpAnswerBytes;
-  const plan = { dialect, operation: "put", keys: options.keys } as const;
-  let waiting = 0;
-  let pending: Buffer = Buffer.alloc(0);
-  const send = (): void => {
-    let text = "";
-    for (; waiting < PIPELINE[dialect]; waiting++) {
-      const number = next();
-      if (number === undefined) break;
-      text += requestOf(plan, number);
-    }
-    if (waiting === 0) return resolve();
-    if (socket.write(text) !== text.length) reject(new Error("a request was cut"));
-  };
-  const take = (chunk: Buffer): void => {
-    pending = pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([pending, chunk]);
-    for (let size = answerBytes(pending); size !== undefined; size = answerBytes(pending)) {
-      pending = pending.subarray(size);
-      waiting--;
-    }
-    if (waiting === 0) send();
-  };
-  const socket = await Bun.connect({
-    hostname: "127.0.0.1",
-    port,
-    socket: {
-      data(_, chunk) {
-        try {
-          take(chunk);
-        } catch (error) {
-          reject(error as Error);
-        }
-      },
-      close: () => reject(new Error("the server closed the connection")),
-      error: (_, error) => reject(error),
-    },
-  });
-  send();
-  try {
-    await promise;
-  } finally {
-    socket.end();
-  }
-}
+const BATCH_CONNECTIONS = 8;
+/** Puts in one batch. */
+const BATCH = 500;

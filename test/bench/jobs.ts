@@ -1,6 +1,8 @@
 /** What a loader can be told to do: a name, what it needs to know, and what it answers. */
 
-import type { RequestPlan } from "./requests.ts";
+import type { BatchDialect } from "./batches.ts";
+import type { Operation, RequestPlan } from "./requests.ts";
+import type { WatchDialect } from "./watchers.ts";
 
 export interface Jobs {
   /** Closed-loop requests on many connections. */
@@ -10,13 +12,54 @@ export interface Jobs {
       connections: number;
       milliseconds: number;
       plan: RequestPlan;
+      /** Watchers to have meanwhile, each with a prefix of its own; the keys are under the first. */
+      watchers?: number;
       /** Ask for the latencies too, which costs a little. */
       withLatencies?: boolean;
     };
     result: LoadResult;
   };
+  /** Closed-loop batches: operations a second, not messages. */
+  batches: {
+    options: {
+      port: number;
+      connections: number;
+      milliseconds: number;
+      dialect: BatchDialect;
+      operation: Operation;
+      /** Keys from 0 up to this number. */
+      keys: number;
+      /** Operations in one message. */
+      count: number;
+    };
+    result: LoadResult;
+  };
+  /** Writes that many watchers get. `answers` are deliveries. */
+  fanOut: { options: FanOutOptions; result: LoadResult };
+  /** Writes at a steady rate. `latencies` are from the moment each was due to its delivery. */
+  delivery: { options: DeliveryOptions; result: LoadResult };
   /** Puts every key of a plan once, in no order, many on their way at a time. */
   fill: { options: FillOptions; result: { milliseconds: number } };
+}
+
+export interface FanOutOptions {
+  readonly port: number;
+  /** A bare publish is spoken to as kv is. */
+  readonly dialect: WatchDialect;
+  readonly watchers: number;
+  /** Of those who write. */
+  readonly connections: number;
+  readonly milliseconds: number;
+  readonly keys: number;
+}
+
+export interface DeliveryOptions {
+  readonly port: number;
+  readonly connections: number;
+  readonly milliseconds: number;
+  readonly keys: number;
+  /** Writes. */
+  readonly perSecond: number;
 }
 
 export interface FillOptions {

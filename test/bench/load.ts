@@ -4,16 +4,21 @@
  */
 
 import { httpAnswerBytes, type AnswerSize } from "./answers.ts";
+import { openConnection } from "./connection.ts";
 import { httpRequest } from "./requests.ts";
 
 export interface LoadOptions {
   readonly port: number;
   readonly connections: number;
   readonly milliseconds: number;
+  /** Has the connection become a WebSocket first, at this path. */
+  readonly socketPath?: string;
   /** The bytes of the request number `n` of a connection. */
   readonly request: (connection: number, n: number) => Uint8Array;
   /** How answers are told from each other; HTTP when left out. */
   readonly answerBytes?: AnswerSize;
+  /** Asked after each answer: no more requests are sent once it holds. */
+  readonly isOver?: () => boolean;
   /** Looks at one answer of `CHECK_EVERY`, and throws when it is a wrong one. */
   readonly check?: (answer: Buffer, connection: number, n: number) => void;
   /** Told how many milliseconds each of these requests took. */
@@ -65,63 +70,50 @@ export function requestBytes(method: string, path: string, body?: string): Uint8
 /** Looking at each answer whole would cost as much as sending the request. */
 const CHECK_EVERY = 64;
 
-interface Connection {
+interface Driver {
   /** Sends and waits until `until` (of `performance.now()`); the number of answers. */
   run(until: number): Promise<number>;
   end(): void;
 }
 
-async function connect(options: LoadOptions, connection: number): Promise<Connection> {
-  const { answerBytes = httpAnswerBytes, request, check, onAnswer } = options;
+async function connect(options: LoadOptions, connection: number): Promise<Driver> {
+  const { answerBytes = httpAnswerBytes, request, check, onAnswer, isOver, socketPath } = options;
   const { promise, resolve, reject } = Promise.withResolvers<number>();
+  // Between the first failure and the wait for it there is a moment.
+  promise.catch(() => {});
   let answered = 0;
   let pending: Buffer | undefined;
   let sent = 0;
   let until = 0;
-  const send = (): void => {
-    const bytes = request(connection, answered);
-    // A request is smaller than any buffer of a socket, and the only one on its way.
-    if (socket.write(bytes) !== bytes.length) reject(new Error("a request was cut"));
-  };
-  const take = (chunk: Buffer): void => {
-    const bytes = pending === undefined ? chunk : Buffer.concat([pending, chunk]);
-    const size = answerBytes(bytes);
-    if (size === undefined) {
-      pending = Buffer.from(bytes);
-      return;
-    }
-    if (size !== bytes.length) throw new Error(`more than an answer:\n${bytes.toString()}`);
-    pending = undefined;
-    if (answered % CHECK_EVERY === 0) check?.(bytes, connection, answered);
-    const now = performance.now();
-    onAnswer?.(connection, answered, now - sent);
-    answered++;
-    if (now >= until) return resolve(answered);
-    sent = now;
-    send();
-  };
-  const socket = await Bun.connect({
-    hostname: "127.0.0.1",
+  const server = await openConnection({
     port: options.port,
-    socket: {
-      data(_, chunk) {
-        try {
-          take(chunk);
-        } catch (error) {
-          reject(error as Error);
-        }
-      },
-      close: () => reject(new Error("the server closed the connection")),
-      error: (_, error) => reject(error),
+    ...(socketPath !== undefined && { socketPath }),
+    onFail: reject,
+    onData(chunk) {
+      const bytes = pending === undefined ? chunk : Buffer.concat([pending, chunk]);
+      const size = answerBytes(bytes);
+      if (size === undefined) {
+        pending = Buffer.from(bytes);
+        return;
+      }
+      if (size !== bytes.length) throw new Error(`more than an answer:\n${bytes.toString()}`);
+      pending = undefined;
+      if (answered % CHECK_EVERY === 0) check?.(bytes, connection, answered);
+      const now = performance.now();
+      onAnswer?.(connection, answered, now - sent);
+      answered++;
+      if (now >= until || isOver?.() === true) return resolve(answered);
+      sent = now;
+      server.write(request(connection, answered));
     },
   });
   return {
     async run(end) {
       until = end;
       sent = performance.now();
-      send();
+      server.write(request(connection, 0));
       return await promise;
     },
-    end: () => void socket.end(),
+    end: () => server.end(),
   };
 }

@@ -12,6 +12,18 @@ export function residentBytes(pid: number): number {
   return parseResidentBytes(readFileSync(`/proc/${pid}/status`, "utf8"));
 }
 
+/** What a command prints on stdout. @throws what it says on stderr when it fails. */
+export async function output(command: readonly string[]): Promise<string> {
+  const child = Bun.spawn([...command], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  const [stdout, stderr, code] = await Promise.all([
+    child.stdout.text(),
+    child.stderr.text(),
+    child.exited,
+  ]);
+  if (code !== 0) throw new Error(`${command.join(" ")} ended with ${code}:\n${stdout}${stderr}`);
+  return stdout;
+}
+
 /** The second field of `/proc/PID/stat` is a name in brackets, which may have any character in it. */
 export function parseProcessorMs(stat: string): number {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

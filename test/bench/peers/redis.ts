@@ -1,6 +1,14 @@
 /** Redis as users run it, in one thread; without rewriting its files, which would cost it time. */
 
+import { VALUE_BYTES } from "../keys.ts";
+import { output } from "../processes.ts";
+import type { Batches } from "../sides.ts";
+import type { Bench, Sample } from "../workload.ts";
+import { ask } from "./ask.ts";
 import { flags, Peer } from "./peer.ts";
+
+/** Enough to take a moment. */
+const FIRST_REQUESTS = 50_000;
 
 export interface RedisOptions {
   /** `always`: an fsync before each answer. `none`: no log at all. */
@@ -23,27 +31,36 @@ export function redis({ appendfsync }: RedisOptions): Peer {
   });
 }
 
-/** The first line that Redis answers to a command. */
-export async function ask(port: number, command: string): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  let text = "";
-  const socket = await Bun.connect({
-    hostname: "127.0.0.1",
-    port,
-    socket: {
-      data(_, chunk) {
-        text += chunk.toString();
-        const end = text.indexOf("\r\n");
-        if (end !== -1) resolve(text.slice(0, end));
-      },
-      close: () => reject(new Error("closed")),
-      error: (_, error) => reject(error),
-    },
-  });
-  socket.write(`${command}\r\n`);
-  try {
-    return await promise;
-  } finally {
-    socket.end();
-  }
+/**
+ * Commands a second by redis-benchmark in one thread, on the keys that the loaders use too. It counts
+ * requests, not time: how many make a sample is worked out from the sample before.
+ */
+export function pipelineSide(bench: Bench, server: Peer, batches: Batches): () => Promise<Sample> {
+  const { connections, operation, count } = batches;
+  let requests = FIRST_REQUESTS;
+  return async () => {
+    const before = server.processorMs();
+    const began = performance.now();
+    const words = {
+      "-p": server.port,
+      "-c": connections,
+      "-P": count,
+      "-n": requests,
+      "-r": bench.keys,
+      "-d": VALUE_BYTES,
+      "-t": operation === "get" ? "get" : "set",
+    };
+    const command = ["redis-benchmark", "--csv", ...Object.entries(words).flat().map(String)];
+    const rate = parseRate(await output(command));
+    const milliseconds = performance.now() - began;
+    requests = Math.max(FIRST_REQUESTS, Math.round((rate * bench.milliseconds) / 1_000));
+    return { value: rate, serverCores: (server.processorMs() - before) / milliseconds };
+  };
+}
+
+/** The requests a second in what `redis-benchmark --csv` prints. */
+export function parseRate(csv: string): number {
+  const rate = /^"(?:GET|SET)","([\d.]+)"/m.exec(csv)?.[1];
+  if (rate === undefined) throw new Error(`redis-benchmark said no rate:\n${csv}`);
+  return Number(rate);
 }
