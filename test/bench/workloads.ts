@@ -9,6 +9,7 @@ import { getRedis } from "./workloads/get-redis.ts";
 import { matching } from "./workloads/matching.ts";
 import { putEtcd } from "./workloads/put-etcd.ts";
 import { putRedis } from "./workloads/put-redis.ts";
+import { startRedis } from "./workloads/start-redis.ts";
 import type { Workload } from "./workload.ts";
 
 export const workloads: readonly Workload[] = [
@@ -21,4 +22,5 @@ export const workloads: readonly Workload[] = [
   fanOut,
   matching,
   delivery,
+  startRedis,
 ];
