@@ -1,13 +1,20 @@
 /**
- * `KvClient`: the SDK over one server. Reads and writes go over `fetch`, watches over one WebSocket
- * or over HTTP streams. No write is sent twice unless its condition keeps it from taking effect
- * twice.
+ * `KvClient`: the SDK over one server. Reads and writes go over `fetch`, many at once in binary
+ * frames over a WebSocket, watches over another one or over HTTP streams. No write is sent twice
+ * unless its condition keeps it from taking effect twice.
  */
 
-import type { Range, Ranges } from "../kv.ts";
+import { checkKey } from "../keys.ts";
+import type { PutOperation, Range, Ranges } from "../kv.ts";
+import { CLIENT_LARGE_VALUE_BYTES } from "../limits.ts";
 import { definedOnly } from "./defined-only.ts";
+import type { KvEntry } from "./entries.ts";
 import { filterOf } from "./filter.ts";
+import { Frames } from "./frames.ts";
+import { Gathering } from "./gathering.ts";
 import { HttpTransport, type RequestOptions } from "./http-transport.ts";
+import { deleteMany, getMany, putMany, type KvManyPut } from "./many.ts";
+import type { ManyTools } from "./many-run.ts";
 import { KvWatch, type KvChange, type KvFrame } from "./kv-watch.ts";
 import { postCompact, postTxn } from "./operations.ts";
 import type {
@@ -19,6 +26,7 @@ import type {
   KvDeleteOptions,
   KvDeleteRange,
   KvDeleteRangeOptions,
+  KvGetOptions,
   KvIncr,
   KvIncrOptions,
   KvPut,
@@ -29,11 +37,12 @@ import type {
 } from "./options.ts";
 import { KvReader } from "./reader.ts";
 import { deleteKeys, writeOne } from "./single-write.ts";
+import { deleteSingle, getSingle, putSingle } from "./singles.ts";
 import { getSnapshot } from "./snapshot.ts";
 import { toDeleteRange, toTxn, toTxnResult, type KvTxn, type KvTxnResult } from "./txn.ts";
 import { DEFAULT_URL, parseServerUrl } from "./url.ts";
 import { toIncr, toPut, toTouch, type KvDuration, type KvValue } from "./values.ts";
-import { Watches } from "./watches.ts";
+import { platformTransport, Watches } from "./watches.ts";
 
 /**
  * A client of one server. Made by `connect`. Every method rejects with a `KvError`: `unavailable`
@@ -44,6 +53,11 @@ import { Watches } from "./watches.ts";
 export class KvClient extends KvReader {
   readonly #transport: HttpTransport;
   readonly #watches: Watches;
+  /** Connections of their own: a read behind a write on the same one would wait for it. */
+  readonly #reads: ManyTools;
+  readonly #writes: ManyTools;
+  readonly #gets: Gathering;
+  readonly #puts: Gathering;
   /** Lets go of the signal, which may live longer. */
   readonly #release: () => void;
 
@@ -53,10 +67,48 @@ export class KvClient extends KvReader {
     const { timeoutMs, transport: watching, signal } = options;
     this.#transport = transport;
     this.#watches = new Watches(transport, { timeoutMs, transport: watching });
-    const end = (): void => this.#watches.close();
+    const isOff = (watching ?? platformTransport()) === "http";
+    const tools = (): ManyTools => ({
+      transport,
+      // Where it does not open, there must be time left to do without.
+      frames: new Frames(transport.url.socket, { timeoutMs: transport.timeoutMs / 2, isOff }),
+    });
+    this.#reads = tools();
+    this.#writes = tools();
+    this.#gets = new Gathering(this.#reads);
+    this.#puts = new Gathering(this.#writes);
+    const end = (): void => {
+      this.#watches.close();
+      this.#reads.frames.close();
+      this.#writes.frames.close();
+    };
     if (signal?.aborted === true) end();
     signal?.addEventListener("abort", end);
     this.#release = () => signal?.removeEventListener("abort", end);
+  }
+
+  // As in `KvReader`; calls of the same turn may share a request.
+  override get(key: string, options: KvGetOptions = {}): Promise<KvEntry | undefined> {
+    if (!isPlain(options)) return super.get(key, options);
+    return this.#transport.run(async () => {
+      checkKey(key);
+      return this.#gets.run(getSingle(this.#transport, key));
+    });
+  }
+
+  /**
+   * The entries of many keys, in the order of the keys; `undefined` for those that are absent. Each
+   * is read for itself: what is written meanwhile may show in some and not in others. To read keys
+   * as they are at one revision, use `txn`.
+   *
+   * @throws the first failure; `details.index` says of which key.
+   *
+   * @example
+   * const [ada, grace] = await kv.getMany(["users/ada", "users/grace"]);
+   * console.log(ada?.text(), grace?.text());
+   */
+  getMany(keys: readonly string[], options: RequestOptions = {}): Promise<(KvEntry | undefined)[]> {
+    return this.#transport.run(() => getMany(this.#reads, keys, options));
   }
 
   /**
@@ -73,10 +125,35 @@ export class KvClient extends KvReader {
   put(key: string, value: KvValue, options: KvPutOptions = {}): Promise<KvPut> {
     return this.#transport.run(async () => {
       const { contentType, ttl } = options;
-      const put = await toPut({ op: "put", key, value, contentType, ttl });
+      const made = toPut({ op: "put", key, value, contentType, ttl });
+      // Without a wait, so that calls of the same turn keep their order.
+      const put = made instanceof Promise ? await made : made;
+      if (isPlain(options) && isSmall(put)) {
+        checkKey(key);
+        return this.#puts.run(putSingle(this.#transport, put));
+      }
       const { op: _, ...answer } = (await writeOne(this.#transport, put, options)).result;
       return answer;
     });
+  }
+
+  /**
+   * Stores many values, far faster than one by one. Each is a put of its own, with a revision of
+   * its own, in this order; others can see a part of them. To put all or nothing, use `txn`.
+   *
+   * @throws `KvManyError` when some have failed, whose `results` say what became of each;
+   * `invalid_argument` and `too_large` before anything is sent, `details.index` says of which.
+   * When a connection breaks, those whose answers are lost are `outcome_unknown` and those that
+   * were not sent `unavailable`.
+   *
+   * @example
+   * await kv.putMany([
+   *   { key: "users/ada", value: "Ada" },
+   *   { key: "sessions/7", value: "ada", ttl: "30m" },
+   * ]);
+   */
+  putMany(entries: readonly KvManyPut[], options: RequestOptions = {}): Promise<KvPut[]> {
+    return this.#transport.run(() => putMany(this.#writes, entries, options));
   }
 
   /**
@@ -88,9 +165,25 @@ export class KvClient extends KvReader {
    */
   delete(key: string, options: KvDeleteOptions = {}): Promise<KvDelete> {
     return this.#transport.run(async () => {
+      if (isPlain(options)) {
+        checkKey(key);
+        return this.#puts.run(deleteSingle(this.#transport, key));
+      }
       const { result, revision } = await writeOne(this.#transport, { op: "delete", key }, options);
       return { deleted: result.deleted, revision };
     });
+  }
+
+  /**
+   * Deletes many keys, each by a delete of its own; of those that were absent `deleted` is 0. To
+   * delete a range, use `deleteRange` or `clear`.
+   * @throws as `putMany`.
+   *
+   * @example
+   * const results = await kv.deleteMany(["users/ada", "users/grace"]);
+   */
+  deleteMany(keys: readonly string[], options: RequestOptions = {}): Promise<KvDelete[]> {
+    return this.#transport.run(() => deleteMany(this.#writes, keys, options));
   }
 
   /**
@@ -264,6 +357,8 @@ export class KvClient extends KvReader {
   async close(): Promise<void> {
     this.#watches.close();
     await this.#transport.close();
+    this.#reads.frames.close();
+    this.#writes.frames.close();
     this.#release();
   }
 
@@ -286,4 +381,19 @@ export class KvClient extends KvReader {
  */
 export function connect(url: string = DEFAULT_URL, options: ConnectOptions = {}): KvClient {
   return new KvClient(url, options);
+}
+
+// --- internal ---
+
+/** Has a call no options but those of a put itself? Then it may go with others. */
+function isPlain(options: KvGetOptions | KvPutOptions | KvDeleteOptions): boolean {
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined && name !== "contentType" && name !== "ttl") return false;
+  }
+  return true;
+}
+
+/** Can a put go in a frame, and does it not fill one? */
+function isSmall(put: PutOperation): put is PutOperation & { ttl?: number } {
+  return put.ttl !== "keep" && put.value.length < CLIENT_LARGE_VALUE_BYTES;
 }

@@ -45,6 +45,17 @@ export function timedOut(attempt: Attempt, timeoutMs: number): KvError {
   return lost(attempt.write, `no answer from ${attempt.url} within ${timeoutMs / 1000} s`);
 }
 
+/** A connection ended that others had opened before; nobody says why. */
+export function connectionLost({ url, write }: Attempt): KvError {
+  return lost(write, `the connection to ${url} broke before the answer came`);
+}
+
+/** What was before it on the same way has failed. */
+export function notSent({ url }: Attempt, cause: KvError): KvError {
+  const message = `not sent to ${url}, as something before it failed: ${cause.message}`;
+  return new KvError("unavailable", message, {}, cause);
+}
+
 /**
  * Something answered that is not kv. A gateway's own 5xx may hide that the server behind it took
  * the write; any other answer shows that no kv was reached.

@@ -67,7 +67,8 @@ export class HttpTransport {
   readonly url: ServerUrl;
   /** Milliseconds for requests that name none. */
   readonly timeoutMs: number;
-  readonly #signal: AbortSignal | undefined;
+  /** Ends every request with its reason. */
+  readonly signal: AbortSignal | undefined;
   readonly #running = new Set<Promise<unknown>>();
   /** Ends the requests that wait. */
   readonly #ending = new AbortController();
@@ -76,7 +77,7 @@ export class HttpTransport {
   constructor(url: ServerUrl, options: TransportOptions = {}) {
     this.url = url;
     this.timeoutMs = options.timeoutMs ?? CLIENT_TIMEOUT_MS;
-    this.#signal = options.signal;
+    this.signal = options.signal;
   }
 
   get isClosed(): boolean {
@@ -107,7 +108,7 @@ export class HttpTransport {
     const attempt = { url: this.url.http, write: request.method !== "GET" };
     const { waitMs = 0 } = request;
     const ending = waitMs > 0 ? this.#ending.signal : undefined;
-    const sources = [this.#signal, request.signal, ending];
+    const sources = [this.signal, request.signal, ending];
     for (const source of sources) source?.throwIfAborted();
     const timeoutMs = (request.timeoutMs ?? this.timeoutMs) + waitMs;
     const stop = new Stop(timeoutMs, sources);
@@ -145,7 +146,7 @@ export class HttpTransport {
     type: string = NDJSON_TYPE,
   ): Promise<HttpStream> {
     const attempt = { url: this.url.http, write: false };
-    const sources = [this.#signal, options.signal];
+    const sources = [this.signal, options.signal];
     for (const source of sources) source?.throwIfAborted();
     const { timeoutMs = this.timeoutMs } = options;
     const stop = new Stop(timeoutMs, sources);

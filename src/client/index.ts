@@ -4,6 +4,7 @@
  */
 
 export { connect, KvClient } from "./client.ts";
+export { KvManyError, type KvManyPut } from "./many.ts";
 export type * from "./options.ts";
 export { KvReader } from "./reader.ts";
 export type {

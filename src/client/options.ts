@@ -17,7 +17,9 @@ export interface ConnectOptions {
   /**
    * How watches reach the server: `"websocket"`, which all of them share, or `"http"`, a request
    * each, for networks that let no WebSocket pass. WebSocket when left out, where the platform has
-   * it (Node.js from version 22 on).
+   * it (Node.js from version 22 on). Many operations at once, and single ones that are asked for
+   * in the same turn, go over WebSockets too, which are closed again when nobody uses them; where
+   * there can be none, they are requests like any other.
    */
   readonly transport?: WatchTransport | undefined;
   /** Closes the client at once when it aborts: requests reject with its reason, watches end. */

@@ -1,7 +1,7 @@
 /** What the SDK takes for values, times to live and integers, and what the store takes instead. */
 
 import { KvError } from "../errors.ts";
-import type { IncrOperation, PutOperation, TouchOperation } from "../kv.ts";
+import type { IncrOperation, MaybePromise, PutOperation, TouchOperation } from "../kv.ts";
 import { LIMITS } from "../limits.ts";
 import { defaultContentType } from "../protocol.ts";
 import { checkContentType, checkInteger, checkTtl } from "../rules.ts";
@@ -52,13 +52,10 @@ export interface KvTouchOperation {
  * @throws `invalid_argument` for text that is not well-formed, a content type and a time to live
  * that are none, `too_large`.
  */
-export async function toPut(put: KvPutOperation): Promise<PutOperation> {
-  const { key, value, contentType, ttl } = put;
-  const type = contentType ?? (value instanceof Blob && value.type !== "" ? value.type : undefined);
-  if (type !== undefined) checkContentType(type, LIMITS);
-  const lives = ttl === undefined ? undefined : { ttl: toTtl(ttl, "keep") };
-  const bytes = await toBytes(value);
-  return { op: "put", key, value: bytes, contentType: type ?? defaultContentType(bytes), ...lives };
+export function toPut(put: KvPutOperation): MaybePromise<PutOperation> {
+  const { value } = put;
+  if (!(value instanceof Blob)) return putOf(put, toBytesNow(value));
+  return toBytes(value).then((bytes) => putOf(put, bytes));
 }
 
 /** @throws `invalid_argument` for a `by` that is no integer, or a time to live that is none. */
@@ -99,6 +96,13 @@ export function toBytesNow(value: string | Uint8Array): Uint8Array {
 }
 
 // --- internal ---
+
+function putOf({ key, value, contentType, ttl }: KvPutOperation, bytes: Uint8Array): PutOperation {
+  const type = contentType ?? (value instanceof Blob && value.type !== "" ? value.type : undefined);
+  if (type !== undefined) checkContentType(type, LIMITS);
+  const lives = ttl === undefined ? undefined : { ttl: toTtl(ttl, "keep") };
+  return { op: "put", key, value: bytes, contentType: type ?? defaultContentType(bytes), ...lives };
+}
 
 function toTtl<const W extends string>(ttl: KvDuration, ...words: readonly W[]): number | W {
   if (typeof ttl === "string") return ttlFromText(ttl, "ttl", ...words);

@@ -171,12 +171,12 @@ export class Watches {
   }
 }
 
-// --- internal ---
-
 /** Node.js has no WebSocket before version 22. */
-function platformTransport(): WatchTransport {
+export function platformTransport(): WatchTransport {
   return typeof WebSocket === "undefined" ? "http" : "websocket";
 }
+
+// --- internal ---
 
 /** Why a WebSocket could not be had: what a plain request says, if that fails too. */
 async function diagnose(error: KvError, http: HttpTransport): Promise<KvError> {
