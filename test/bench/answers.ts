@@ -48,7 +48,9 @@ export function bodyStart(answer: Buffer): number {
 
 /** An answer that is none that was asked for, with its first words. */
 export function failed(bytes: Buffer): Error {
-  return new Error(`not the answer that was asked for:\n${bytes.toString("utf8", 0, 400)}`);
+  // Not every answer is text.
+  const text = JSON.stringify(bytes.toString("latin1", 0, 400));
+  return new Error(`not the answer that was asked for: ${text}`);
 }
 
 // --- internal ---

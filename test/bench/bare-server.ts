@@ -1,6 +1,6 @@
 /**
  * The least that Bun can do for the same requests, with no disk and no history: the yardstick of the
- * bench. `bun bare-server.ts PORT get KEYS`, `… PORT publish`.
+ * bench. `bun bare-server.ts PORT get KEYS`, `… publish`, `… stream URL`.
  */
 
 import { keyOf, valueOf } from "./keys.ts";
@@ -15,6 +15,9 @@ switch (mode) {
     break;
   case "publish":
     servePublish();
+    break;
+  case "stream":
+    serveStream(await load(argument));
     break;
   default:
     throw new Error(`there is no ${mode}`);
@@ -78,5 +81,29 @@ function servePublish(): void {
       open: (socket) => void socket.subscribe("all"),
       message: (socket) => void socket.send('{"id":1,"type":"created","watch":1}'),
     },
+  });
+}
+
+/** The pieces in which a stream of kv came. */
+async function load(url: string): Promise<Uint8Array[]> {
+  const answer = await fetch(url, { headers: { Accept: "application/x-ndjson" } });
+  if (answer.status !== 200) throw new Error(`${url} answers ${answer.status}`);
+  return await Array.fromAsync(answer.body!);
+}
+
+function serveStream(pieces: readonly Uint8Array[]): void {
+  const headers = { "Content-Type": "application/x-ndjson" };
+  const stream = (): ReadableStream => {
+    let next = 0;
+    return new ReadableStream({
+      pull(controller) {
+        if (next === pieces.length) controller.close();
+        else controller.enqueue(pieces[next++]);
+      },
+    });
+  };
+  Bun.serve({
+    ...address,
+    routes: { "/ready": ready, "/v1/kv": () => new Response(stream(), { headers }) },
   });
 }

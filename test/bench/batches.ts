@@ -55,10 +55,10 @@ export class Batch {
   }
 }
 
-/** Answers of one length, which begin with `first`. */
+/** Answers of one length, which begin with `first`. What is longer is for the caller to judge. */
 export function fixedAnswerBytes(length: number, first: number): AnswerSize {
   return (bytes) => {
-    if (bytes[0] !== first || bytes.length > length) throw failed(bytes);
+    if (bytes[0] !== first) throw failed(bytes);
     return bytes.length < length ? undefined : length;
   };
 }

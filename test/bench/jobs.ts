@@ -38,6 +38,8 @@ export interface Jobs {
   fanOut: { options: FanOutOptions; result: LoadResult };
   /** Writes at a steady rate. `latencies` are from the moment each was due to its delivery. */
   delivery: { options: DeliveryOptions; result: LoadResult };
+  /** One streamed answer. */
+  stream: { options: StreamOptions; result: StreamResult };
   /** Puts every key of a plan once, in no order, many on their way at a time. */
   fill: { options: FillOptions; result: { milliseconds: number } };
 }
@@ -60,6 +62,20 @@ export interface DeliveryOptions {
   readonly keys: number;
   /** Writes. */
   readonly perSecond: number;
+}
+
+export interface StreamOptions {
+  readonly port: number;
+  readonly path: string;
+  /** How many lines there have to be at least; not counted when left out. */
+  readonly lines?: number;
+}
+
+export interface StreamResult {
+  /** Of the body. */
+  readonly bytes: number;
+  readonly milliseconds: number;
+  readonly processorMs: number;
 }
 
 export interface FillOptions {

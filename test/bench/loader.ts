@@ -12,13 +12,14 @@ import type { JobName, Jobs } from "./jobs.ts";
 import { Picker } from "./keys.ts";
 import { load } from "./load.ts";
 import { RequestBlock } from "./requests.ts";
+import { stream } from "./stream.ts";
 import { openWatchers } from "./watchers.ts";
 
 type Handlers = {
   [Name in JobName]: (options: Jobs[Name]["options"]) => Promise<Jobs[Name]["result"]>;
 };
 
-const handlers: Handlers = { requests, batches, fanOut, delivery, fill };
+const handlers: Handlers = { requests, batches, fanOut, delivery, stream, fill };
 
 process.on("message", async ({ name, options }: { name: JobName; options: never }) => {
   try {

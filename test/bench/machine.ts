@@ -4,6 +4,7 @@ import { closeSync, fdatasyncSync, openSync, readFileSync, writeSync } from "nod
 import { arch, cpus, release, totalmem, type } from "node:os";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
+import { isThere } from "../support/needs.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { percentile } from "./statistics.ts";
 
@@ -107,7 +108,7 @@ function versionOf(command: readonly string[]): string | undefined {
 
 /** `undefined` when the command is not there or fails. */
 function firstLine(command: readonly string[]): string | undefined {
-  if (Bun.which(command[0]!) === null) return undefined;
+  if (!isThere(command[0]!)) return undefined;
   const { exitCode, stdout } = Bun.spawnSync([...command]);
   return exitCode === 0 ? stdout.toString().split("\n")[0] : undefined;
 }

@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { build, isStale } from "../../scripts/build.ts";
+import { isThere } from "../support/needs.ts";
 import { parseArguments, USAGE, type Arguments } from "./arguments.ts";
 import { LoaderProcess } from "./loader-process.ts";
 import { describeMachine, showMachine, type Machine } from "./machine.ts";
@@ -43,7 +44,7 @@ async function main(given: Arguments): Promise<void> {
   await runAll(workloads, names, {
     bench: makeBench(loader, given.isQuick),
     rounds: given.rounds,
-    isThere: (tool) => Bun.which(tool) !== null,
+    isThere,
     onResult: (result) => void results.push(result),
   });
   clearProgress();

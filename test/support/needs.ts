@@ -22,8 +22,7 @@ export function testWithTool(
   }
 }
 
-// --- internal ---
-
-function isThere(tool: string): boolean {
+/** Can this command be run here? Of `root`: are we it? */
+export function isThere(tool: string): boolean {
   return tool === "root" ? process.getuid?.() === 0 : Bun.which(tool) !== null;
 }
