@@ -45,7 +45,10 @@ export function operationBytes({ key, value, contentType }: FrameOperation): num
 }
 
 /** A frame of operations. Keys, values and content types must be within the limits of a store. */
-export function encodeRequest(id: number, operations: readonly FrameOperation[]): Uint8Array {
+export function encodeRequest(
+  id: number,
+  operations: readonly FrameOperation[],
+): Uint8Array<ArrayBuffer> {
   let length = FRAME_HEADER;
   for (const operation of operations) length += operationBytes(operation);
   const bytes = new Uint8Array(length);

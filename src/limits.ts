@@ -167,6 +167,13 @@ export const PROGRESS_MS = 10_000;
 /** Blocking reads that wait at the same time. */
 export const KEY_WAITS_MAX = 50_000;
 
+// The command kv bench
+
+/** Connections of one load, and watchers of one. */
+export const BENCH_CONNECTIONS_MAX = 10_000;
+/** Keys of one load: their numbers have ten digits. */
+export const BENCH_KEYS_MAX = 1_000_000_000;
+
 // The client
 
 /** Milliseconds from the start of a request to the end of its answer, unless the caller says. */

@@ -49,6 +49,10 @@ export const COMMANDS: Readonly<Record<string, Listed>> = Object.assign(
       summary: "show what the server says about itself",
       load: () => import("./status.ts"),
     },
+    bench: {
+      summary: "measure what a running server can do",
+      load: () => import("./bench.ts"),
+    },
     health: {
       summary: "exit 0 when the server is ready, else 1",
       load: () => import("./health.ts"),
@@ -128,5 +132,9 @@ const WORDS = new Map([
   ["load", "restore"],
   ["info", "status"],
   ["ping", "health"],
+  ["benchmark", "bench"],
+  ["perf", "bench"],
+  ["load-test", "bench"],
+  ["stress", "bench"],
   ["version", "--version"],
 ]);

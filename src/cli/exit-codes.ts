@@ -102,6 +102,15 @@ const BY_COMMAND: Readonly<Record<string, CommandCodes>> = {
     },
   },
   status: { codes: [0, 1, 2, 5, 6, 130], meanings: READING },
+  bench: {
+    codes: [0, 1, 2, 4, 5, 6, 8, 130],
+    meanings: {
+      1: "requests failed, and the figures say how many; or any other failure",
+      4: "the prefix has other keys",
+      6: "no server reached, or no answer in time",
+      8: "too large, or the disk of the server is full",
+    },
+  },
   health: { codes: [0, 1, 2, 130], meanings: { ...LOCAL, 1: "not ready, whatever the reason" } },
 };
 

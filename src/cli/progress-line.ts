@@ -16,13 +16,20 @@ export class ProgressLine {
 
   /** So many bytes are done, of so many where that is known. */
   update(bytes: number, of?: number): void {
+    this.show((elapsedMs) => {
+      const rate = showBytes(Math.round((bytes * 1_000) / elapsedMs));
+      const share = of === undefined ? "" : ` of ${showBytes(of)}`;
+      return `${showBytes(bytes)}${share}, ${rate}/s`;
+    });
+  }
+
+  /** Says what `describe` makes of the milliseconds since the beginning, when it is time to. */
+  show(describe: (elapsedMs: number) => string): void {
     if (!this.#isShown) return;
     const now = Date.now();
     if (now - (this.#shownAt ?? this.#begun) < BETWEEN_MS) return;
     this.#shownAt = now;
-    const rate = showBytes(Math.round((bytes * 1_000) / (now - this.#begun)));
-    const share = of === undefined ? "" : ` of ${showBytes(of)}`;
-    rewriteErrorLine(`${this.#verb}: ${showBytes(bytes)}${share}, ${rate}/s`);
+    rewriteErrorLine(`${this.#verb}: ${describe(now - this.#begun)}`);
   }
 
   /** Takes the line away: what follows begins where it stood. */

@@ -17,6 +17,7 @@ const COMMANDS: readonly (readonly [name: string, argv: readonly string[]])[] = 
   ["compact", ["compact", "1"]],
   ["del --prefix", ["del", "--prefix", "p"]],
   ["status", ["status"]],
+  ["bench", ["bench"]],
   ["health", ["health"]],
 ];
 

@@ -24,6 +24,7 @@ const COMPLETE: Readonly<Record<string, readonly string[]>> = {
   restore: ["-"],
   check: [],
   status: [],
+  bench: [],
   health: [],
 };
 
@@ -58,9 +59,11 @@ describe.each(names)("kv %s", (name) => {
     expectFailure(await kv([...complete, flag, "1", flag, "2"]), 2, "is given twice");
   });
 
-  if (name === "del" || name === "watch" || name === "restore") {
+  if (["del", "watch", "restore", "bench"].includes(name)) {
     test("any number of arguments is right", async () => {
-      expectFailure(await kv([...complete, "a", "b", ""]), 2, /(the key|FILE) is empty/);
+      const why = name === "bench" ? /unknown workload ""/ : /(the key|FILE) is empty/;
+      const any = name === "bench" ? ["put", "get", ""] : ["a", "b", ""];
+      expectFailure(await kv([...complete, ...any]), 2, why);
     });
   } else {
     test("an argument too many is refused", async () => {

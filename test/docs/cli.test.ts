@@ -108,9 +108,13 @@ async function replay({ command, output, exitCode }: Step, options: RunOptions):
   expect(`${command}: ${code}`).toBe(`${command}: ${exitCode}`);
 }
 
-/** The page has one port for the server, and plain line ends. */
+/** A line of progress, up to where the rest of its line is cleared. */
+const REWRITTEN = new RegExp(String.raw`\r[^\r\n]*${"\u001b"}\[K`, "g");
+
+/** The page has one port for the server, plain line ends, and no line that is gone in the end. */
 function normalise(shown: string): string {
-  return shown.replaceAll("\r\n", "\n").replaceAll(/127\.0\.0\.1:\d{2,}/g, "127.0.0.1:5000");
+  const plain = shown.replaceAll("\r\n", "\n").replaceAll(REWRITTEN, "");
+  return plain.replaceAll(/127\.0\.0\.1:\d{2,}/g, "127.0.0.1:5000");
 }
 
 function matches(shown: string, expected: string): boolean {
