@@ -1,10 +1,13 @@
 /**
- * Millions of keys and values for benchmarks, made without a string for each; and a log of them, as
- * if each had been put by a request of its own: `bun test/bench/many-keys.ts DIRECTORY KEYS`.
+ * A log of many keys, as if each had been put by a request of its own, written without a server:
+ * `bun test/bench/many-keys.ts DIRECTORY KEYS`. And what many puts more leave when a process is killed.
  */
 
 import { randomBytes } from "node:crypto";
+import { encodeUtf8 } from "../../src/text.ts";
+import { CHECKPOINT_LOG_RATIO } from "../../src/limits.ts";
 import { openDirectory } from "../../src/log/disk.ts";
+import { openLog } from "../../src/log/engine.ts";
 import {
   contentBytes,
   decodeRecordHeader,
@@ -14,45 +17,30 @@ import {
   type RecordHeader,
 } from "../../src/log/format.ts";
 import { LogWriter } from "../../src/log/log-writer.ts";
+import { put } from "../support/stores.ts";
+import { KEY_BYTES, keyOf, scattered, valueOf, writeKey } from "./keys.ts";
 
-export const KEY_BYTES = 16;
-export const VALUE_BYTES = 100;
-
-/** Writes the key with a number to `at`: hexadecimal digits, in no order, none twice. */
-export function writeKey(into: Uint8Array, at: number, number: number): void {
-  const high = mixed(number);
-  const low = mixed(number + 0x9e3779b9);
-  for (let digit = 0; digit < 8; digit++) {
-    into[at + digit] = DIGITS.charCodeAt((high >>> (28 - 4 * digit)) & 15);
-    into[at + 8 + digit] = DIGITS.charCodeAt((low >>> (28 - 4 * digit)) & 15);
-  }
-}
-
-/** The value of the key with a number: bytes that no compression makes fewer of. */
-export function valueOf(number: number): Uint8Array {
-  const at = mixed(number) % (POOL.length - VALUE_BYTES);
-  return POOL.subarray(at, at + VALUE_BYTES);
-}
-
-/** Makes the log of a store with that many keys; it has no checkpoint. */
+/** Makes the log of a store with that many keys, a power of ten; it has no checkpoint. */
 export async function writeLog(directory: string, keys: number): Promise<void> {
-  const clock = Date.now;
   const disk = openDirectory(directory);
-  const writer = await LogWriter.begin({ disk, clock, random: randomBytes, oldest: 0 });
+  const writer = await LogWriter.begin({ disk, clock: Date.now, random: randomBytes, oldest: 0 });
   const key = new Uint8Array(KEY_BYTES);
+  const value = encodeUtf8(valueOf(0));
+  const time = Date.now();
   const place = { segment: 0, offset: 0, previousCrc: 0, flags: FLAG_COMMIT_END };
-  const time = clock();
   let bytes = new Uint8Array(0);
-  for (let number = 0; number < keys; number++) {
+  for (let at = 0; at < keys; at++) {
+    const number = scattered(at, keys);
     writeKey(key, 0, number);
+    writeKey(value, 0, number);
     const content = {
       kind: KIND.put,
       key,
-      contentType: "application/octet-stream",
-      value: valueOf(number),
-      revision: number + 1,
+      contentType: TYPE,
+      value,
+      revision: at + 1,
       previousRevision: 0,
-      createRevision: number + 1,
+      createRevision: at + 1,
       version: 1,
       time,
       deadline: 0,
@@ -65,17 +53,34 @@ export async function writeLog(directory: string, keys: number): Promise<void> {
   await writer.finish();
 }
 
-// --- internal ---
-
-const DIGITS = "0123456789abcdef";
-const POOL = Uint8Array.from({ length: 65_536 }, (_, at) => mixed(at) & 0xff);
-
-/** A permutation of the 32-bit integers (MurmurHash3's last step). */
-function mixed(number: number): number {
-  let hash = number >>> 0;
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
-  return (hash ^ (hash >>> 16)) >>> 0;
+/**
+ * Puts keys anew into a store that has a checkpoint of `checkpointBytes`, nearly until the next one
+ * would be made; then kills its own process.
+ */
+async function putAndDie(directory: string, keys: number, checkpointBytes: number): Promise<void> {
+  const store = await openLog({ directory });
+  const { bytes } = store.status();
+  const wanted = bytes + checkpointBytes * CHECKPOINT_LOG_RATIO * NEARLY;
+  for (let at = 0; store.status().bytes < wanted; at += COMMIT_KEYS) {
+    const numbers = Array.from({ length: COMMIT_KEYS }, (_, of) => scattered(at + of, keys));
+    await store.commit({
+      checks: [],
+      then: numbers.map((number) => put(keyOf(number), valueOf(number), TYPE)),
+    });
+  }
+  process.kill(process.pid, "SIGKILL");
 }
 
-if (import.meta.main) await writeLog(process.argv[2]!, Number(process.argv[3]));
+// --- internal ---
+
+/** What a PUT without a content type gets. */
+const TYPE = "text/plain; charset=utf-8";
+const COMMIT_KEYS = 1_000;
+/** The share of what makes the next checkpoint due. */
+const NEARLY = 0.9;
+
+if (import.meta.main) {
+  const [directory, keys, checkpointBytes] = process.argv.slice(2);
+  if (checkpointBytes === undefined) await writeLog(directory!, Number(keys));
+  else await putAndDie(directory!, Number(keys), Number(checkpointBytes));
+}

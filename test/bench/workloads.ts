@@ -12,6 +12,7 @@ import { matching } from "./workloads/matching.ts";
 import { putEtcd } from "./workloads/put-etcd.ts";
 import { putRedis } from "./workloads/put-redis.ts";
 import { rangeBare } from "./workloads/range-bare.ts";
+import { startRedis } from "./workloads/start-redis.ts";
 import type { Workload } from "./workload.ts";
 
 export const workloads: readonly Workload[] = [
@@ -26,5 +27,6 @@ export const workloads: readonly Workload[] = [
   delivery,
   rangeBare,
   manyKeys,
+  startRedis,
   commands,
 ];
