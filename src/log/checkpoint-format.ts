@@ -28,6 +28,8 @@ export interface CheckpointHeader {
   readonly reserved: number;
   /** How many segments there were. */
   readonly segments: number;
+  /** Keys that were there, without those whose newest record is a deletion. */
+  readonly keys: number;
 }
 
 /** A segment as a checkpoint covers it. */
@@ -54,6 +56,7 @@ export function encodeCheckpointHeader(header: CheckpointHeader): Uint8Array {
   setInteger(view, 48, header.time);
   setInteger(view, 56, header.reserved);
   view.setUint32(64, header.segments, true);
+  setInteger(view, 72, header.keys);
   view.setUint32(12, headerCrc(bytes), true);
   return bytes;
 }
@@ -73,6 +76,7 @@ export function decodeCheckpointHeader(bytes: Uint8Array): CheckpointHeader | st
     time: getInteger(view, 48),
     reserved: getInteger(view, 56),
     segments: view.getUint32(64, true),
+    keys: getInteger(view, 72),
   };
 }
 

@@ -138,6 +138,7 @@ function readIndex(
   merged: KeyIndex,
 ): { readonly index: KeyIndex; readonly nowhere: readonly string[] } {
   const index = new KeyIndex();
+  index.reserve(reader.header.keys);
   const nowhere: string[] = [];
   const placing = new Placing(reader.segments, pairs);
   reader.readKeys((columns, places) => {
@@ -149,6 +150,7 @@ function readIndex(
     if (!index.appendColumns(columns)) throw new Unusable("its keys are not in order");
   });
   index.endAppend();
+  if (index.live !== reader.header.keys) throw new Unusable("its keys are not those of its header");
   return { index, nowhere };
 }
 

@@ -161,7 +161,7 @@ export class Checkpoints implements Job {
 
   /** Everything but keys, as it is now. */
   #cover() {
-    const { store, segments, horizon, state } = this.#options;
+    const { store, segments, index, horizon, state } = this.#options;
     const { revision, oldest, time, reserved } = state();
     const { all } = segments;
     return {
@@ -177,6 +177,7 @@ export class Checkpoints implements Job {
         time,
         reserved,
         segments: all.length,
+        keys: index.live,
       }),
     };
   }

@@ -72,6 +72,8 @@ export function readCheckpoint(bytes: Uint8Array): CheckpointContent {
     if (kind === 4 && at + 16 + body.length !== bytes.length) refuse(at, "bytes behind the end");
   }
   if (step !== 4) refuse(bytes.length, "no end");
+  const live = keys.filter(({ version }) => version > 0).length;
+  if (integer(view, 72) !== live) refuse(72, "the number of keys");
   const texts = keys.map(({ key }) => Buffer.from(key));
   if (texts.some((key, at) => at > 0 && Buffer.compare(texts[at - 1]!, key) >= 0)) {
     refuse(0, "keys that do not rise");
