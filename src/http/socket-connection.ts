@@ -35,6 +35,8 @@ import { RequestError, type Turn, type TurnKind } from "./socket-turn.ts";
 export interface Socket {
   /** Takes the message as it is now. */
   send(message: string | Uint8Array): unknown;
+  /** What is sent during the call leaves at its end, or when it has become much. */
+  cork(run: () => void): unknown;
   ping(): unknown;
   close(code: number, reason: string): void;
   terminate(): void;
@@ -171,6 +173,11 @@ export class Connection implements Subscriber {
 
   send(frame: Frame): void {
     this.#send(frame.socketText);
+  }
+
+  together(run: () => void): void {
+    if (this.#closed) run();
+    else this.#socket.cork(run);
   }
 
   unsentBytes(): number {

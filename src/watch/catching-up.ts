@@ -7,8 +7,9 @@
 import { setImmediate } from "node:timers/promises";
 import { assert, KvError } from "../errors.ts";
 import type { Changes, Commit, Store } from "../kv.ts";
-import { FRAME_BYTES_MAX, WATCHER_PULLS_MAX } from "../limits.ts";
+import { BACKGROUND_SLICE_MS, FRAME_BYTES_MAX, WATCHER_PULLS_MAX } from "../limits.ts";
 import type { EndReason } from "../messages.ts";
+import { Slice } from "../slice.ts";
 import { EncodedCommit } from "./encoded-commit.ts";
 import { resetFrame, syncFrame, type StorePosition } from "./frames.ts";
 import { readState, statePlace } from "./initial-state.ts";
@@ -17,6 +18,8 @@ import type { Session, Watcher } from "./watcher.ts";
 
 /** Milliseconds before a pull that the store refused is tried again. */
 const RETRY_MS = 100;
+/** Commits that are sent between two looks at the time. */
+const COMMITS_A_LOOK = 8;
 /** Watchers that have something gathered at the same time. */
 const GATHERING_MAX = 16;
 
@@ -153,21 +156,34 @@ export class CatchingUp {
     const { signal } = pull;
     for await (const chunk of store.changes(watcher.next, { range: ranges, prev, signal })) {
       if (watcher.pull !== pull) return;
-      if (!this.#deliver(watcher, chunk) || watcher.next > position()) return;
+      if (!(await this.#deliver(watcher, pull, chunk)) || watcher.next > position()) return;
       if (!(await this.#goesOn(watcher, pull))) return;
     }
     if (watcher.pull === pull) throw new KvError("unavailable", "the store ended the changes");
   }
 
-  /** Sends a chunk; false when the connection stalled on the way. */
-  #deliver(watcher: Watcher, { commits, through }: Changes): boolean {
-    for (const commit of commits) {
-      if (!this.#sendCommit(watcher, commit)) return false;
+  /** Sends a chunk, in slices; false when the pull does not go on behind it. */
+  async #deliver(
+    watcher: Watcher,
+    pull: AbortController,
+    { commits, through }: Changes,
+  ): Promise<boolean> {
+    const slice = new Slice(COMMITS_A_LOOK, BACKGROUND_SLICE_MS);
+    let goesOn = true;
+    for (let at = 0; at < commits.length;) {
+      if (at > 0) await slice.next();
+      if (watcher.pull !== pull) return false;
+      watcher.session.subscriber.together(() => {
+        do goesOn = this.#sendCommit(watcher, commits[at++]!);
+        while (goesOn && at < commits.length && !slice.isOver());
+      });
+      if (!goesOn) return false;
     }
     watcher.next = through + 1;
     return true;
   }
 
+  /** False when the connection stalled on the way. */
   #sendCommit(watcher: Watcher, commit: Commit): boolean {
     assert(
       watcher.sentEvents === 0 || watcher.next === commit.revision,

@@ -7,7 +7,8 @@
 import { assert } from "../errors.ts";
 import { utf8Bytes } from "../keys.ts";
 import type { Changes, Commit, Event, Store } from "../kv.ts";
-import { FRAME_BYTES_MAX, LATEST_BYTES_MAX } from "../limits.ts";
+import { BACKGROUND_SLICE_MS, FRAME_BYTES_MAX, LATEST_BYTES_MAX } from "../limits.ts";
+import { Slice } from "../slice.ts";
 import { eventText, type Encoding } from "./encoded-commit.ts";
 import { changeFrame, FRAME_AROUND_BYTES, type Frame } from "./frames.ts";
 
@@ -77,8 +78,11 @@ export class NewestEvents {
     let texts: string[] = [];
     let bytes = 0;
     let end = 0;
+    // What a key was in the past may have to be looked for.
+    const slice = new Slice(1, BACKGROUND_SLICE_MS);
     for (const [key, { type, revision }] of this.#newest) {
       if (end++ < first) continue;
+      await slice.pause();
       const event = await readEvent(store, key, type, revision, encoding.prev);
       const text = eventText(event, encoding.keys);
       const size = utf8Bytes(text) + 1;

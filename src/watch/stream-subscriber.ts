@@ -75,6 +75,11 @@ export class StreamSubscriber implements Subscriber, Listener, WatchStream {
     if (this.unsentBytes() > WATCHER_UNSENT_BYTES_MAX) this.#session?.sent();
   }
 
+  /** The reader takes what there is, however it came. */
+  together(run: () => void): void {
+    run();
+  }
+
   unsentBytes(): number {
     return this.#frames.bytes;
   }

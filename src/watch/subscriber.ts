@@ -10,6 +10,8 @@ export interface Subscriber {
   readonly transport: Transport;
   /** Sends a frame to this connection alone, behind everything sent or published to it before. */
   send(frame: Frame): void;
+  /** Runs what sends several frames to this connection, so that they can leave in one piece. */
+  together(run: () => void): void;
   /** Bytes handed over for this connection that have not left the process yet. */
   unsentBytes(): number;
   /** From the return on, what is published on the topic goes to this connection. */

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { KvError } from "../../src/errors.ts";
 import type { ChangesOptions } from "../../src/kv.ts";
+import type { Frame } from "../../src/watch/frames.ts";
 import { Hub } from "../../src/watch/hub.ts";
 import { failure, put, write } from "../support/stores.ts";
 import { altered } from "../support/altered-store.ts";
@@ -11,6 +12,20 @@ import { quiet, Rig, RigConnection } from "./rig.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+
+/** Takes half a millisecond for each frame, and counts those of one turn. */
+class SlowConnection extends RigConnection {
+  readonly framesATurn = new Map<number, number>();
+  #turn = 0;
+
+  override send(frame: Frame): void {
+    for (const begun = performance.now(); performance.now() < begun + 0.5;);
+    const count = this.framesATurn.get(this.#turn) ?? 0;
+    if (count === 0) setImmediate(() => this.#turn++);
+    this.framesATurn.set(this.#turn, count + 1);
+    super.send(frame);
+  }
+}
 
 describe("catching up", () => {
   test("a watcher that is ahead of the hub joins without a duplicate", async () => {
@@ -95,6 +110,33 @@ describe("catching up", () => {
     expect(connection.revisions).toEqual([1]);
     expect(closing.frames).toEqual([]);
     expect(rig.hub.watchers).toBe(1);
+  });
+
+  test("a long piece of the past is sent in slices, between which others have their turn", async () => {
+    using rig = new Rig();
+    for (let count = 0; count < 100; count++) await write(rig.store, put("a"));
+    const connection = new SlowConnection(rig.hub);
+    await connection.watch({}, 1);
+    await quiet(400);
+    expect(connection.revisions).toEqual(Array.from({ length: 100 }, (_, at) => at + 1));
+    // The time is looked at after every 8 commits, and is over each time.
+    expect(Math.max(...connection.framesATurn.values())).toBe(8);
+  });
+
+  test("ended between two slices of a piece it gets nothing more", async () => {
+    using rig = new Rig();
+    for (let count = 0; count < 100; count++) await write(rig.store, put("a"));
+    const connection = new SlowConnection(rig.hub);
+    const { watch } = await connection.watch({}, 1);
+    while (connection.frames.length < 16) await quiet(1);
+    connection.session.unwatch(watch);
+    await quiet();
+    expect(connection.revisions).toEqual(Array.from({ length: 16 }, (_, at) => at + 1));
+    // And the same watch begun again has all of it once more.
+    connection.frames.length = 0;
+    await connection.watch({}, 1);
+    await quiet(400);
+    expect(connection.revisions).toHaveLength(100);
   });
 
   test("a watcher whose history is forgotten meanwhile is told, and can begin again", async () => {

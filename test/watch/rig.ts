@@ -79,6 +79,10 @@ export class RigConnection implements Subscriber {
     this.take(frame.socketText, "sent");
   }
 
+  together(run: () => void): void {
+    run();
+  }
+
   unsentBytes(): number {
     return this.unsent;
   }

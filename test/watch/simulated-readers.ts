@@ -112,6 +112,10 @@ export class SimulatedSocket implements Subscriber {
     this.take(frame);
   }
 
+  together(run: () => void): void {
+    run();
+  }
+
   unsentBytes(): number {
     return this.unsent;
   }

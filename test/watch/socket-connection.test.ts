@@ -18,6 +18,7 @@ function connect() {
   const done = { pings: 0, terminated: false, unsent: 0, log: [] as string[] };
   const socket: Socket = {
     send: (message) => done.log.push((JSON.parse(String(message)) as { type: string }).type),
+    cork: (run) => run(),
     ping: () => done.pings++,
     close: () => {},
     terminate: () => (done.terminated = true),

@@ -26,6 +26,7 @@ class Room {
     const seen = { paused: false, unsent: 0, answers: [] as Record<string, unknown>[] };
     const socket: Socket = {
       send: (message) => seen.answers.push(answerIn(message)),
+      cork: (run) => run(),
       ping: () => {},
       close: () => {},
       terminate: () => {},
