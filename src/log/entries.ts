@@ -1,79 +1,319 @@
-/** The entries of the index, each with its key, by number. */
+/**
+ * The entries of the index: what is known of the newest record of each key, in 32 bytes, and behind
+ * them the key. The number of an entry is its place.
+ */
 
+import { assert } from "../errors.ts";
+import { decodeUtf8 } from "../text.ts";
 import { ContentTypes } from "./content-types.ts";
-import { EntryRows } from "./entry-rows.ts";
-import { KeyArena } from "./key-arena.ts";
+import { chunkOf, EntryArena, USED, wordOf } from "./entry-arena.ts";
+import { compareKeyWords, keyWords } from "./key-words.ts";
+import { NumberMap } from "./number-map.ts";
 import type { WantedKey } from "./wanted-key.ts";
 
 export class Entries {
-  readonly types = new ContentTypes();
-  readonly rows = new EntryRows(this.types);
-  readonly #arena = new KeyArena();
+  readonly #arena = new EntryArena(unitsAt);
+  /** What does not fit into an entry, or few of them have. */
+  readonly #deadlines = new NumberMap<number>();
+  readonly #largeVersions = new NumberMap<number>();
+  readonly #largeTypes = new NumberMap<number>();
+  readonly #types: ContentTypes;
 
-  /** Bytes of memory that they take. */
+  constructor(types = new ContentTypes()) {
+    this.#types = types;
+  }
+
+  /** No entries yet, of the same content types. */
+  like(): Entries {
+    return new Entries(this.#types);
+  }
+
+  /** Bytes of memory that they take, but for few content types. */
   get bytesHeld(): number {
-    return this.rows.bytesHeld + this.#arena.bytesHeld;
+    const aside = [this.#deadlines, this.#largeVersions, this.#largeTypes];
+    return aside.reduce((sum, { size }) => sum + size * MAP_ENTRY_BYTES, this.#arena.bytesHeld);
   }
 
-  /** Adds an entry with a key; the rest of it is to be set. */
-  add(key: WantedKey): number {
-    const entry = this.rows.add();
-    this.rows.setKey(entry, this.#arena.add(key), key.length);
-    return entry;
+  // What an entry says
+
+  isUsed(entry: number): boolean {
+    return this.#words(entry)[wordOf(entry) + CREATE_HIGH]! >= USED;
   }
 
-  remove(entry: number): void {
-    this.#arena.remove(this.rows.keyPlace(entry), this.rows.keyLength(entry));
-    this.rows.remove(entry);
+  revision(entry: number): number {
+    const words = this.#words(entry);
+    const at = wordOf(entry);
+    return words[at]! + (words[at + REVISION_HIGH]! & HIGH_MASK) * TWO_TO_32;
   }
 
-  isKey(entry: number, key: WantedKey): boolean {
-    return (
-      this.rows.keyLength(entry) === key.length && this.#arena.isKey(this.rows.keyPlace(entry), key)
-    );
+  createRevision(entry: number): number {
+    const words = this.#words(entry);
+    const at = wordOf(entry);
+    return words[at + CREATE]! + (words[at + CREATE_HIGH]! & HIGH_MASK) * TWO_TO_32;
   }
 
-  /** Order of the key of an entry and another one: negative, 0 or positive. */
-  compare(entry: number, key: WantedKey): number {
-    return this.#arena.compare(this.rows.keyPlace(entry), this.rows.keyLength(entry), key);
+  /** Is it no tombstone? */
+  isLive(entry: number): boolean {
+    return this.#words(entry)[wordOf(entry) + VERSION] !== 0;
   }
 
-  /** The same of the keys of two entries. */
-  compareBoth(a: number, b: number): number {
-    const { rows } = this;
-    return this.#arena.compareBoth(
-      rows.keyPlace(a),
-      rows.keyLength(a),
-      rows.keyPlace(b),
-      rows.keyLength(b),
-    );
+  version(entry: number): number {
+    const version = this.#words(entry)[wordOf(entry) + VERSION]!;
+    return version === LARGE_VERSION ? this.#largeVersions.get(entry)! : version;
+  }
+
+  contentType(entry: number): string {
+    return this.#types.text(this.#type(entry));
+  }
+
+  deadline(entry: number): number {
+    if (this.#words(entry)[wordOf(entry) + BYTES]! < TIMED) return 0;
+    return this.#deadlines.get(entry)!;
+  }
+
+  position(entry: number): number {
+    const words = this.#words(entry);
+    const at = wordOf(entry);
+    const low = words[at + REVISION_HIGH]! >>> HIGH_BITS;
+    const high = (words[at + CREATE_HIGH]! & ~USED) >>> HIGH_BITS;
+    return (low + (high << LOW_SEGMENT_BITS)) * TWO_TO_32 + words[at + OFFSET]!;
+  }
+
+  bytes(entry: number): number {
+    return this.#words(entry)[wordOf(entry) + BYTES]! & ~TIMED;
+  }
+
+  // Keys
+
+  /** Bytes of the key. */
+  keyBytes(entry: number): number {
+    return this.#words(entry)[wordOf(entry) + TYPE]! >>> 16;
   }
 
   key(entry: number): string {
-    return this.#arena.text(this.rows.keyPlace(entry), this.rows.keyLength(entry));
+    const words = this.#words(entry);
+    const start = wordOf(entry) + KEY;
+    const length = this.keyBytes(entry);
+    let all = 0;
+    for (let at = keyWords(length); at-- > 0;) all |= words[start + at]!;
+    const bytes = this.#arena.bytes[chunkOf(entry)]!;
+    // Most keys are ASCII, which needs no decoder.
+    if ((all & 0x80808080) === 0) return bytes.toString("latin1", 4 * start, 4 * start + length);
+    const text = decodeUtf8(bytes.subarray(4 * start, 4 * start + length));
+    assert(text !== undefined, "a key of the index is UTF-8");
+    return text;
   }
 
   /** Copies the bytes of a key to `at`; answers where they end there. */
   copyKey(entry: number, into: Uint8Array, at: number): number {
-    const length = this.rows.keyLength(entry);
-    this.#arena.copy(this.rows.keyPlace(entry), length, into, at);
+    const bytes = this.#arena.bytes[chunkOf(entry)]!;
+    const start = 4 * (wordOf(entry) + KEY);
+    const length = this.keyBytes(entry);
+    for (let byte = 0; byte < length; byte++) into[at + byte] = bytes[start + byte]!;
     return at + length;
   }
 
-  /** Takes the key of an entry. */
   takeKey(entry: number, into: WantedKey): void {
-    this.#arena.take(this.rows.keyPlace(entry), this.rows.keyLength(entry), into);
+    const start = 4 * (wordOf(entry) + KEY);
+    into.set(this.#arena.bytes[chunkOf(entry)]!, start, start + this.keyBytes(entry));
+  }
+
+  isKey(entry: number, { words, length }: WantedKey): boolean {
+    const own = this.#words(entry);
+    const start = wordOf(entry);
+    if (own[start + TYPE]! >>> 16 !== length) return false;
+    for (let at = keyWords(length); at-- > 0;) {
+      if (own[start + KEY + at] !== words[at]) return false;
+    }
+    return true;
+  }
+
+  /** Order of the key of an entry and another one: negative, 0 or positive. */
+  compare(entry: number, key: WantedKey): number {
+    const words = this.#words(entry);
+    const at = wordOf(entry);
+    return compareKeyWords(words, at + KEY, words[at + TYPE]! >>> 16, key.words, 0, key.length);
+  }
+
+  /** The same of the keys of two entries. */
+  compareBoth(a: number, b: number): number {
+    const first = this.#words(a);
+    const second = this.#words(b);
+    return compareKeyWords(
+      first,
+      wordOf(a) + KEY,
+      this.keyBytes(a),
+      second,
+      wordOf(b) + KEY,
+      this.keyBytes(b),
+    );
   }
 
   /** Bytes that the key of an entry and another one begin with both, of which `from` are known. */
   commonBytes(entry: number, key: WantedKey, from: number): number {
-    const length = Math.min(this.rows.keyLength(entry), key.length);
-    return this.#arena.commonBytes(this.rows.keyPlace(entry), key, from, length);
+    const bytes = this.#arena.bytes[chunkOf(entry)]!;
+    const start = 4 * (wordOf(entry) + KEY);
+    const end = Math.min(this.keyBytes(entry), key.length);
+    let at = from;
+    while (at < end && bytes[start + at] === key.bytes[at]) at++;
+    return at;
   }
 
   /** The byte of a key at `at`, plus 1; 0 behind its end. */
   symbol(entry: number, at: number): number {
-    if (at >= this.rows.keyLength(entry)) return 0;
-    return this.#arena.byte(this.rows.keyPlace(entry), at) + 1;
+    if (at >= this.keyBytes(entry)) return 0;
+    return this.#arena.bytes[chunkOf(entry)]![4 * (wordOf(entry) + KEY) + at]! + 1;
   }
+
+  /** Visits every entry, in no order of keys. */
+  each(visit: (entry: number) => void): void {
+    this.#arena.each(visit);
+  }
+
+  /** Entries with their deadlines, of those that have one, in no order. */
+  deadlines(): Iterable<[number, number]> {
+    return this.#deadlines.entries();
+  }
+
+  // Changes
+
+  /** Adds an entry with a key; the rest of it is to be set. */
+  add({ words, length }: WantedKey): number {
+    assert(length <= KEY_BYTES_MAX, "a key has a length that a record can tell");
+    const entry = this.#arena.take(unitsOf(length));
+    const own = this.#words(entry);
+    const start = wordOf(entry);
+    own[start + CREATE_HIGH] = USED;
+    own[start + VERSION] = 0;
+    own[start + BYTES] = 0;
+    own[start + TYPE] = NO_TYPE | (length << 16);
+    for (let at = keyWords(length); at-- > 0;) own[start + KEY + at] = words[at]!;
+    return entry;
+  }
+
+  /** Adds a copy of an entry of others that have the same content types. */
+  addCopy(from: Entries, entry: number): number {
+    const units = unitsOf(from.keyBytes(entry));
+    const copy = this.#arena.take(units);
+    const own = from.#words(entry).subarray(wordOf(entry), wordOf(entry) + 2 * units);
+    this.#words(copy).set(own, wordOf(copy));
+    const type = from.#type(entry);
+    this.#types.useAgain(type);
+    if (type >= LARGE_TYPE) this.#largeTypes.set(copy, type);
+    const version = from.version(entry);
+    if (version >= LARGE_VERSION) this.#largeVersions.set(copy, version);
+    const deadline = from.deadline(entry);
+    if (deadline !== 0) this.#deadlines.set(copy, deadline);
+    return copy;
+  }
+
+  remove(entry: number): void {
+    this.#clear(entry);
+    this.#arena.release(entry, unitsOf(this.keyBytes(entry)));
+  }
+
+  /** Writes all but the key. */
+  set(
+    entry: number,
+    revision: number,
+    createRevision: number,
+    version: number,
+    contentType: string,
+    deadline: number,
+    position: number,
+    bytes: number,
+  ): void {
+    // Before what was there is released: it may be the last one that has the content type.
+    const type = this.#types.use(contentType);
+    this.#clear(entry);
+    const words = this.#words(entry);
+    const at = wordOf(entry);
+    words[at] = revision;
+    words[at + REVISION_HIGH] = revision / TWO_TO_32;
+    words[at + CREATE] = createRevision;
+    words[at + CREATE_HIGH] = createRevision / TWO_TO_32;
+    words[at + TYPE] = (words[at + TYPE]! & ~0xffff) | Math.min(type, LARGE_TYPE);
+    if (type >= LARGE_TYPE) this.#largeTypes.set(entry, type);
+    words[at + VERSION] = Math.min(version, LARGE_VERSION);
+    if (version >= LARGE_VERSION) this.#largeVersions.set(entry, version);
+    assert(bytes < TIMED, "the size of a record fits into the index");
+    words[at + BYTES] = deadline === 0 ? bytes : bytes + TIMED;
+    if (deadline !== 0) this.#deadlines.set(entry, deadline);
+    this.move(entry, position);
+  }
+
+  /** Writes another position. */
+  move(entry: number, position: number): void {
+    const segment = Math.floor(position / TWO_TO_32);
+    assert(segment < 2 ** SEGMENT_BITS, "the id of a segment fits into the index");
+    const words = this.#words(entry);
+    const at = wordOf(entry);
+    const revisionHigh = words[at + REVISION_HIGH]! & HIGH_MASK;
+    const createHigh = words[at + CREATE_HIGH]! & HIGH_MASK;
+    words[at + REVISION_HIGH] = revisionHigh | (segment << HIGH_BITS);
+    words[at + CREATE_HIGH] = createHigh | ((segment >>> LOW_SEGMENT_BITS) << HIGH_BITS) | USED;
+    words[at + OFFSET] = position;
+  }
+
+  #type(entry: number): number {
+    const type = this.#words(entry)[wordOf(entry) + TYPE]! & 0xffff;
+    return type === LARGE_TYPE ? this.#largeTypes.get(entry)! : type;
+  }
+
+  /** Lets go of what is not in the entry itself. */
+  #clear(entry: number): void {
+    const words = this.#words(entry);
+    const at = wordOf(entry);
+    const type = words[at + TYPE]! & 0xffff;
+    if (type !== NO_TYPE) this.#types.release(this.#type(entry));
+    if (type === LARGE_TYPE) this.#largeTypes.delete(entry);
+    if (words[at + VERSION] === LARGE_VERSION) this.#largeVersions.delete(entry);
+    if (words[at + BYTES]! >= TIMED) this.#deadlines.delete(entry);
+  }
+
+  #words(entry: number): Uint32Array {
+    return this.#arena.words[chunkOf(entry)]!;
+  }
+}
+
+// --- internal ---
+
+/**
+ * The words of an entry. It begins with the lower half of the revision. What revisions leave of the
+ * words of their upper halves is the id of the segment and whether it is an entry at all; `BYTES`
+ * has a bit that says whether there is a deadline; `TYPE` is a content type of 16 bits and the
+ * bytes of the key.
+ */
+const REVISION_HIGH = 1;
+const CREATE = 2;
+const CREATE_HIGH = 3;
+const VERSION = 4;
+const OFFSET = 5;
+const BYTES = 6;
+const TYPE = 7;
+const KEY = 8;
+
+const TWO_TO_32 = 2 ** 32;
+const HIGH_BITS = 21;
+const HIGH_MASK = 2 ** HIGH_BITS - 1;
+const LOW_SEGMENT_BITS = 32 - HIGH_BITS;
+const SEGMENT_BITS = 21;
+const TIMED = 2 ** 31;
+const KEY_BYTES_MAX = 0xffff;
+
+/** Those from this one on stand in a map. */
+const LARGE_VERSION = 0xffffffff;
+const LARGE_TYPE = 0xfffe;
+const NO_TYPE = 0xffff;
+
+/** What an entry of a map takes, about. */
+const MAP_ENTRY_BYTES = 48;
+
+/** Units of eight bytes of an entry with a key of `length` bytes. */
+function unitsOf(length: number): number {
+  return KEY / 2 + ((length + 7) >>> 3);
+}
+
+function unitsAt(words: Uint32Array, at: number): number {
+  return unitsOf(words[at + TYPE]! >>> 16);
 }

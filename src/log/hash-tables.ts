@@ -3,6 +3,8 @@
  * a quarter, so that growing never takes long and never doubles the memory.
  */
 
+import { assert } from "../errors.ts";
+
 /** Is it the entry of the key that is looked for? */
 export interface EntryCheck<K> {
   isKey(entry: number, key: K): boolean;
@@ -13,7 +15,11 @@ export class HashTables<K> {
   readonly #tables: Uint16Array[] = Array.from({ length: TABLES }, () => EMPTY);
   readonly #counts = new Uint32Array(TABLES);
   readonly #check: EntryCheck<K>;
+  readonly #waitingHashes = new Uint32Array(WAITING_MAX);
+  readonly #waitingEntries = new Int32Array(WAITING_MAX);
+  #waiting = 0;
   #slots = 0;
+  #size = 0;
 
   constructor(check: EntryCheck<K>) {
     this.#check = check;
@@ -22,6 +28,11 @@ export class HashTables<K> {
   /** Bytes of memory that it takes. */
   get bytesHeld(): number {
     return this.#slots * 2 + TABLES * (8 + 4);
+  }
+
+  /** How many entries are in. */
+  get size(): number {
+    return this.#size;
   }
 
   /** The entry of a key, or -1. */
@@ -44,10 +55,36 @@ export class HashTables<K> {
   /** Adds an entry that is not in. */
   add(hash: number, entry: number): void {
     const number = hash >>> TABLE_SHIFT;
+    this.#size++;
     const count = ++this.#counts[number]!;
     let table = this.#tables[number]!;
     if (count * SLOT > table.length * FILL_MAX) table = this.#resize(number, count);
     insert(table, tagOf(hash), entry & 0xffff, entry >>> 16);
+  }
+
+  /**
+   * As `add`, together with others: in a row of them, the processor waits for the memory of each in
+   * turn, else for that of many at once. `addWaiting` has to come before anything else.
+   */
+  addSoon(hash: number, entry: number): void {
+    this.#waitingHashes[this.#waiting] = hash;
+    this.#waitingEntries[this.#waiting++] = entry;
+    if (this.#waiting === WAITING_MAX) this.addWaiting();
+  }
+
+  addWaiting(): void {
+    const count = this.#waiting;
+    const hashes = this.#waitingHashes;
+    let read = 0;
+    for (let at = 0; at < count; at++) {
+      const hash = hashes[at]!;
+      const table = this.#tables[hash >>> TABLE_SHIFT]!;
+      if (table.length > 0) read ^= table[homeOf(tagOf(hash), table.length)]!;
+    }
+    // Without a use of it, nothing would be read.
+    assert(read <= 0xffff, "a tag has 16 bits");
+    this.#waiting = 0;
+    for (let at = 0; at < count; at++) this.add(hashes[at]!, this.#waitingEntries[at]!);
   }
 
   /** Removes an entry that is in. */
@@ -71,6 +108,7 @@ export class HashTables<K> {
       slot = next;
     }
     table[slot] = 0;
+    this.#size--;
     const count = --this.#counts[number]!;
     if (count * SLOT < length * FILL_MIN && length > SLOTS_MIN * SLOT) this.#resize(number, count);
   }
@@ -112,6 +150,9 @@ const SLOTS_MIN = 4;
 const FILL_MAX = 0.85;
 const FILL_MIN = 0.4;
 const GROWTH = 1.25;
+
+/** Entries that are added together: what they need of the memory fits into the nearest cache. */
+const WAITING_MAX = 256;
 
 const EMPTY = new Uint16Array(0);
 

@@ -4,7 +4,6 @@
  */
 
 import type { Entries } from "./entries.ts";
-import { EntryRows } from "./entry-rows.ts";
 import type { KeyColumns } from "./key-columns.ts";
 import type { KeyOrder } from "./key-order.ts";
 import { newestOf, type Newest } from "./newest.ts";
@@ -14,9 +13,9 @@ export class IndexCopy {
   /** Entries are added to them and change; none goes. */
   readonly #entries: Entries;
   readonly #order: KeyOrder;
-  /** What entries were that have changed since and were not read yet: a row here, or `ABSENT`. */
+  /** Of entries that have changed since and were not read yet: one of `#kept`, or `ABSENT`. */
   readonly #before = new Map<number, number>();
-  readonly #rows: EntryRows;
+  readonly #kept: Entries;
   /** The last entry that was read: what happens up to its key does not count any more. */
   #read = -1;
   readonly #wanted = new WantedKey();
@@ -25,12 +24,12 @@ export class IndexCopy {
   constructor(entries: Entries, order: KeyOrder) {
     this.#entries = entries;
     this.#order = order;
-    this.#rows = new EntryRows(entries.types);
+    this.#kept = entries.like();
   }
 
   /** Called before an entry changes. */
   note(entry: number): void {
-    if (this.#counts(entry)) this.#before.set(entry, this.#rows.addCopy(this.#entries.rows, entry));
+    if (this.#counts(entry)) this.#before.set(entry, this.#kept.addCopy(this.#entries, entry));
   }
 
   /** Called after an entry was added. */
@@ -43,24 +42,24 @@ export class IndexCopy {
    * was read, too. Answers whether there may be more. The index must not change within one call.
    */
   next(visit: (key: string, newest: Newest) => boolean): boolean {
-    return this.#walk((rows, row, entry) => visit(this.#entries.key(entry), newestOf(rows, row)));
+    return this.#walk((entries, entry) => visit(entries.key(entry), newestOf(entries, entry)));
   }
 
   /** Adds the next keys to columns, until these are full. Answers whether there may be more. */
   fill(into: KeyColumns): boolean {
     if (into.isFull) return true;
-    return this.#walk((rows, row, entry) => {
+    return this.#walk((entries, entry) => {
       const at = into.count;
       const start = into.keysEnd;
-      into.reserveKeys(start + this.#entries.rows.keyLength(entry));
-      into.keyEnds[at] = this.#entries.copyKey(entry, into.keys, start);
-      into.revisions[at] = rows.revision(row);
-      into.createRevisions[at] = rows.createRevision(row);
-      into.versions[at] = rows.version(row);
-      into.contentTypes[at] = rows.contentType(row);
-      into.deadlines[at] = rows.deadline(row);
-      into.positions[at] = rows.position(row);
-      into.recordBytes[at] = rows.bytes(row);
+      into.reserveKeys(start + entries.keyBytes(entry));
+      into.keyEnds[at] = entries.copyKey(entry, into.keys, start);
+      into.revisions[at] = entries.revision(entry);
+      into.createRevisions[at] = entries.createRevision(entry);
+      into.versions[at] = entries.version(entry);
+      into.contentTypes[at] = entries.contentType(entry);
+      into.deadlines[at] = entries.deadline(entry);
+      into.positions[at] = entries.position(entry);
+      into.recordBytes[at] = entries.bytes(entry);
       into.count++;
       return !into.isFull;
     });
@@ -68,7 +67,7 @@ export class IndexCopy {
 
   /** Lets go of what was kept. */
   end(): void {
-    for (const row of this.#before.values()) if (row !== ABSENT) this.#rows.remove(row);
+    for (const kept of this.#before.values()) if (kept !== ABSENT) this.#kept.remove(kept);
     this.#before.clear();
   }
 
@@ -77,8 +76,7 @@ export class IndexCopy {
     return !this.#before.has(entry);
   }
 
-  #walk(visit: (rows: EntryRows, row: number, entry: number) => boolean): boolean {
-    const { rows } = this.#entries;
+  #walk(visit: (entries: Entries, entry: number) => boolean): boolean {
     if (this.#read < 0) this.#wanted.setText("");
     else this.#entries.takeKey(this.#read, this.#wanted);
     const scan = this.#order.up(this.#wanted, false);
@@ -86,14 +84,13 @@ export class IndexCopy {
       if (entry === this.#read) continue;
       this.#read = entry;
       const before = this.#before.size > 0 ? this.#before.get(entry) : undefined;
-      if (before === undefined) {
-        if (!visit(rows, entry, entry)) return true;
-        continue;
+      let goOn = true;
+      if (before === undefined) goOn = visit(this.#entries, entry);
+      else if (before !== ABSENT) {
+        goOn = visit(this.#kept, before);
+        this.#kept.remove(before);
       }
-      this.#before.delete(entry);
-      if (before === ABSENT) continue;
-      const goOn = visit(this.#rows, before, entry);
-      this.#rows.remove(before);
+      if (before !== undefined) this.#before.delete(entry);
       if (!goOn) return true;
     }
     return false;

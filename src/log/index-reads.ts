@@ -16,7 +16,6 @@ export const NO_ENTRY = -1;
 
 export class IndexReads implements KeySource {
   protected readonly entries = new Entries();
-  protected readonly rows = this.entries.rows;
   protected readonly tables = new HashTables(this.entries);
   protected readonly order = new KeyOrder(this.entries);
   /** The key of the call that is under way. */
@@ -54,7 +53,7 @@ export class IndexReads implements KeySource {
   /** The newest record of a key, a tombstone included. */
   get(key: string): Newest | undefined {
     const entry = this.findKey(key);
-    return entry === NO_ENTRY ? undefined : newestOf(this.rows, entry);
+    return entry === NO_ENTRY ? undefined : newestOf(this.entries, entry);
   }
 
   // By number and by bytes: an entry keeps its number until its deletion is forgotten.
@@ -72,38 +71,38 @@ export class IndexReads implements KeySource {
 
   /** Is there an entry of that number? Those of keys that were forgotten are given anew. */
   isUsed(entry: number): boolean {
-    return this.rows.isUsed(entry);
+    return this.entries.isUsed(entry);
   }
 
   revision(entry: number): number {
-    return this.rows.revision(entry);
+    return this.entries.revision(entry);
   }
 
   createRevision(entry: number): number {
-    return this.rows.createRevision(entry);
+    return this.entries.createRevision(entry);
   }
 
   /** 0 for a tombstone. */
   version(entry: number): number {
-    return this.rows.version(entry);
+    return this.entries.version(entry);
   }
 
   contentType(entry: number): string {
-    return this.rows.contentType(entry);
+    return this.entries.contentType(entry);
   }
 
   /** Milliseconds since 1970; 0 = never. */
   deadline(entry: number): number {
-    return this.rows.deadline(entry);
+    return this.entries.deadline(entry);
   }
 
   position(entry: number): number {
-    return this.rows.position(entry);
+    return this.entries.position(entry);
   }
 
   /** Bytes of the record in the log. */
   bytes(entry: number): number {
-    return this.rows.bytes(entry);
+    return this.entries.bytes(entry);
   }
 
   key(entry: number): string {
@@ -112,7 +111,7 @@ export class IndexReads implements KeySource {
 
   /** Bytes of the key. */
   keyBytes(entry: number): number {
-    return this.rows.keyLength(entry);
+    return this.entries.keyBytes(entry);
   }
 
   /** Copies the bytes of the key to `at`; answers where they end there. */
@@ -156,22 +155,18 @@ export class IndexReads implements KeySource {
     return undefined;
   }
 
-  /** Every key, in no order. The index must not change meanwhile. */
+  /** Every key in order. The index must not change meanwhile. */
   *all(): Generator<[string, Newest], undefined> {
-    for (let entry = 0; entry < this.rows.end; entry++) {
-      if (this.rows.isUsed(entry)) yield [this.key(entry), newestOf(this.rows, entry)];
+    const scan = this.scanUp("");
+    for (let entry = scan.next(); entry >= 0; entry = scan.next()) {
+      yield [this.key(entry), newestOf(this.entries, entry)];
     }
     return undefined;
   }
 
-  /** Visits every entry that has a deadline, in no order. The index must not change meanwhile. */
-  eachTimed(visit: (entry: number, deadline: number) => void): void {
-    for (let entry = 0, left = this.timedKeys; left > 0; entry++) {
-      const deadline = this.rows.deadline(entry);
-      if (deadline === 0) continue;
-      visit(entry, deadline);
-      left--;
-    }
+  /** Entries with their deadlines, of those that have one, in no order. */
+  deadlines(): Iterable<[number, number]> {
+    return this.entries.deadlines();
   }
 
   protected hashOfWanted(): number {

@@ -101,20 +101,14 @@ export class KeyIndex extends IndexReads {
 
   /** The newest record of an entry stands elsewhere now: a merge has moved it. */
   moveEntry(entry: number, position: number): void {
-    this.rows.move(entry, position);
+    this.entries.move(entry, position);
   }
 
   // In order
 
-  /** Adds a key above all others that are in. */
-  append(key: string, newest: Newest): void {
-    this.wanted.setText(key);
-    this.#setNewest(newest, true);
-  }
-
   /**
    * Adds many keys, each above the one before it and all others that are in; answers false when one
-   * is not. `endAppend` has to follow in the end.
+   * is not: then the index is of no use any more. `endAppend` has to follow in the end.
    */
   appendColumns(columns: KeyColumns): boolean {
     let start = 0;
@@ -125,7 +119,7 @@ export class KeyIndex extends IndexReads {
       const last = this.order.last;
       if (last >= 0 && this.entries.compare(last, this.wanted) >= 0) return false;
       const entry = this.entries.add(this.wanted);
-      this.tables.add(this.hashOfWanted(), entry);
+      this.tables.addSoon(this.hashOfWanted(), entry);
       this.#write(
         entry,
         columns.revisions[at]!,
@@ -138,6 +132,7 @@ export class KeyIndex extends IndexReads {
       );
       this.order.append(entry, columns.versions[at] !== 0);
     }
+    this.tables.addWaiting();
     return true;
   }
 
@@ -153,14 +148,11 @@ export class KeyIndex extends IndexReads {
 
   /** Makes the order of all keys, which `load` left out. */
   sort(): void {
-    const numbers = new Uint32Array(this.rows.end);
+    const sorted = new Uint32Array(this.tables.size);
     let count = 0;
-    for (let entry = 0; entry < this.rows.end; entry++) {
-      if (this.rows.isUsed(entry)) numbers[count++] = entry;
-    }
-    const used = numbers.subarray(0, count);
-    sortEntries(this.entries, used);
-    for (const entry of used) this.order.append(entry, this.rows.isLive(entry));
+    this.entries.each((entry) => (sorted[count++] = entry));
+    sortEntries(this.entries, sorted);
+    for (const entry of sorted) this.order.append(entry, this.entries.isLive(entry));
   }
 
   /**
@@ -196,8 +188,8 @@ export class KeyIndex extends IndexReads {
   }
 
   #isDeletion(entry: number, revision: number): boolean {
-    const rows = this.rows;
-    return rows.isUsed(entry) && !rows.isLive(entry) && rows.revision(entry) === revision;
+    const { entries } = this;
+    return entries.isUsed(entry) && !entries.isLive(entry) && entries.revision(entry) === revision;
   }
 
   #setNewest(newest: Newest, inOrder: boolean): void {
@@ -220,7 +212,7 @@ export class KeyIndex extends IndexReads {
     const known = this.tables.find(hash, this.wanted);
     if (known !== NO_ENTRY) {
       this.#copy?.note(known);
-      const wasLive = this.rows.isLive(known);
+      const wasLive = this.entries.isLive(known);
       this.#forget(known);
       this.#write(known, revision, createRevision, version, contentType, deadline, position, bytes);
       const isLive = version > 0;
@@ -237,12 +229,12 @@ export class KeyIndex extends IndexReads {
 
   /** Takes what an entry is now out of the sums. */
   #forget(entry: number): void {
-    const rows = this.rows;
-    if (rows.isLive(entry)) {
+    const { entries } = this;
+    if (entries.isLive(entry)) {
       this.liveKeys--;
-      this.bytesOfLive -= rows.bytes(entry);
+      this.bytesOfLive -= entries.bytes(entry);
     }
-    if (rows.deadline(entry) !== 0) this.timedKeys--;
+    if (entries.deadline(entry) !== 0) this.timedKeys--;
   }
 
   #write(
@@ -255,8 +247,8 @@ export class KeyIndex extends IndexReads {
     position: number,
     bytes: number,
   ): void {
-    const rows = this.rows;
-    rows.set(entry, revision, createRevision, version, contentType, deadline, position, bytes);
+    const { entries } = this;
+    entries.set(entry, revision, createRevision, version, contentType, deadline, position, bytes);
     if (deadline !== 0) this.timedKeys++;
     if (version === 0) this.#tombstones.add(entry, revision);
     else {

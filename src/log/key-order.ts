@@ -20,7 +20,7 @@ export class KeyOrder {
   /** Leaves in order. Leaving out one of ten thousand moves few bytes, so there are no levels. */
   #directory = new Uint32Array(64);
   #size = 0;
-  readonly #isLive = (entry: number): boolean => this.#entries.rows.isLive(entry);
+  readonly #isLive = (entry: number): boolean => this.#entries.isLive(entry);
 
   constructor(entries: Entries) {
     this.#entries = entries;

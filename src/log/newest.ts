@@ -1,6 +1,6 @@
 /** What the index answers for a key, and how it tells places in the log. */
 
-import type { EntryRows } from "./entry-rows.ts";
+import type { Entries } from "./entries.ts";
 
 /** What the index knows of a key's newest record. */
 export interface Newest {
@@ -17,16 +17,16 @@ export interface Newest {
   readonly bytes: number;
 }
 
-/** What a row tells, as an object. */
-export function newestOf(rows: EntryRows, row: number): Newest {
+/** What an entry says, as an object. */
+export function newestOf(entries: Entries, entry: number): Newest {
   return {
-    revision: rows.revision(row),
-    createRevision: rows.createRevision(row),
-    version: rows.version(row),
-    contentType: rows.contentType(row),
-    deadline: rows.deadline(row),
-    position: rows.position(row),
-    bytes: rows.bytes(row),
+    revision: entries.revision(entry),
+    createRevision: entries.createRevision(entry),
+    version: entries.version(entry),
+    contentType: entries.contentType(entry),
+    deadline: entries.deadline(entry),
+    position: entries.position(entry),
+    bytes: entries.bytes(entry),
   };
 }
 

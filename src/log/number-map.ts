@@ -25,6 +25,10 @@ export class NumberMap<V> {
     this.#parts[number & (PARTS - 1)]?.delete(number);
   }
 
+  get size(): number {
+    return this.#parts.reduce((sum, part) => sum + (part?.size ?? 0), 0);
+  }
+
   /** In no order. */
   *entries(): Generator<[number, V], undefined> {
     for (const part of this.#parts) if (part !== undefined) yield* part;
