@@ -57,12 +57,12 @@ export function defaultContentType(value: Uint8Array): string {
 
 /** The path of a key below `base`: every byte outside `A-Za-z0-9-_.~/` percent-encoded. */
 export function keyPath(key: string, base: string = PATHS.kv): string {
-  return `${base}/${percentEncode(key, /[A-Za-z0-9\-_.~/]/)}`;
+  return `${base}/${percentEncode(key)}`;
 }
 
 /** A value of a query parameter: every byte outside `A-Za-z0-9-_.~/` percent-encoded. */
 export function queryValue(text: string): string {
-  return percentEncode(text, /[A-Za-z0-9\-_.~/]/);
+  return percentEncode(text);
 }
 
 /**
@@ -127,12 +127,15 @@ export function decodeCursor(text: string): Cursor {
 
 // --- internal ---
 
-function percentEncode(text: string, plain: RegExp): string {
+const PLAIN = /^[A-Za-z0-9\-_.~/]*$/;
+
+function percentEncode(text: string): string {
+  if (PLAIN.test(text)) return text;
   let encoded = "";
   for (const byte of encodeUtf8(text)) {
     const character = String.fromCharCode(byte);
     const escape = `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
-    encoded += byte < 0x80 && plain.test(character) ? character : escape;
+    encoded += byte < 0x80 && PLAIN.test(character) ? character : escape;
   }
   return encoded;
 }

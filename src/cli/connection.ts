@@ -1,9 +1,8 @@
 /** The flags that every client command has, and the client made from them. */
 
 import type { ArgsDef } from "citty";
-import type { HttpTransport } from "../client/http-transport.ts";
+import { HttpTransport } from "../client/http-transport.ts";
 import type { KvClient } from "../client/index.ts";
-import type { KvReader } from "../client/reader.ts";
 import { parseServerUrl } from "../client/url.ts";
 import { serverUrl } from "./server-url.ts";
 import { parseMilliseconds } from "./values.ts";
@@ -41,20 +40,12 @@ export async function connectByFlags(args: ConnectionArguments): Promise<KvClien
   return connect(url, { timeoutMs });
 }
 
-/** As `connectByFlags`, for a command that only reads: there is less of it to load. */
-export async function readerByFlags(args: ConnectionArguments): Promise<KvReader> {
+/**
+ * As `connectByFlags`, for a command that needs what the SDK has no method for, or so little of it
+ * that most of its time would go into loading the rest.
+ */
+export function transportByFlags(args: ConnectionArguments): HttpTransport {
   const { url, timeoutMs } = parseConnection(args);
-  const [{ KvReader }, { HttpTransport }] = await Promise.all([
-    import("../client/reader.ts"),
-    import("../client/http-transport.ts"),
-  ]);
-  return new KvReader(new HttpTransport(parseServerUrl(url), { timeoutMs }));
-}
-
-/** As `connectByFlags`, for a command that needs what the SDK has no method for. */
-export async function transportByFlags(args: ConnectionArguments): Promise<HttpTransport> {
-  const { url, timeoutMs } = parseConnection(args);
-  const { HttpTransport } = await import("../client/http-transport.ts");
   return new HttpTransport(parseServerUrl(url), { timeoutMs });
 }
 

@@ -1,8 +1,9 @@
 /** `kv get`: the bytes of a value, exactly. */
 
 import { defineCommand } from "citty";
+import { getEntry } from "../client/operations.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectionEnvironment, connectionFlags, readerByFlags } from "./connection.ts";
+import { connectionEnvironment, connectionFlags, transportByFlags } from "./connection.ts";
 import { entryOutputFlag, writeEntry } from "./entry-output.ts";
 import { NOT_FOUND } from "./exit-codes.ts";
 import { Failure } from "./failure.ts";
@@ -22,8 +23,8 @@ export const command = defineCommand({
   },
   async run({ args }) {
     const revision = parseOptional("--revision", args.revision, 0);
-    const client = await readerByFlags(args);
-    const entry = await client.get(args.key, { revision });
+    const transport = transportByFlags(args);
+    const { entry } = await getEntry(transport, args.key, { revision });
     if (entry === undefined) {
       const when = revision === undefined ? "is absent" : `was absent at revision ${revision}`;
       throw new Failure(`${showText(args.key)} ${when}`, NOT_FOUND);

@@ -13,7 +13,7 @@ import { KvError } from "../errors.ts";
 export const command = defineCommand({
   args: connectionFlags,
   async run({ args }) {
-    const transport = await transportByFlags(args);
+    const transport = transportByFlags(args);
     const { http } = transport.url;
     try {
       const { bytes } = await transport.request({ method: "GET", path: PATHS.ready });

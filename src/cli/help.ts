@@ -5,7 +5,7 @@ import { VERSION } from "../version.ts";
 import { positionalName } from "./arguments.ts";
 import { aliasesOf, argumentsOf, type CommandModule } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
-import { exitCodesOf } from "./exit-codes.ts";
+import { exitCodesOf } from "./exit-meanings.ts";
 import { hasColors, writeOut } from "./output.ts";
 
 /** Prints the overview of all commands. */

@@ -52,7 +52,7 @@ export const command = defineCommand({
     const revision = parseOptional("--revision", args.revision, 0);
     if (args.count === true) {
       checkCount(args);
-      const transport = await transportByFlags(args);
+      const transport = transportByFlags(args);
       const { listPage } = await import("../client/listing.ts");
       const asked = revision === undefined ? undefined : { revision };
       const page = await listPage(transport, range, { count: true, ...asked });

@@ -8,7 +8,7 @@ import { VERSION } from "../version.ts";
 import { checkArguments } from "./arguments.ts";
 import { checkArgumentBytes } from "./argument-bytes.ts";
 import { argumentsOf } from "./command.ts";
-import { COMMANDS, findCommand, suggestCommand } from "./commands.ts";
+import { COMMANDS, findCommand } from "./commands.ts";
 import { UsageError } from "./failure.ts";
 import { writeOut } from "./output.ts";
 import { reportFailure } from "./report.ts";
@@ -24,7 +24,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (first === undefined) return await help(undefined);
     if (first.startsWith("-")) return await globalFlag(first, rest);
     if (first === "help") return await helpCommand(rest);
-    command = requireCommand(first);
+    command = await requireCommand(first);
     return await runNamed(command, rest);
   } catch (error) {
     return reportFailure(error, command);
@@ -69,7 +69,7 @@ async function helpCommand(names: readonly string[]): Promise<number> {
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
     return help(undefined);
   }
-  return help(requireCommand(name));
+  return help(await requireCommand(name));
 }
 
 async function help(name: string | undefined): Promise<number> {
@@ -79,9 +79,10 @@ async function help(name: string | undefined): Promise<number> {
   return 0;
 }
 
-function requireCommand(name: string): string {
+async function requireCommand(name: string): Promise<string> {
   const found = findCommand(name);
   if (found !== undefined) return found;
+  const { suggestCommand } = await import("./suggestions.ts");
   const near = suggestCommand(name);
   throw new UsageError(
     `unknown command ${quote(name)}` + (near === undefined ? "" : `; did you mean kv ${near}?`),

@@ -23,7 +23,7 @@ export const command = defineCommand({
     ...connectionFlags,
   },
   async run({ args }) {
-    const transport = await transportByFlags(args);
+    const transport = transportByFlags(args);
     const status = await askStatus(transport, args.watchers === true);
     if (args.output === "json") return writeOut(jsonLine(status));
     await writeOut(describe(transport.url.http, status));

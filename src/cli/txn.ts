@@ -33,7 +33,7 @@ export const command = defineCommand({
         ? await readStandardInput(JSON_BODY_BYTES_MAX)
         : await readFileArgument(args.file, JSON_BODY_BYTES_MAX),
     );
-    const transport = await transportByFlags(args);
+    const transport = transportByFlags(args);
     const { postTxn } = await import("../client/operations.ts");
     const result = await postTxn(transport, txn).catch((error: unknown) => {
       throw namingOperation(txn, error);

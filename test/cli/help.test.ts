@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import manifest from "../../package.json" with { type: "json" };
 import { COMMANDS } from "../../src/cli/commands.ts";
-import { EXIT_CODES } from "../../src/cli/exit-codes.ts";
+import { EXIT_CODES } from "../../src/cli/exit-meanings.ts";
 import { expectFailure, kv, onTerminal } from "./rig.ts";
 
 const names = Object.keys(COMMANDS);

@@ -147,8 +147,8 @@ describe("the time that keys have left", () => {
   });
 
   test("of a read in the past may have passed", async () => {
-    await run("put", "brief", "x", "--ttl", "30ms");
-    const { revision } = JSON.parse((await run("status", "-o", "json")).stdout);
+    const { stdout } = await run("put", "brief", "x", "--ttl", "30ms", "-o", "json");
+    const { revision } = JSON.parse(stdout);
     await run("wait", "brief", "--absent", "--timeout", "10s");
     const table = await lines("brief", "-o", "table", "--revision", String(revision));
     expect(table[1]).toMatch(/^brief .* passed {2}text/);
