@@ -4,8 +4,8 @@
  */
 
 import { EXPIRE_LOOK_MS_MAX } from "../limits.ts";
-import { compareKeys } from "../keys.ts";
-import type { KeyIndex } from "./key-index.ts";
+import { DeadlineHeap } from "./deadline-heap.ts";
+import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
 
 /** Calls back after some milliseconds; what it returns takes that back. */
 export type Timer = (callback: () => void, milliseconds: number) => () => void;
@@ -29,10 +29,10 @@ export interface ExpiryOptions {
 export class Expiry {
   readonly #options: ExpiryOptions;
   /**
-   * A binary heap by deadline, then by key. A deadline that was changed since stays in it until its
-   * time: what the index says counts.
+   * By deadline, then by key. A deadline that was changed since stays in it until its time: what
+   * the index says of the entry counts, which may be that of another key by then.
    */
-  #heap: Deadline[] = [];
+  readonly #heap: DeadlineHeap;
   /** When the timer fires, by the clock. */
   #firesAt = Infinity;
   #cancel: (() => void) | undefined;
@@ -40,46 +40,60 @@ export class Expiry {
 
   /** Reads the deadlines of all keys. */
   constructor(options: ExpiryOptions) {
+    const { index } = options;
     this.#options = options;
-    this.#rebuild();
+    this.#heap = new DeadlineHeap((a, b) => index.compareEntries(a, b));
+    this.#heap.rebuild(index.deadlines());
   }
 
-  /** A key got a deadline. */
+  /** A key of the index got a deadline. */
   add(key: string, deadline: number): void {
-    this.#push({ key, deadline });
+    this.addEntry(this.#options.index.findKey(key), deadline);
+  }
+
+  /** The same, by the number of its entry. */
+  addEntry(entry: number, deadline: number): void {
+    const { index } = this.#options;
+    this.#heap.push(entry, deadline);
     // A deadline that is often moved leaves its old ones behind; at most as many as there are keys.
-    if (this.#heap.length > 2 * this.#options.index.timed + STALE_MIN) this.#rebuild();
+    if (this.#heap.size > 2 * index.timed + STALE_MIN) this.#heap.rebuild(index.deadlines());
   }
 
   /** Is a key due? It may be one whose deadline was changed since. */
   isDue(now: number): boolean {
-    return this.#heap.length > 0 && this.#heap[0]!.deadline <= now;
+    return this.#heap.firstDeadline <= now;
   }
 
   /** Takes out keys that are due: the longest overdue first, then in key order; no key twice. */
   take(now: number, max: number): string[] {
-    const keys: string[] = [];
-    while (keys.length < max && this.isDue(now)) {
-      const next = this.#pop();
-      if (this.#counts(next) && next.key !== keys.at(-1)) keys.push(next.key);
+    const { index } = this.#options;
+    const taken = new Set<number>();
+    while (taken.size < max && this.isDue(now)) {
+      const { firstEntry, firstDeadline } = this.#heap;
+      this.#heap.pop();
+      if (index.isUsed(firstEntry) && index.deadline(firstEntry) === firstDeadline) {
+        taken.add(firstEntry);
+      }
     }
-    return keys;
+    return Array.from(taken, (entry) => index.key(entry));
   }
 
   /** Gives back what was taken and could not be expired. */
   giveBack(keys: readonly string[]): void {
+    const { index } = this.#options;
     for (const key of keys) {
-      const deadline = this.#options.index.get(key)?.deadline ?? 0;
-      if (deadline !== 0) this.#push({ key, deadline });
+      const entry = index.findKey(key);
+      const deadline = entry === NO_ENTRY ? 0 : index.deadline(entry);
+      if (deadline !== 0) this.#heap.push(entry, deadline);
     }
   }
 
   /** Sets the timer for the first deadline; a clock that jumps is met by looking now and then. */
   schedule(notBefore = 0): void {
-    if (this.#stopped || this.#heap.length === 0) return;
+    if (this.#stopped || this.#heap.size === 0) return;
     const { clock, timer, wake } = this.#options;
     const now = clock();
-    const at = Math.max(this.#heap[0]!.deadline, notBefore, now + 1);
+    const at = Math.max(this.#heap.firstDeadline, notBefore, now + 1);
     const delay = Math.min(at - now, EXPIRE_LOOK_MS_MAX);
     // Still to come, and soon enough.
     if (this.#cancel !== undefined && this.#firesAt <= now + delay) return;
@@ -96,70 +110,9 @@ export class Expiry {
     this.#cancel?.();
     this.#cancel = undefined;
   }
-
-  #counts({ key, deadline }: Deadline): boolean {
-    return this.#options.index.get(key)?.deadline === deadline;
-  }
-
-  #rebuild(): void {
-    this.#heap = [];
-    for (const [key, { deadline }] of this.#options.index.all()) {
-      if (deadline !== 0) this.#heap.push({ key, deadline });
-    }
-    for (let at = (this.#heap.length >> 1) - 1; at >= 0; at--) this.#sink(at);
-  }
-
-  #push(deadline: Deadline): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(deadline);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (!isBefore(deadline, heap[parent]!)) break;
-      heap[at] = heap[parent]!;
-      at = parent;
-    }
-    heap[at] = deadline;
-  }
-
-  #pop(): Deadline {
-    const first = this.#heap[0]!;
-    const last = this.#heap.pop()!;
-    if (this.#heap.length > 0) {
-      this.#heap[0] = last;
-      this.#sink(0);
-    }
-    return first;
-  }
-
-  #sink(from: number): void {
-    const heap = this.#heap;
-    const moved = heap[from]!;
-    let at = from;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
-      if (!isBefore(heap[child]!, moved)) break;
-      heap[at] = heap[child]!;
-      at = child;
-    }
-    heap[at] = moved;
-  }
 }
 
 // --- internal ---
 
-interface Deadline {
-  readonly key: string;
-  /** Milliseconds since 1970. */
-  readonly deadline: number;
-}
-
 /** Deadlines that were changed, which the heap keeps at any rate before it is made anew. */
 const STALE_MIN = 1_024;
-
-function isBefore(a: Deadline, b: Deadline): boolean {
-  if (a.deadline !== b.deadline) return a.deadline < b.deadline;
-  return compareKeys(a.key, b.key) < 0;
-}
