@@ -14,6 +14,10 @@ export interface Jobs {
       plan: RequestPlan;
       /** Watchers to have meanwhile, each with a prefix of its own; the keys are under the first. */
       watchers?: number;
+      /** Makes every other request a put; latencies are those of the others. */
+      withPuts?: boolean;
+      /** A data directory: latencies count only while a merge runs there. */
+      whileMerging?: string;
       /** Ask for the latencies too, which costs a little. */
       withLatencies?: boolean;
     };

@@ -3,12 +3,13 @@
  * and sends back what came of each.
  */
 
+import { readdirSync } from "node:fs";
 import { Batch, FIRST_BYTE, fixedAnswerBytes } from "./batches.ts";
 import { delivery } from "./delivery.ts";
 import { fanOut } from "./fan-out.ts";
 import { fill } from "./fill.ts";
 import { SOCKET_PATH } from "./frames.ts";
-import type { JobName, Jobs } from "./jobs.ts";
+import type { JobName, Jobs, LoadResult } from "./jobs.ts";
 import { Picker } from "./keys.ts";
 import { load } from "./load.ts";
 import { RequestBlock } from "./requests.ts";
@@ -36,39 +37,74 @@ const blocks = new Map<string, RequestBlock>();
 const BLOCKS_MAX = 4;
 /** For how long a delivery is waited for. */
 const LATE_MS_MAX = 5_000;
+const MERGE_LOOK_MS = 5;
 /** Different messages. */
 const BATCHES = 499;
 
 async function requests(options: Jobs["requests"]["options"]): Promise<Jobs["requests"]["result"]> {
-  const { plan, watchers = 0, withLatencies = false } = options;
+  const { plan, watchers = 0, withPuts = false, withLatencies = false, whileMerging } = options;
   const block = blockOf(plan);
+  const puts = withPuts ? blockOf({ ...plan, operation: "put" }) : undefined;
+  const blockAt = (n: number): RequestBlock => (n % 2 === 1 && puts !== undefined ? puts : block);
   const latencies: number[] = [];
+  using merge = whileMerging === undefined ? undefined : watchMerges(whileMerging);
+  const run = () =>
+    load({
+      port: options.port,
+      connections: options.connections,
+      milliseconds: options.milliseconds,
+      request: (connection, n) => blockAt(n).request(connection, n),
+      answerBytes: block.answerBytes,
+      check: (answer, connection, n) => blockAt(n).check(answer, connection, n),
+      ...(withLatencies && {
+        onAnswer(_connection: number, n: number, milliseconds: number) {
+          if (merge?.isRunning !== false && blockAt(n) === block) latencies.push(milliseconds);
+        },
+      }),
+    });
+  const result = watchers === 0 ? await run() : await withWatchers(options.port, watchers, run);
+  return withLatencies ? { ...result, latencies: latencies.sort((a, b) => a - b) } : result;
+}
+
+/** The first of the watchers gets each of the writes, the others none. */
+async function withWatchers(
+  port: number,
+  watchers: number,
+  start: () => Promise<LoadResult>,
+): Promise<LoadResult> {
   let delivered = 0;
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => {});
   using group = await openWatchers(
     {
-      port: options.port,
+      port,
       dialect: "kv",
       watchers,
       prefixOf: (watcher) => (watcher === 0 ? "key:" : `other-${watcher}/`),
     },
     { onMessages: (count) => void (delivered += count), onFail: failure.reject },
   );
-  const run = load({
-    port: options.port,
-    connections: options.connections,
-    milliseconds: options.milliseconds,
-    request: (connection, n) => block.request(connection, n),
-    answerBytes: block.answerBytes,
-    check: (answer, connection, n) => block.check(answer, connection, n),
-    ...(withLatencies && { onAnswer: (_c, _n, milliseconds) => void latencies.push(milliseconds) }),
-  });
-  const result = await Promise.race([run, failure.promise]);
-  if (watchers > 0) await until(() => delivered >= result.answers);
-  if (watchers > 0 && group.counts()[0] !== result.answers)
-    throw new Error("not each was delivered");
-  return withLatencies ? { ...result, latencies: latencies.sort((a, b) => a - b) } : result;
+  const result = await Promise.race([start(), failure.promise]);
+  // The last deliveries may come after the last answer.
+  const end = performance.now() + LATE_MS_MAX;
+  while (delivered < result.answers && performance.now() < end) await Bun.sleep(1);
+  if (group.counts()[0] !== result.answers) throw new Error("a write was not delivered");
+  return result;
+}
+
+/** Looks at what a data directory holds, now and then: a merge has a file of its own there. */
+function watchMerges(directory: string): Disposable & { readonly isRunning: boolean } {
+  let isRunning = false;
+  const look = (): void => {
+    isRunning = readdirSync(directory).some((name) => name.endsWith(".log.tmp"));
+  };
+  const timer = setInterval(look, MERGE_LOOK_MS);
+  return {
+    get isRunning() {
+      return isRunning;
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
 }
 
 async function batches(options: Jobs["batches"]["options"]): Promise<Jobs["batches"]["result"]> {
@@ -88,12 +124,6 @@ async function batches(options: Jobs["batches"]["options"]): Promise<Jobs["batch
     check: (answer, connection, n) => batchOf(connection, n).check(answer),
   });
   return { ...result, answers: result.answers * count };
-}
-
-/** The last deliveries may come after the last answer. */
-async function until(holds: () => boolean): Promise<void> {
-  const end = performance.now() + LATE_MS_MAX;
-  while (!holds() && performance.now() < end) await Bun.sleep(1);
 }
 
 function blockOf(plan: Jobs["requests"]["options"]["plan"]): RequestBlock {

@@ -47,6 +47,8 @@ export interface Bench {
   readonly loader: LoaderProcess;
   /** Keys of most workloads. */
   readonly keys: number;
+  /** Keys where a peer takes long to be filled. */
+  readonly slowKeys: number;
   /** Keys of those that ask what many keys do. */
   readonly manyKeys: number;
   /** Entries of the range that is read as a whole. */

@@ -9,6 +9,7 @@ import { getEtcd } from "./workloads/get-etcd.ts";
 import { getRedis } from "./workloads/get-redis.ts";
 import { manyKeys } from "./workloads/many-keys.ts";
 import { matching } from "./workloads/matching.ts";
+import { merging } from "./workloads/merging.ts";
 import { putEtcd } from "./workloads/put-etcd.ts";
 import { putRedis } from "./workloads/put-redis.ts";
 import { rangeBare } from "./workloads/range-bare.ts";
@@ -28,5 +29,6 @@ export const workloads: readonly Workload[] = [
   rangeBare,
   manyKeys,
   startRedis,
+  merging,
   commands,
 ];

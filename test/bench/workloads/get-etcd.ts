@@ -20,9 +20,9 @@ export const getEtcd: Workload = {
     const kv = stack.use(new KvServer());
     const peer = stack.use(etcd());
     await Promise.all([kv.start(), peer.start()]);
-    await fillWith(bench, kv, "kv");
-    await fillWith(bench, peer, "etcd");
-    const plan = { operation: "get", keys: bench.keys } as const;
+    await fillWith(bench, kv, "kv", bench.slowKeys);
+    await fillWith(bench, peer, "etcd", bench.slowKeys);
+    const plan = { operation: "get", keys: bench.slowKeys } as const;
     return {
       "get-etcd": {
         kv: requestSide(bench, kv, 64, { dialect: "kv", ...plan }),
