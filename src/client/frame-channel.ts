@@ -25,7 +25,7 @@ export class FrameChannel {
   #isOpen = false;
   #closed = false;
 
-  /** `url` is the address of the endpoint; `ended` is called once, when it cannot be used any more. */
+  /** `url` is that of the endpoint; `ended` is called once, when it cannot be used any more. */
   constructor(url: string, timeoutMs: number, ended: () => void) {
     this.opened = new Promise((resolve) => (this.#opens = resolve));
     this.#ended = ended;

@@ -26,7 +26,7 @@ export interface Turn {
   refusal(error: KvError): string | Uint8Array;
 }
 
-/** A message that is no request: as which message its error goes out, with what can be read of its id. */
+/** A message that is no request, with the way in which its error goes out. */
 export class RequestError extends Error {
   readonly refusal: Turn["refusal"];
 
