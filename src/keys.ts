@@ -45,6 +45,16 @@ export function checkKey(key: string, name = "key"): void {
   }
 }
 
+/** Is it seen at once that the bytes at `start` to `end` are a valid key? Most are so plain. */
+export function isPlainKey(bytes: Uint8Array, start: number, end: number): boolean {
+  if (end === start || end - start > LIMITS.keyBytesMax) return false;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    if (byte >= 0x80 || byte === FULL_STOP) return false;
+  }
+  return true;
+}
+
 /**
  * As `checkKey`, for a prefix or the bound of a range: these may be empty and have dot segments.
  */
@@ -192,6 +202,8 @@ export function checkRange(range: Range): void {
 }
 
 // --- internal ---
+
+const FULL_STOP = 0x2e;
 
 function isSeveral(ranges: Ranges): ranges is readonly Range[] {
   return Array.isArray(ranges);

@@ -231,6 +231,10 @@ export const CLIENT_REQUESTS_MAX = 16;
 export const SEGMENT_BYTES_MAX = 128 * MIB;
 /** Bytes of keys and values that one batch of commits takes on. */
 export const BATCH_BYTES_MAX = 32 * MIB;
+/** Operations of one block of many that share a batch, at most: others have their turn then. */
+export const MANY_OPERATIONS_A_BATCH = 4_096;
+/** The same of gets alone, which need no batch. */
+export const MANY_GETS_A_TURN = 4_096;
 /**
  * Bytes of keys and values waiting to be written above which a write is refused as `unavailable`.
  */

@@ -28,6 +28,11 @@ export function encodeUtf8(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
+/** Writes the UTF-8 bytes of well-formed text to `at` of `into`; answers how many they are. */
+export function encodeUtf8Into(text: string, into: Uint8Array, at: number): number {
+  return encoder.encodeInto(text, into.subarray(at)).written;
+}
+
 /** The name of `known` that `name` was most likely meant to be, when there is one close enough. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   let best: string | undefined;

@@ -15,24 +15,13 @@ import {
   type DiskFile,
 } from "./disk.ts";
 import type { DurableFile } from "./durable.ts";
-import {
-  commitRecords,
-  encodeBatch,
-  noteRecord,
-  recordsBytes,
-  type Note,
-  type PendingCommit,
-  type PendingRecord,
-  type Placed,
-} from "./encoding.ts";
+import { PendingRecords, type Note } from "./encoding.ts";
 import type { Timer } from "./expiry.ts";
 import { encodeSegmentHeader, KIND, SEGMENT_HEADER_BYTES } from "./format.ts";
 import type { Recovered } from "./recovery.ts";
 import { openSegment, segmentName, type Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import { Syncing } from "./syncing.ts";
-
-export type { PendingCommit, PendingEvent, Placed } from "./encoding.ts";
 
 /** A batch could not be written: nothing of it was applied, and the log is as it was before. */
 export class NotWrittenError extends Error {
@@ -124,14 +113,13 @@ export class Appender {
    * @throws `NotWrittenError`; any other error leaves the outcome open, and the log must not be
    * used again.
    */
-  async append(commits: readonly PendingCommit[]): Promise<Placed[]> {
+  async append(records: PendingRecords): Promise<void> {
     this.#time = Math.max(this.#time, this.#options.clock());
     if (!this.#isSync) {
       await this.#syncing.room();
-      await this.#reserve(commits.at(-1)!.revision);
+      await this.#reserve(records.revision(records.count - 1));
     }
-    const records = commitRecords(commits, this.#time);
-    return await this.#append(records, commits[0]!.revision, this.#isSync);
+    await this.#append(records, records.revision(0), this.#isSync);
   }
 
   /**
@@ -203,39 +191,41 @@ export class Appender {
 
   async #note(note: Note): Promise<void> {
     this.#time = Math.max(this.#time, this.#options.clock());
-    await this.#append([noteRecord(note, this.#time)], note.revision + 1, true);
+    const records = new PendingRecords(NOTE_BYTES);
+    records.addNote(note);
+    await this.#append(records, note.revision + 1, true);
   }
 
   /**
    * Writes records, and waits until they are durable where `isWaiting`; no later commit is below
    * `nextRevision`.
    */
-  async #append(
-    records: readonly PendingRecord[],
-    nextRevision: number,
-    isWaiting: boolean,
-  ): Promise<Placed[]> {
+  async #append(records: PendingRecords, nextRevision: number, isWaiting: boolean): Promise<void> {
     this.#syncing.check();
-    const bytes = recordsBytes(records);
+    const bytes = records.end;
     let active = this.#segments.active;
     const isFull = this.#sealNext || active.end + bytes > this.#options.segmentBytesMax;
     if (isFull && active.end > SEGMENT_HEADER_BYTES) {
       active = await this.#roll(active, nextRevision);
     }
     this.#sealNext = false;
-    const batch = encodeBatch(active, records, this.#syncing.isClean);
-    await this.#write(active, batch.bytes);
-    const { kind, revision, createRevision } = records.at(-1)!.content;
-    const offset = active.end + bytes;
-    this.#syncing.wrote({ segment: active, offset, chain: batch.chain, revision }, bytes);
+    records.place(active, this.#time, this.#syncing.isClean);
+    const written = records.bytes.subarray(0, bytes);
+    await this.#write(active, written);
+    const { chain, count } = records;
+    const revision = records.revision(count - 1);
+    this.#syncing.wrote({ segment: active, offset: active.end + bytes, chain, revision }, bytes);
     if (isWaiting) await this.#syncing.all();
 
-    for (const { revision, offset } of batch.commits) active.mark(revision, offset, this.#time);
-    active.grow(batch.bytes, batch.chain);
+    for (let at = 0; at < count; at++) {
+      if (records.isFirst(at)) active.mark(records.revision(at), records.offset(at), this.#time);
+    }
+    active.grow(written, chain);
     this.#revision = revision;
-    if (kind === KIND.compact) this.#compacted = createRevision;
-    if (kind === KIND.reserve) this.#reserved = createRevision;
-    return batch.placed;
+    const kind = records.kind(count - 1);
+    const names = records.createRevision(count - 1);
+    if (kind === KIND.compact) this.#compacted = names;
+    if (kind === KIND.reserve) this.#reserved = names;
   }
 
   /**
@@ -288,6 +278,9 @@ export class Appender {
 }
 
 // --- internal ---
+
+/** Room for the record of a note. */
+const NOTE_BYTES = 128;
 
 /**
  * Opens a segment that was just made. Where it cannot be read it is part of the log all the same:

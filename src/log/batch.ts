@@ -1,37 +1,72 @@
 /**
  * Evaluates transactions one after the other against the state plus what the batch itself did so
- * far. Changes nothing: what comes out is commits to write, and answers to give once they are
+ * far. Changes nothing: what comes out is records to write, and answers to give once they are
  * durable. A key that is overdue goes by a commit of its own before a transaction meets it.
  */
 
-import { KvError } from "../errors.ts";
+import type { KvError } from "../errors.ts";
 import { utf8Bytes } from "../keys.ts";
-import type { Check, CommitResult, Operation, OperationResult, Txn } from "../kv.ts";
+import type { Check, CommitResult, Operation, PutOperation, Txn } from "../kv.ts";
 import { EXPIRE_EVENTS_MAX, type Limits } from "../limits.ts";
 import { checkCommitSize } from "../rules.ts";
-import type { PendingCommit, PendingEvent } from "./appender.ts";
-import { Run, type Pending } from "./run.ts";
+import { sameBytes } from "./bytes.ts";
+import type { PendingRecords } from "./encoding.ts";
+import { KIND } from "./format.ts";
+import { NO_ENTRY } from "./key-index.ts";
+import { neverTaken, Run, type Pending } from "./run.ts";
 import type { Known, State } from "./state.ts";
 
-export class Batch<K extends Known> {
-  readonly commits: PendingCommit[] = [];
-  readonly #state: State<K>;
-  readonly #limits: Limits;
+/** What is known of a key, and where its value is: a record of the batch, or else its entry. */
+export interface Found extends Known {
+  readonly record: number;
+  readonly entry: number;
+}
+
+export interface BatchOptions {
+  readonly state: State;
+  readonly limits: Limits;
   /** The time of the batch, in milliseconds since 1970. */
-  readonly #now: number;
+  readonly now: number;
   /** What a commit with a put fails with, where there is no room for one. */
+  readonly refusal?: KvError | undefined;
+  /** Takes what is to be written. What was in it before is forgotten. */
+  readonly records: PendingRecords;
+}
+
+export class Batch {
+  readonly records: PendingRecords;
+  readonly #state: State;
+  readonly #limits: Limits;
+  readonly #now: number;
   readonly #refusal: KvError | undefined;
-  /** What keys became by earlier commits of this batch. */
-  readonly #changed = new Map<string, Pending | Gone>();
   #revision: number;
   #putsKeys = false;
+  /** The newest change of the key that was looked up last: its record here, or its entry. */
+  #record = -1;
+  #entry = NO_ENTRY;
+  #known = 0;
+  #createRevision = 0;
+  #version = 0;
+  #deadline = 0;
 
-  constructor(state: State<K>, limits: Limits, now: number, refusal?: KvError) {
+  constructor({ state, limits, now, refusal, records }: BatchOptions) {
     this.#state = state;
     this.#limits = limits;
     this.#now = now;
     this.#refusal = refusal;
     this.#revision = state.revision();
+    this.records = records;
+    records.reset();
+  }
+
+  /** Is nothing to be written? */
+  get isEmpty(): boolean {
+    return this.records.count === 0;
+  }
+
+  /** The newest revision, that of the last commit of the batch if it has any. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** Has it a commit that may have made a key which the state does not have? */
@@ -45,26 +80,32 @@ export class Batch<K extends Known> {
     for (const key of keys) if (this.#isOverdue(key)) overdue.add(key);
     if (overdue.size === 0) return;
     const revision = ++this.#revision;
-    const events = Array.from(overdue, (key): PendingEvent => {
-      const previousRevision = this.#known(key)!.revision;
-      return { type: "expire", key, previousRevision, ...NOTHING };
-    });
-    for (const key of overdue) this.#changed.set(key, { revision, ...NOTHING });
-    this.commits.push({ revision, events });
+    for (const key of overdue) {
+      this.records.layText(key);
+      this.#look();
+      this.#addRemoval(KIND.expire, revision);
+    }
+    this.records.endCommit();
   }
 
   /**
-   * The answer to a transaction; its commit, if it changes anything, is added to `commits`.
+   * The answer to a transaction; its commit, if it changes anything, is added to the records.
    * @throws what an operation fails with, `too_large` when its commit or its reads pass the limits,
    * and `storage_full` for a commit with a put where those are refused: then it changes nothing.
    */
   evaluate(txn: Txn): CommitResult {
-    this.#expireFirst(txn.checks.map(({ key }) => key));
+    const { checks, then } = txn;
+    const only = checks.length === 0 && then.length === 1 ? then[0]! : undefined;
+    // Most transactions are one of these.
+    if (only?.op === "put" && this.#isPlain(only)) return this.#evaluatePut(only);
+    if (only?.op === "delete") return this.#evaluateDelete(only.key);
+
+    this.#expireFirst(checks.map(({ key }) => key));
     const failed: number[] = [];
-    for (const [at, check] of txn.checks.entries()) if (!this.#holds(check)) failed.push(at);
+    for (const [at, check] of checks.entries()) if (!this.#holds(check)) failed.push(at);
     const succeeded = failed.length === 0;
-    const operations = succeeded ? txn.then : (txn.else ?? []);
-    this.#expireFirst(operations.map((operation) => ("key" in operation ? operation.key : "")));
+    const operations = succeeded ? then : (txn.else ?? []);
+    this.#expireFirst(operations.flatMap((operation) => ("key" in operation ? operation.key : [])));
 
     let run = this.#run(operations);
     // What a range had of them goes first, and the operations are run again without it.
@@ -72,21 +113,183 @@ export class Batch<K extends Known> {
       this.#expireFirst([...run.overdue]);
       run = this.#run(operations);
     }
-    const events = this.#netEffect(run.touched);
-    if (events.length === 0) {
+    const changes = this.#netEffect(run.touched);
+    if (changes.length === 0) {
       return { succeeded, revision: this.#revision, results: neverTaken(run), failed };
     }
     let bytes = 0;
-    for (const { key, value } of events) bytes += utf8Bytes(key) + value.length;
-    checkCommitSize(events.length, bytes, this.#limits);
-    if (this.#refusal !== undefined && events.some(({ type }) => type === "put")) {
-      throw this.#refusal;
-    }
+    for (const [key, pending] of changes) bytes += utf8Bytes(key) + (pending?.value.length ?? 0);
+    checkCommitSize(changes.length, bytes, this.#limits);
+    if (changes.some(([, pending]) => pending !== undefined)) this.#checkRoom();
     this.#revision = run.revision;
-    this.#remember(run);
-    this.commits.push({ revision: run.revision, events });
+    for (const [key, pending] of changes) this.#addChange(key, pending);
+    this.records.endCommit();
     return { succeeded, revision: run.revision, results: run.results, failed };
   }
+
+  // One put or delete, a commit of its own
+
+  /**
+   * Puts the value at `start` to `end` of `from` to the key that was laid, which is overdue by no
+   * means; the commit's record is the last one then. @throws as `evaluate`.
+   */
+  put(contentType: string, from: Uint8Array, start: number, end: number, ttl: number): void {
+    const { records } = this;
+    const bytes = records.laidEnd - records.laidStart + end - start;
+    checkCommitSize(1, bytes, this.#limits);
+    this.#checkRoom();
+    const revision = ++this.#revision;
+    const isNew = this.#version === 0;
+    const createRevision = isNew ? revision : this.#createRevision;
+    const version = isNew ? 1 : this.#version + 1;
+    const deadline = ttl === 0 ? 0 : this.#now + ttl;
+    records.add(
+      KIND.put,
+      contentType,
+      from,
+      start,
+      end,
+      revision,
+      this.#known,
+      createRevision,
+      version,
+      deadline,
+    );
+    records.endCommit();
+    this.#putsKeys = true;
+  }
+
+  /** Deletes the key that was laid, as `put`; answers false when it is not there. */
+  delete(): boolean {
+    if (this.#version === 0) return false;
+    this.#addRemoval(KIND.delete, ++this.#revision);
+    this.records.endCommit();
+    return true;
+  }
+
+  /** Lays and looks up a key. Where it is overdue it expires first. */
+  meet(key: string): void {
+    this.records.layText(key);
+    if (!this.#look()) return;
+    this.#expireLaid();
+    this.records.layText(key);
+    this.#look();
+  }
+
+  /** As `meet`, the key at `start` to `end` of `from`. */
+  meetBytes(from: Uint8Array, start: number, end: number): void {
+    this.records.layBytes(from, start, end);
+    if (!this.#look()) return;
+    this.#expireLaid();
+    this.records.layBytes(from, start, end);
+    this.#look();
+  }
+
+  /** The record here that has the key which was looked up, or -1. */
+  get record(): number {
+    return this.#record;
+  }
+
+  /** The entry of the key that was looked up, where no record here has it, or `NO_ENTRY`. */
+  get entry(): number {
+    return this.#entry;
+  }
+
+  /** The version of the key that was looked up; 0 when it is not there. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** What is known of the key that was looked up; `undefined` for a deleted one too. */
+  found(): Found | undefined {
+    if (this.#version === 0) return undefined;
+    const record = this.#record;
+    const entry = this.#entry;
+    return {
+      revision: this.#known,
+      createRevision: this.#createRevision,
+      version: this.#version,
+      contentType:
+        record >= 0 ? this.records.contentType(record) : this.#state.index.contentType(entry),
+      deadline: this.#deadline,
+      record,
+      entry,
+    };
+  }
+
+  /** A copy of a value: the answer that it is in is read when the batch is over. */
+  value({ record, entry }: Found): Uint8Array {
+    return record >= 0 ? this.records.value(record).slice() : this.#state.value(entry);
+  }
+
+  /** Is it a put that needs nothing but the newest numbers of its key? */
+  #isPlain({ ttl, value }: PutOperation): boolean {
+    return ttl !== "keep" && value.length <= this.#limits.commitBytesMax;
+  }
+
+  #evaluatePut({ op, key, value, contentType, ttl }: PutOperation): CommitResult {
+    this.meet(key);
+    this.put(contentType, value, 0, value.length, typeof ttl === "number" ? ttl : 0);
+    const { records } = this;
+    const record = records.count - 1;
+    const revision = this.#revision;
+    const createRevision = records.createRevision(record);
+    const version = records.version(record);
+    const changed = { op, key, revision, createRevision, version };
+    const result =
+      ttl === undefined ? changed : { ...changed, expiresAt: records.deadline(record) };
+    return { succeeded: true, revision, results: [result], failed: NONE };
+  }
+
+  #evaluateDelete(key: string): CommitResult {
+    this.meet(key);
+    const results = [{ op: "delete", deleted: this.delete() ? 1 : 0 } as const];
+    return { succeeded: true, revision: this.#revision, results, failed: NONE };
+  }
+
+  /** Looks up the key that was laid; answers whether it is overdue. */
+  #look(): boolean {
+    const { records } = this;
+    const record = records.find();
+    this.#record = record;
+    this.#entry = NO_ENTRY;
+    if (record >= 0) {
+      this.#known = records.revision(record);
+      this.#createRevision = records.createRevision(record);
+      this.#version = records.version(record);
+      this.#deadline = records.deadline(record);
+      return this.#deadline !== 0 && this.#deadline <= this.#now;
+    }
+    const { index } = this.#state;
+    const entry = index.find(records.bytes, records.laidStart, records.laidEnd);
+    this.#entry = entry;
+    if (entry === NO_ENTRY) {
+      this.#known = this.#createRevision = this.#version = this.#deadline = 0;
+      return false;
+    }
+    this.#known = index.revision(entry);
+    this.#createRevision = index.createRevision(entry);
+    this.#version = index.version(entry);
+    this.#deadline = index.deadline(entry);
+    return this.#deadline !== 0 && this.#deadline <= this.#now;
+  }
+
+  #expireLaid(): void {
+    this.#addRemoval(KIND.expire, ++this.#revision);
+    this.records.endCommit();
+  }
+
+  /** Adds the record with which the key that was laid and looked up goes. */
+  #addRemoval(kind: typeof KIND.delete | typeof KIND.expire, revision: number): void {
+    this.records.add(kind, "", NO_VALUE, 0, 0, revision, this.#known, 0, 0, 0);
+  }
+
+  /** @throws the refusal of a put where there is no room for one. */
+  #checkRoom(): void {
+    if (this.#refusal !== undefined) throw this.#refusal;
+  }
+
+  // Any transaction
 
   #run(operations: readonly Operation[]): Run {
     const run = new Run({
@@ -95,9 +298,9 @@ export class Batch<K extends Known> {
       limits: this.#limits,
       keys: this.#state.keys,
       before: (key) => this.#live(key),
-      value: (key, known) => this.#value(key, known),
+      value: (known) => this.value(known as Found),
     });
-    for (const [index, operation] of operations.entries()) perform(run, operation, index);
+    for (const [index, operation] of operations.entries()) run.perform(operation, index);
     return run;
   }
 
@@ -107,9 +310,7 @@ export class Batch<K extends Known> {
 
   #fits(check: Check): boolean {
     const known = this.#live(check.key);
-    if (check.value !== undefined) {
-      return known !== undefined && this.#hasValue(check.key, known, check.value);
-    }
+    if (check.value !== undefined) return known !== undefined && this.#hasValue(known, check.value);
     if (check.version !== undefined) return isOneOf(known?.version ?? 0, check.version);
     return isOneOf(known?.revision ?? 0, check.revision);
   }
@@ -123,53 +324,46 @@ export class Batch<K extends Known> {
   }
 
   #isOverdue(key: string): boolean {
-    const deadline = this.#known(key)?.deadline ?? 0;
-    return deadline !== 0 && deadline <= this.#now;
+    this.records.layText(key);
+    return this.#look();
   }
 
-  #known(key: string): Known | undefined {
-    return this.#changed.get(key) ?? this.#state.known(key);
+  /** What is known of a key; `undefined` for a deleted one too. */
+  #live(key: string): Found | undefined {
+    this.records.layText(key);
+    this.#look();
+    return this.found();
   }
 
-  /** As `#known`, `undefined` for a deleted key too. */
-  #live(key: string): Known | undefined {
-    const known = this.#known(key);
-    return known !== undefined && known.version > 0 ? known : undefined;
+  #hasValue({ record, entry }: Found, value: Uint8Array): boolean {
+    if (record < 0) return this.#state.hasValue(entry, value);
+    return sameBytes(this.records.value(record), value);
   }
 
-  #value(key: string, known: Known): Uint8Array {
-    // What no transaction of this batch changed came out of the state as it is.
-    return "value" in known ? (known as Pending).value : this.#state.value(key, known as K);
+  /** What becomes of the keys that a run touched, where that is something. */
+  #netEffect(touched: ReadonlyMap<string, Pending | undefined>): [string, Pending | undefined][] {
+    const wasThere = (key: string): boolean => this.#live(key) !== undefined;
+    return [...touched].filter(([key, pending]) => pending !== undefined || wasThere(key));
   }
 
-  #hasValue(key: string, known: Known, value: Uint8Array): boolean {
-    if (!("value" in known)) return this.#state.hasValue(key, known as K, value);
-    return Buffer.compare((known as Pending).value, value) === 0;
-  }
-
-  #netEffect(touched: ReadonlyMap<string, Pending | undefined>): PendingEvent[] {
-    const events: PendingEvent[] = [];
-    for (const [key, pending] of touched) {
-      const before = this.#known(key);
-      const previousRevision = before?.revision ?? 0;
-      if (pending !== undefined) {
-        const { value, contentType, createRevision, version, deadline } = pending;
-        const put = { value, contentType, previousRevision, createRevision, version, deadline };
-        events.push({ type: "put", key, ...put });
-      } else if (before !== undefined && before.version > 0) {
-        events.push({ type: "delete", key, previousRevision, ...NOTHING });
-      }
-    }
-    return events;
-  }
-
-  #remember({ touched, revision }: Run): void {
-    for (const [key, pending] of touched) {
-      if (pending !== undefined) {
-        this.#changed.set(key, pending);
-        this.#putsKeys = true;
-      } else if (this.#live(key) !== undefined) this.#changed.set(key, { revision, ...NOTHING });
-    }
+  #addChange(key: string, pending: Pending | undefined): void {
+    this.records.layText(key);
+    this.#look();
+    if (pending === undefined) return this.#addRemoval(KIND.delete, this.#revision);
+    this.#putsKeys = true;
+    const { value, contentType, createRevision, version, deadline } = pending;
+    this.records.add(
+      KIND.put,
+      contentType,
+      value,
+      0,
+      value.length,
+      this.#revision,
+      this.#known,
+      createRevision,
+      version,
+      deadline,
+    );
   }
 }
 
@@ -180,48 +374,11 @@ export function readsRange({ then, else: otherwise = [] }: Txn): boolean {
 
 // --- internal ---
 
-/** A key that a commit of this batch has removed. */
-type Gone = Known & { readonly value: Uint8Array };
-
-const NOTHING = {
-  value: new Uint8Array(0),
-  contentType: "",
-  createRevision: 0,
-  version: 0,
-  deadline: 0,
-};
+const NO_VALUE = new Uint8Array(0);
+const NONE: readonly never[] = [];
 
 function isRanged({ op }: Operation): boolean {
   return op === "list" || op === "deleteRange";
-}
-
-function perform(run: Run, operation: Operation, index: number): void {
-  try {
-    run.perform(operation);
-  } catch (error) {
-    if (!(error instanceof KvError)) throw error;
-    throw new KvError(error.code, error.message, { ...error.details, index }, error.cause);
-  }
-}
-
-/**
- * Results of a transaction that changed nothing in the end: a revision that is not taken must not
- * be shown, whatever its operations saw of each other.
- */
-function neverTaken({ results, revision }: Run): OperationResult[] {
-  const zero = <E extends { revision: number; createRevision: number }>(entry: E): E =>
-    entry.revision === revision
-      ? {
-          ...entry,
-          revision: 0,
-          createRevision: entry.createRevision === revision ? 0 : entry.createRevision,
-        }
-      : entry;
-  return results.map((result) => {
-    if (result.op === "list") return { ...result, entries: result.entries.map(zero) };
-    if (result.op !== "get" || result.entry === undefined) return result;
-    return { op: "get", entry: zero(result.entry) };
-  });
 }
 
 function isOneOf(number: number, wanted: number | readonly number[]): boolean {

@@ -4,7 +4,6 @@ import { inRanges } from "../keys.ts";
 import type { Changes, Commit, Event, Range } from "../kv.ts";
 import { CHANGES_SCAN_BYTES } from "../limits.ts";
 import { isChange, KIND, recordBytes } from "./format.ts";
-import type { PendingEvent } from "./appender.ts";
 import type { Log } from "./log.ts";
 import { entryOf, keyOf } from "./records.ts";
 import { endsCommit, type ScannedRecord } from "./segment.ts";
@@ -20,42 +19,52 @@ export function readChanges(
   applied: number,
   ranges: readonly Range[],
 ): Changes {
-  const commits: Commit[] = [];
-  let events: Event[] = [];
-  let through = from - 1;
-  let bytes = 0;
-  log.scan(from, (record) => {
-    const { header } = record;
-    // After a failed write there may be records that no read shows.
-    if (header.revision > applied) return false;
-    bytes += recordBytes(header);
-    // What is noted between commits is no change, but comes after all those before it.
-    if (!isChange(header.kind)) {
-      through = header.revision;
-      return bytes < CHANGES_SCAN_BYTES;
-    }
-    const event = matchingEvent(record, ranges);
-    if (event !== undefined) events.push(event);
-    if (!endsCommit(header)) return true;
-    if (events.length > 0) commits.push({ revision: header.revision, events });
-    events = [];
-    through = header.revision;
-    return bytes < CHANGES_SCAN_BYTES;
-  });
+  const chunk = new ChunkOfChanges(from, ranges);
+  log.scan(from, (record) => record.header.revision <= applied && chunk.add(record));
   // The end of the log was reached: revisions that were never used are covered too.
-  if (bytes < CHANGES_SCAN_BYTES) through = applied;
-  return { commits, through };
+  return chunk.isFull ? chunk.changes() : { ...chunk.changes(), through: applied };
 }
 
-/** What watchers see of a commit that was written. */
-export function commitOf(revision: number, pending: readonly PendingEvent[]): Commit {
-  const events = pending.map((event): Event => {
-    const { type, key, value, contentType, createRevision, version, deadline } = event;
-    if (type !== "put") return { type, key, revision };
-    const put = { type, key, value, contentType, revision, createRevision, version };
-    return deadline === 0 ? put : { ...put, expiresAt: deadline };
-  });
-  return { revision, events };
+/** Makes a chunk out of records that come one after the other. */
+export class ChunkOfChanges {
+  readonly #ranges: readonly Range[];
+  readonly #commits: Commit[] = [];
+  #events: Event[] = [];
+  #through: number;
+  #bytes = 0;
+
+  constructor(from: number, ranges: readonly Range[]) {
+    this.#ranges = ranges;
+    this.#through = from - 1;
+  }
+
+  /** Has it so much that it ends at the end of a commit? */
+  get isFull(): boolean {
+    return this.#bytes >= CHANGES_SCAN_BYTES;
+  }
+
+  /** Takes the next record; answers whether there is room for another one. */
+  add(record: ScannedRecord): boolean {
+    const { header } = record;
+    this.#bytes += recordBytes(header);
+    // What is noted between commits is no change, but comes after all those before it.
+    if (isChange(header.kind)) {
+      const event = matchingEvent(record, this.#ranges);
+      if (event !== undefined) this.#events.push(event);
+      if (!endsCommit(header)) return true;
+      if (this.#events.length > 0) {
+        this.#commits.push({ revision: header.revision, events: this.#events });
+        this.#events = [];
+      }
+    }
+    this.#through = header.revision;
+    return !this.isFull;
+  }
+
+  /** What was taken; whole up to the last record. */
+  changes(): Changes {
+    return { commits: this.#commits, through: this.#through };
+  }
 }
 
 // --- internal ---

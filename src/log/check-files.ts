@@ -3,7 +3,7 @@
 import type { Finding } from "./check-report.ts";
 import { readFully, TEMPORARY_SUFFIX, type Disk } from "./disk.ts";
 import { DURABLE_FILE } from "./durable.ts";
-import { decodeSlot, DURABLE_FILE_BYTES, SLOT_BYTES, SLOT_OFFSETS } from "./format.ts";
+import { decodeSlot, DURABLE_FILE_BYTES, SLOT_BYTES, SLOT_OFFSETS } from "./slot-format.ts";
 import { RESERVE_FILE } from "./reserve.ts";
 import { segmentNumber } from "./segment.ts";
 

@@ -12,8 +12,7 @@
  */
 
 import { KvError } from "../errors.ts";
-import { rangeStart, utf8Bytes } from "../keys.ts";
-import type { Check, CommitResult, CompactResult, Operation, Txn } from "../kv.ts";
+import type { CommitResult, CompactResult, Txn } from "../kv.ts";
 import {
   BATCH_BYTES_MAX,
   EXPIRE_EVENTS_MAX,
@@ -22,21 +21,25 @@ import {
   QUEUE_TXNS_MAX,
   type Limits,
 } from "../limits.ts";
-import { Batch, readsRange } from "./batch.ts";
+import type { Many, ManyAnswers } from "../many.ts";
+import { NotWrittenError, SpaceError } from "./appender.ts";
+import { Batch } from "./batch.ts";
+import { PendingRecords } from "./encoding.ts";
 import type { Expiry } from "./expiry.ts";
 import { storageFull, type FullDisk } from "./full-disk.ts";
-import { NotWrittenError, SpaceError, type PendingCommit, type Placed } from "./appender.ts";
+import { ManyJob } from "./many-job.ts";
+import { OVERHEAD_BYTES, TxnJob, type Compacting, type Job, type Queued } from "./queued.ts";
 import { Slice } from "./slice.ts";
-import type { Known, State } from "./state.ts";
+import type { State } from "./state.ts";
 
-export interface CommitLoopOptions<K extends Known> {
-  readonly state: State<K>;
+export interface CommitLoopOptions {
+  readonly state: State;
   readonly expiry: Expiry;
   readonly limits: Limits;
   /** Writes and syncs. `NotWrittenError` = nothing was; any other error is the end. */
-  readonly append: (commits: readonly PendingCommit[]) => Promise<readonly Placed[]>;
+  readonly append: (records: PendingRecords) => Promise<void>;
   /** Shows what is durable now to readers and watchers. */
-  readonly apply: (commits: readonly PendingCommit[], placed: readonly Placed[]) => void;
+  readonly apply: (records: PendingRecords) => void;
   /** Makes a revision the oldest readable one, durably. Fails as `append`. */
   readonly compact: (revision: number) => Promise<CompactResult>;
   readonly fullDisk: Pick<FullDisk, "refusal" | "failure" | "makeRoom" | "noteWritten">;
@@ -49,10 +52,14 @@ export interface CommitLoopOptions<K extends Known> {
   readonly fatal: (error: KvError) => void;
 }
 
-export class CommitLoop<K extends Known> {
-  readonly #options: CommitLoopOptions<K>;
+export class CommitLoop {
+  readonly #options: CommitLoopOptions;
+  /** Of the batch that is evaluated or written. */
+  readonly #records = new PendingRecords();
   #queue: Queued[] = [];
   #queuedBytes = 0;
+  /** What can be seen already, and is answered once the next batch is on its way to the disk. */
+  #applied: readonly Job[] = [];
   /** Where that could not be written: when keys that are due are tried again, and why. */
   #expireAgainAt = 0;
   #expireFailure: NotWrittenError | undefined;
@@ -61,7 +68,7 @@ export class CommitLoop<K extends Known> {
   #running: Promise<void> | undefined;
   #failed: KvError | undefined;
 
-  constructor(options: CommitLoopOptions<K>) {
+  constructor(options: CommitLoopOptions) {
     this.#options = options;
   }
 
@@ -70,12 +77,29 @@ export class CommitLoop<K extends Known> {
    * effect.
    */
   commit(txn: Txn): Promise<CommitResult> {
-    return this.#enqueue(bytesOf(txn), (answer) => ({ txn, ...answer }));
+    const refusal = this.#fullQueue();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const job = new TxnJob(txn);
+    this.#enqueue(job);
+    return job.promise;
+  }
+
+  /** Queues many operations from `from` on. Resolves when all of them are answered. */
+  many(operations: Many, from: number, answers: ManyAnswers): Promise<void> {
+    const refusal = this.#fullQueue();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const job = new ManyJob(operations, from, answers, this.#options.limits);
+    this.#enqueue(job);
+    return job.promise;
   }
 
   /** Queues a compaction; it comes after what was queued before. */
   compact(revision: number): Promise<CompactResult> {
-    return this.#enqueue(OVERHEAD_BYTES, (answer) => ({ compact: revision, ...answer }));
+    const refusal = this.#fullQueue();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const { promise, resolve, reject } = Promise.withResolvers<CompactResult>();
+    this.#enqueue({ bytes: OVERHEAD_BYTES, compact: revision, resolve, reject });
+    return promise;
   }
 
   /**
@@ -114,17 +138,20 @@ export class CommitLoop<K extends Known> {
     await this.idle();
   }
 
-  #enqueue<T>(bytes: number, make: (answer: Answer<T>) => Queued): Promise<T> {
-    if (this.#failed !== undefined) return Promise.reject(stopped(this.#failed));
-    if (this.#queuedBytes > QUEUE_BYTES_MAX || this.#queue.length >= QUEUE_TXNS_MAX) {
-      const message = "too many writes are waiting for the disk; try again in a second";
-      return Promise.reject(new KvError("unavailable", message));
+  /** Why nothing more can be queued now; `undefined` when it can. */
+  #fullQueue(): KvError | undefined {
+    if (this.#failed !== undefined) return stopped(this.#failed);
+    if (this.#queuedBytes <= QUEUE_BYTES_MAX && this.#queue.length < QUEUE_TXNS_MAX) {
+      return undefined;
     }
-    const { promise, resolve, reject } = Promise.withResolvers<T>();
-    this.#queue.push(make({ bytes, resolve, reject }));
-    this.#queuedBytes += bytes;
+    const message = "too many writes are waiting for the disk; try again in a second";
+    return new KvError("unavailable", message);
+  }
+
+  #enqueue(queued: Queued): void {
+    this.#queue.push(queued);
+    this.#queuedBytes += queued.bytes;
     this.#running ??= this.#run();
-    return promise;
   }
 
   async #run(): Promise<void> {
@@ -141,7 +168,9 @@ export class CommitLoop<K extends Known> {
       }
       this.#settle();
       // Where nothing was written nothing was waited for either.
-      await slice.pause();
+      const isOver = slice.isOver();
+      if (isOver || this.#queue.length === 0) this.#answer();
+      if (isOver) await slice.next();
     }
     this.#running = undefined;
     this.#settle();
@@ -177,8 +206,8 @@ export class CommitLoop<K extends Known> {
    * A compaction, or the next batch: what waits up to a compaction, up to a number of bytes, and at
    * least one.
    */
-  #take(): Compacting | Waiting[] {
-    const waiting: Waiting[] = [];
+  #take(): Compacting | Job[] {
+    const waiting: Job[] = [];
     let bytes = 0;
     for (const queued of this.#queue) {
       if ("compact" in queued) {
@@ -197,51 +226,78 @@ export class CommitLoop<K extends Known> {
     return waiting;
   }
 
-  async #process(taken: readonly Waiting[]): Promise<void> {
-    const { state, expiry, limits, append, apply, clock, fullDisk } = this.#options;
+  async #process(taken: readonly Job[]): Promise<void> {
+    const { expiry, append, apply, clock, fullDisk } = this.#options;
     const now = clock();
-    const batch = new Batch(state, limits, now, fullDisk.refusal());
+    const batch = this.#batch(now);
     const due = this.#mayExpire(now) ? expiry.take(now, EXPIRE_EVENTS_MAX) : [];
     batch.expire(due);
-    const answers = this.#evaluate(batch, taken);
-    // What could not be evaluated in this batch is the beginning of the next one.
-    const waiting = taken.slice(0, answers.length);
-    this.#putBack(taken.slice(answers.length));
-    if (batch.commits.length > 0) {
+    const jobs = this.#evaluate(batch, taken);
+    if (!batch.isEmpty) {
       try {
-        apply(batch.commits, await append(batch.commits));
+        const written = append(batch.records);
+        this.#answer();
+        await written;
+        apply(batch.records);
         fullDisk.noteWritten();
       } catch (error) {
         if (!(error instanceof NotWrittenError)) throw error;
         expiry.giveBack(due);
-        if (await this.#makeRoom(error)) return this.#putBack(waiting);
+        if (await this.#makeRoom(error)) return this.#takeBack(jobs);
         this.#expireAgainAt = now + EXPIRE_LOOK_MS_MAX;
         this.#expireFailure = error;
-        return this.#refuse(waiting, error);
+        const cause = this.#notWritten(error);
+        for (const job of jobs) job.refuse(cause, () => this.#batch(clock()));
+        return;
       }
     }
-    for (const [at, { resolve, reject }] of waiting.entries()) {
-      const answer = answers[at]!;
-      if (answer instanceof Error) reject(answer);
-      else resolve(answer);
-    }
+    for (const job of jobs) job.applied(batch);
+    this.#answer();
+    this.#applied = jobs;
+  }
+
+  #batch(now: number): Batch {
+    const { state, limits, fullDisk } = this.#options;
+    const refusal = fullDisk.refusal();
+    return new Batch({ state, limits, now, refusal, records: this.#records });
   }
 
   /**
-   * Answers to as many transactions as this batch can have. One that looks at a range has to find
-   * in the state the keys that others before it have made; and it may take long, so that others
-   * outside of this loop need their turn.
+   * Evaluates as many jobs as this batch can have, and answers these; the others are the beginning
+   * of the next one. One that looks at a range has to find in the state the keys that others before
+   * it have made; and it may take long, so that others outside of this loop need their turn.
    */
-  #evaluate(batch: Batch<K>, waiting: readonly Waiting[]): (CommitResult | Error)[] {
-    const answers: (CommitResult | Error)[] = [];
+  #evaluate(batch: Batch, taken: readonly Job[]): readonly Job[] {
     const slice = new Slice(1);
-    for (const { txn } of waiting) {
-      const isRanged = readsRange(txn);
-      if (isRanged && batch.putsKeys) break;
-      answers.push(outcome(batch, txn));
-      if (isRanged && slice.isOver()) break;
+    for (const [at, job] of taken.entries()) {
+      const { isRanged } = job;
+      if (isRanged && batch.putsKeys) return this.#leave(taken, at, at);
+      // One of many operations may be in several batches.
+      if (!job.evaluate(batch)) return this.#leave(taken, at + 1, at);
+      if (isRanged && slice.isOver()) return this.#leave(taken, at + 1, at + 1);
     }
-    return answers;
+    return taken;
+  }
+
+  /** Those that are in the batch are the ones before `end`; from `next` on they are put back. */
+  #leave(taken: readonly Job[], end: number, next: number): readonly Job[] {
+    this.#putBack(taken.slice(next));
+    return taken.slice(0, end);
+  }
+
+  /** The batch of these was not written: they are evaluated again. */
+  #takeBack(jobs: readonly Job[]): void {
+    for (const job of jobs) job.takeBack();
+    // The last one may have been put back for what was left of it.
+    const isThere = jobs.length > 0 && jobs.at(-1) === this.#queue[0];
+    this.#putBack(isThere ? jobs.slice(0, -1) : jobs);
+  }
+
+  /** Answers what can be seen already. */
+  #answer(): void {
+    const applied = this.#applied;
+    this.#applied = NONE;
+    for (const job of applied) job.answer();
   }
 
   #putBack(waiting: readonly Queued[]): void {
@@ -252,6 +308,7 @@ export class CommitLoop<K extends Known> {
 
   async #compact(compacting: Compacting): Promise<void> {
     const { compact, fullDisk } = this.#options;
+    this.#answer();
     try {
       compacting.resolve(await compact(compacting.compact));
       fullDisk.noteWritten();
@@ -275,22 +332,6 @@ export class CommitLoop<K extends Known> {
     return tooManyFiles(`nothing was changed (${cause.message})`, cause);
   }
 
-  /**
-   * The batch was not written. Each transaction is evaluated again, alone: one that changes nothing
-   * is answered, so that reads and refusals do not depend on writes that never happened.
-   */
-  #refuse(waiting: readonly Waiting[], cause: NotWrittenError): void {
-    const { state, limits, clock, fullDisk } = this.#options;
-    for (const { txn, resolve, reject } of waiting) {
-      const batch = new Batch(state, limits, clock(), fullDisk.refusal());
-      const answer = outcome(batch, txn);
-      // What it rests on was not written, even where it fails by itself.
-      if (batch.commits.length > 0) reject(this.#notWritten(cause));
-      else if (answer instanceof Error) reject(answer);
-      else resolve(answer);
-    }
-  }
-
   /** Nobody knows whether the batch is on the disk. It is never tried again. */
   #fail(
     waiting: readonly Queued[],
@@ -303,31 +344,21 @@ export class CommitLoop<K extends Known> {
       {},
       cause,
     );
+    this.#answer();
     const isFirst = this.#failed === undefined;
     this.#failed ??= failed;
     const queue = this.#queue;
     this.#queue = [];
     this.#queuedBytes = 0;
-    // First those that were put back: they were in no write.
-    for (const { reject } of queue) reject(stopped(failed));
+    // First those that were put back: they were in no write, but for one that was in part.
+    for (const queued of queue) if (!waiting.includes(queued)) queued.reject(stopped(failed));
     this.#giveUpSettling(stopped(failed));
-    for (const { reject } of waiting) reject(failed);
+    for (const queued of waiting) queued.reject(failed);
     if (isFirst) this.#options.fatal(failed);
   }
 }
 
 // --- internal ---
-
-interface Answer<T> {
-  /** See `bytesOf`. */
-  readonly bytes: number;
-  readonly resolve: (result: T) => void;
-  readonly reject: (error: Error) => void;
-}
-
-interface Waiting extends Answer<CommitResult> {
-  readonly txn: Txn;
-}
 
 /** Waits until nothing is due as of a time. */
 interface Settling {
@@ -337,43 +368,7 @@ interface Settling {
   readonly reject: (error: Error) => void;
 }
 
-interface Compacting extends Answer<CompactResult> {
-  /** The revision that becomes the oldest readable one. */
-  readonly compact: number;
-}
-
-type Queued = Waiting | Compacting;
-
-/** The answer to a transaction, or the error that it fails with while the others go on. */
-function outcome<K extends Known>(batch: Batch<K>, txn: Txn): CommitResult | Error {
-  try {
-    return batch.evaluate(txn);
-  } catch (error) {
-    return error as Error;
-  }
-}
-
-/** What a check or an operation counts beyond its key and value: its memory, and its record. */
-const OVERHEAD_BYTES = 128;
-
-/** Bytes of a transaction that waits: small keys in great number count too. */
-function bytesOf({ checks, then, else: otherwise = [] }: Txn): number {
-  let bytes = (checks.length + then.length + otherwise.length) * OVERHEAD_BYTES;
-  for (const check of checks) bytes += contentOf(check);
-  for (const operation of then) bytes += contentOf(operation);
-  for (const operation of otherwise) bytes += contentOf(operation);
-  return bytes;
-}
-
-function contentOf(part: Check | Operation): number {
-  let bytes = 0;
-  if ("key" in part) bytes += utf8Bytes(part.key);
-  if ("value" in part) bytes += part.value?.length ?? 0;
-  if ("revision" in part && typeof part.revision === "object") bytes += 8 * part.revision.length;
-  if ("version" in part && typeof part.version === "object") bytes += 8 * part.version.length;
-  if ("range" in part) bytes += rangeStart(part.range).length + (part.range.end?.length ?? 0);
-  return bytes;
-}
+const NONE: readonly Job[] = [];
 
 /** Why a key is overdue, and nobody may see it so. */
 function notExpired(cause: NotWrittenError | undefined): KvError {

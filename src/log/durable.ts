@@ -5,6 +5,7 @@
  */
 
 import { createWhole, readFully, writeFully, type Disk, type DiskFile } from "./disk.ts";
+import { withReserve } from "./reserve.ts";
 import {
   decodeSlot,
   DURABLE_FILE_BYTES,
@@ -12,8 +13,7 @@ import {
   SLOT_BYTES,
   SLOT_OFFSETS,
   type Slot,
-} from "./format.ts";
-import { withReserve } from "./reserve.ts";
+} from "./slot-format.ts";
 
 export const DURABLE_FILE = "DURABLE";
 

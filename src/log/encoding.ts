@@ -1,51 +1,27 @@
 /**
- * Makes the records of a batch out of commits, or of a note that stands between two commits, and
- * their bytes for the end of a segment. Writes nothing.
+ * The records of a batch in memory, laid out as they will stand in the log: one after the other, in
+ * one piece of bytes that is used again for each batch. What hangs on their place in the log is
+ * filled in once that is known. A key can be looked up among them, so that what comes later in the
+ * batch finds what came before. Writes nothing.
  */
 
-import { encodeUtf8 } from "../text.ts";
+import { assert } from "../errors.ts";
+import { decodeUtf8, encodeUtf8Into } from "../text.ts";
+import { copyBytes } from "./bytes.ts";
 import {
-  contentBytes,
-  encodeRecord,
   FLAG_BATCH_START,
   FLAG_COMMIT_END,
+  getInteger,
   KIND,
-  type RecordContent,
+  RECORD_ALIGNMENT_BYTES,
+  RECORD_HEADER_BYTES,
+  sealRecord,
+  setLengths,
+  setNumbers,
+  type Kind,
 } from "./format.ts";
 import { position } from "./key-index.ts";
 import type { Segment } from "./segment.ts";
-
-/** One change of one key, evaluated and not yet written. */
-export interface PendingEvent {
-  readonly type: "put" | "delete" | "expire";
-  readonly key: string;
-  /** Empty for a delete; so are the other fields, 0 or without text. */
-  readonly value: Uint8Array;
-  readonly contentType: string;
-  readonly previousRevision: number;
-  readonly createRevision: number;
-  readonly version: number;
-  /** Milliseconds since 1970; 0 = never. */
-  readonly deadline: number;
-}
-
-export interface PendingCommit {
-  readonly revision: number;
-  readonly events: readonly PendingEvent[];
-}
-
-/** Where each record of a batch came to stand, in the order of commits and events. */
-export interface Placed {
-  readonly position: number;
-  readonly bytes: number;
-}
-
-export interface PendingRecord {
-  readonly content: RecordContent;
-  /** The first record of a commit; the last one of it, or a record that belongs to none. */
-  readonly first: boolean;
-  readonly last: boolean;
-}
 
 /** What a note says: see FORMAT.md for the kinds that are no part of a commit. */
 export interface Note {
@@ -56,87 +32,340 @@ export interface Note {
   readonly names: number;
 }
 
-/** The records of commits. `time` is that of all of them, in milliseconds since 1970. */
-export function commitRecords(commits: readonly PendingCommit[], time: number): PendingRecord[] {
-  const records: PendingRecord[] = [];
-  for (const { revision, events } of commits) {
-    for (const [at, event] of events.entries()) {
-      const content = {
-        kind: KIND[event.type],
-        key: encodeUtf8(event.key),
-        contentType: event.contentType,
-        value: event.value,
-        revision,
-        previousRevision: event.previousRevision,
-        createRevision: event.createRevision,
-        version: event.version,
-        time,
-        deadline: event.deadline,
-      };
-      records.push({ content, first: at === 0, last: at === events.length - 1 });
+export class PendingRecords {
+  #bytes: Uint8Array;
+  #view: DataView;
+  /** Where each record begins; the next one does at `#end`. */
+  #starts = new Uint32Array(RECORDS_KEPT);
+  #flags = new Uint8Array(RECORDS_KEPT);
+  #types: string[] = [];
+  #count = 0;
+  #end = 0;
+  #beginsCommit = true;
+  /** By the hash of a key: its newest record, plus 1; 0 = none. */
+  #table = new Int32Array(4 * RECORDS_KEPT);
+  /** The end of the key that was laid last, and its slot in the table. */
+  #keyEnd = 0;
+  #slot = 0;
+  /** What positions name the segment by, and where the first record stands in it. */
+  #segmentId = 0;
+  #offset = 0;
+  /** The checksum of the last record, once they have their place. */
+  chain = 0;
+
+  constructor(bytes = BYTES_KEPT) {
+    this.#bytes = new Uint8Array(bytes);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Forgets all of them. What was read of them is not good any more. */
+  reset(): void {
+    if (this.#bytes.length > BYTES_KEPT) {
+      this.#bytes = new Uint8Array(BYTES_KEPT);
+      this.#view = new DataView(this.#bytes.buffer);
+    }
+    if (this.#starts.length > RECORDS_KEPT) {
+      this.#starts = new Uint32Array(RECORDS_KEPT);
+      this.#flags = new Uint8Array(RECORDS_KEPT);
+      this.#table = new Int32Array(4 * RECORDS_KEPT);
+    } else if (this.#count > 0) this.#table.fill(0);
+    this.#types.length = 0;
+    this.#count = 0;
+    this.#end = 0;
+    this.#beginsCommit = true;
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** All of them are in it from its beginning on. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Where the last one ends. */
+  get end(): number {
+    return this.#end;
+  }
+
+  // Adding records: a key is laid down, perhaps looked up, and the rest follows.
+
+  /** Lays down a key at the end; the next call may lay another one over it. */
+  layText(key: string): void {
+    const start = this.#end + RECORD_HEADER_BYTES;
+    this.#grow(start + 3 * key.length);
+    const bytes = this.#bytes;
+    for (let at = 0; at < key.length; at++) {
+      const unit = key.charCodeAt(at);
+      if (unit > 0x7f) {
+        this.#keyEnd = start + encodeUtf8Into(key, bytes, start);
+        return;
+      }
+      bytes[start + at] = unit;
+    }
+    this.#keyEnd = start + key.length;
+  }
+
+  /** As `layText`, of the key at `start` to `end` of `from`. */
+  layBytes(from: Uint8Array, start: number, end: number): void {
+    const to = this.#end + RECORD_HEADER_BYTES;
+    this.#grow(to + end - start);
+    copyBytes(from, start, end, this.#bytes, to);
+    this.#keyEnd = to + end - start;
+  }
+
+  /** Where the key that was laid is in `bytes`. */
+  get laidStart(): number {
+    return this.#end + RECORD_HEADER_BYTES;
+  }
+
+  get laidEnd(): number {
+    return this.#keyEnd;
+  }
+
+  /** The newest record of the key that was laid, or -1. */
+  find(): number {
+    const start = this.laidStart;
+    const length = this.#keyEnd - start;
+    const mask = this.#table.length - 1;
+    let slot = hashOf(this.#bytes, start, this.#keyEnd) & mask;
+    for (;;) {
+      const record = this.#table[slot]! - 1;
+      this.#slot = slot;
+      if (record < 0) return -1;
+      if (this.#hasKey(record, start, length)) return record;
+      slot = (slot + 1) & mask;
     }
   }
-  return records;
-}
 
-/** The record of a note. */
-export function noteRecord({ kind, revision, names }: Note, time: number): PendingRecord {
-  const content = { ...NOTHING, kind, revision, createRevision: names, time };
-  return { content, first: false, last: true };
-}
-
-export interface EncodedBatch {
-  readonly bytes: Uint8Array;
-  readonly placed: Placed[];
-  /** Where each commit begins. */
-  readonly commits: { readonly revision: number; readonly offset: number }[];
-  /** The checksum of the last record. */
-  readonly chain: number;
-}
-
-/**
- * The bytes of records for the end of a segment. `startsBatch`: everything before them is synced,
- * which the first one says from then on.
- */
-export function encodeBatch(
-  segment: Segment,
-  records: readonly PendingRecord[],
-  startsBatch: boolean,
-): EncodedBatch {
-  const into = new Uint8Array(recordsBytes(records));
-  const placed: Placed[] = [];
-  const commits: EncodedBatch["commits"] = [];
-  let chain = segment.chain;
-  let at = 0;
-  for (const { content, first, last } of records) {
-    const offset = segment.end + at;
-    const starts = startsBatch && at === 0;
-    const flags = (last ? FLAG_COMMIT_END : 0) | (starts ? FLAG_BATCH_START : 0);
-    chain = encodeRecord(into, at, content, {
-      segment: segment.number,
-      offset,
-      previousCrc: chain,
-      flags,
-    });
-    if (first) commits.push({ revision: content.revision, offset });
-    const bytes = contentBytes(content);
-    placed.push({ position: position(segment.id, offset), bytes });
-    at += bytes;
+  /**
+   * Completes the record of the key that was laid and looked up. `contentType` and the value at
+   * `start` to `end` of `from` are empty but for a put, and so are the other numbers 0.
+   */
+  add(
+    kind: Kind,
+    contentType: string,
+    from: Uint8Array,
+    start: number,
+    end: number,
+    revision: number,
+    previousRevision: number,
+    createRevision: number,
+    version: number,
+    deadline: number,
+  ): void {
+    const at = this.#end;
+    const keyBytes = this.#keyEnd - at - RECORD_HEADER_BYTES;
+    let next = this.#keyEnd;
+    this.#grow(next + contentType.length + end - start + RECORD_ALIGNMENT_BYTES);
+    const bytes = this.#bytes;
+    setLengths(this.#view, at, kind, contentType.length, keyBytes, end - start);
+    setNumbers(this.#view, at, revision, previousRevision, createRevision, version, deadline);
+    for (let index = 0; index < contentType.length; index++) {
+      bytes[next++] = contentType.charCodeAt(index);
+    }
+    if (end > start) copyBytes(from, start, end, bytes, next);
+    next += end - start;
+    while (next % RECORD_ALIGNMENT_BYTES !== 0) bytes[next++] = 0;
+    this.#note(at, next, contentType);
   }
-  return { bytes: into, placed, commits, chain };
-}
 
-export function recordsBytes(records: readonly PendingRecord[]): number {
-  return records.reduce((sum, { content }) => sum + contentBytes(content), 0);
+  /** The last record ends its commit, or belongs to none. */
+  endCommit(): void {
+    this.#flags[this.#count - 1]! |= LAST;
+    this.#beginsCommit = true;
+  }
+
+  /** Adds the record of a note. */
+  addNote({ kind, revision, names }: Note): void {
+    this.layText("");
+    this.find();
+    this.#beginsCommit = false;
+    this.add(kind, "", NOTHING, 0, 0, revision, 0, names, 0, 0);
+    this.endCommit();
+  }
+
+  // Looking at records
+
+  kind(record: number): Kind {
+    return this.#view.getUint8(this.#starts[record]! + 12) as Kind;
+  }
+
+  revision(record: number): number {
+    return getInteger(this.#view, this.#starts[record]! + 32);
+  }
+
+  /** 0 for a deletion, as are version and deadline. */
+  createRevision(record: number): number {
+    return getInteger(this.#view, this.#starts[record]! + 48);
+  }
+
+  version(record: number): number {
+    return getInteger(this.#view, this.#starts[record]! + 56);
+  }
+
+  deadline(record: number): number {
+    return getInteger(this.#view, this.#starts[record]! + 72);
+  }
+
+  contentType(record: number): string {
+    return this.#types[record]!;
+  }
+
+  /** The place of its key in `bytes`. */
+  keyStart(record: number): number {
+    return this.#starts[record]! + RECORD_HEADER_BYTES;
+  }
+
+  keyEnd(record: number): number {
+    const start = this.#starts[record]!;
+    return start + RECORD_HEADER_BYTES + this.#view.getUint16(start + 16, true);
+  }
+
+  key(record: number): string {
+    const key = decodeUtf8(this.#bytes.subarray(this.keyStart(record), this.keyEnd(record)));
+    assert(key !== undefined, "a key that is written is UTF-8");
+    return key;
+  }
+
+  /** The place of its value in `bytes`. */
+  valueStart(record: number): number {
+    return this.keyEnd(record) + this.#types[record]!.length;
+  }
+
+  valueEnd(record: number): number {
+    return this.valueStart(record) + this.#view.getUint32(this.#starts[record]! + 20, true);
+  }
+
+  /** Its value, until `reset`. */
+  value(record: number): Uint8Array {
+    return this.#bytes.subarray(this.valueStart(record), this.valueEnd(record));
+  }
+
+  /** Bytes of it, padding included. */
+  recordBytes(record: number): number {
+    return this.recordEnd(record) - this.#starts[record]!;
+  }
+
+  /** Its place in `bytes`. */
+  recordStart(record: number): number {
+    return this.#starts[record]!;
+  }
+
+  recordEnd(record: number): number {
+    return record + 1 < this.#count ? this.#starts[record + 1]! : this.#end;
+  }
+
+  isFirst(record: number): boolean {
+    return (this.#flags[record]! & FIRST) !== 0;
+  }
+
+  isLast(record: number): boolean {
+    return (this.#flags[record]! & LAST) !== 0;
+  }
+
+  // Their place in the log
+
+  /**
+   * Makes them those at the end of a segment. `time` is that of all of them, in milliseconds since
+   * 1970. `startsBatch`: everything before them is synced, which the first one says from then on.
+   */
+  place(segment: Segment, time: number, startsBatch: boolean): void {
+    this.#segmentId = segment.id;
+    this.#offset = segment.end;
+    let { chain } = segment;
+    const bytes = this.#bytes;
+    const view = this.#view;
+    const { number, end } = segment;
+    for (let record = 0; record < this.#count; record++) {
+      const at = this.#starts[record]!;
+      const size = this.recordEnd(record) - at;
+      const starts = startsBatch && record === 0 ? FLAG_BATCH_START : 0;
+      const flags = starts | (this.isLast(record) ? FLAG_COMMIT_END : 0);
+      const place = { segment: number, offset: end + at, previousCrc: chain, flags };
+      chain = sealRecord(bytes, view, at, size, time, place);
+    }
+    this.chain = chain;
+  }
+
+  /** Where a record came to stand: the position in memory, and the offset in its segment. */
+  position(record: number): number {
+    return position(this.#segmentId, this.offset(record));
+  }
+
+  offset(record: number): number {
+    return this.#offset + this.#starts[record]!;
+  }
+
+  #note(at: number, end: number, contentType: string): void {
+    const record = this.#count++;
+    if (record === this.#starts.length) this.#growColumns();
+    this.#starts[record] = at;
+    this.#flags[record] = this.#beginsCommit ? FIRST : 0;
+    this.#beginsCommit = false;
+    this.#types.push(contentType);
+    this.#end = end;
+    this.#table[this.#slot] = record + 1;
+    if (4 * this.#count > 3 * this.#table.length) this.#growTable();
+  }
+
+  #hasKey(record: number, start: number, length: number): boolean {
+    const bytes = this.#bytes;
+    const other = this.keyStart(record);
+    if (this.keyEnd(record) - other !== length) return false;
+    for (let at = 0; at < length; at++) if (bytes[start + at] !== bytes[other + at]) return false;
+    return true;
+  }
+
+  #grow(bytes: number): void {
+    if (bytes <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(bytes, 2 * this.#bytes.length));
+    grown.set(this.#bytes.subarray(0, Math.max(this.#end, this.#keyEnd)));
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+
+  #growColumns(): void {
+    const starts = new Uint32Array(2 * this.#starts.length);
+    const flags = new Uint8Array(starts.length);
+    starts.set(this.#starts);
+    flags.set(this.#flags);
+    this.#starts = starts;
+    this.#flags = flags;
+  }
+
+  /** Makes the table anew with more slots, for the newest record of each key. */
+  #growTable(): void {
+    const before = this.#table;
+    this.#table = new Int32Array(4 * before.length);
+    const mask = this.#table.length - 1;
+    for (const held of before) {
+      if (held === 0) continue;
+      const start = this.keyStart(held - 1);
+      let slot = hashOf(this.#bytes, start, this.keyEnd(held - 1)) & mask;
+      while (this.#table[slot] !== 0) slot = (slot + 1) & mask;
+      this.#table[slot] = held;
+    }
+  }
 }
 
 // --- internal ---
 
-const NOTHING = {
-  key: new Uint8Array(0),
-  contentType: "",
-  value: new Uint8Array(0),
-  previousRevision: 0,
-  version: 0,
-  deadline: 0,
-};
+/** Memory that is kept from batch to batch: bytes of records, and their number. */
+const BYTES_KEPT = 512 * 1024;
+const RECORDS_KEPT = 1024;
+
+/** Is it the first record of its commit, or the last? */
+const FIRST = 1;
+const LAST = 2;
+
+const NOTHING = new Uint8Array(0);
+
+/** FNV-1a. */
+function hashOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
+  return hash ^ (hash >>> 15);
+}

@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto";
 import { formatDurability, SYNC, type Durability } from "../durability.ts";
 import { KvError } from "../errors.ts";
 import { checkKey, checkRanges, distinctRanges } from "../keys.ts";
+import type { Many, ManyAnswers } from "../many.ts";
 import type {
   Changes,
   ChangesOptions,
@@ -35,14 +36,16 @@ import {
   type Limits,
 } from "../limits.ts";
 import { checkTxn } from "../rules.ts";
-import { Appender, type PendingCommit, type PendingEvent, type Placed } from "./appender.ts";
-import { commitOf, readChanges } from "./changes.ts";
+import { Appender } from "./appender.ts";
+import { applyRecords } from "./applying.ts";
+import { readChanges } from "./changes.ts";
 import { CommitLoop } from "./commit-loop.ts";
 import { openDirectory, type Disk } from "./disk.ts";
+import type { PendingRecords } from "./encoding.ts";
 import { Expiry, systemTimer } from "./expiry.ts";
 import { SEGMENT_HEADER_BYTES } from "./format.ts";
 import { Horizon } from "./horizon.ts";
-import type { KeyIndex, Newest } from "./key-index.ts";
+import type { KeyIndex } from "./key-index.ts";
 import type { Lock } from "./lock.ts";
 import { Log } from "./log.ts";
 import type { LogOptions } from "./options.ts";
@@ -95,7 +98,7 @@ export class LogStore implements Store {
   readonly #index: KeyIndex;
   readonly #cache: ValueCache;
   readonly #recent: Recent;
-  readonly #loop: CommitLoop<Newest>;
+  readonly #loop: CommitLoop;
   readonly #reader: Reader;
   readonly #reads: StateReads;
   readonly #horizon: Horizon;
@@ -159,6 +162,7 @@ export class LogStore implements Store {
       clock: this.#clock,
       checkOpen: () => this.#checkOpen(),
       commit: (txn) => this.#loop.commit(txn),
+      many: (operations, from, answers) => this.#loop.many(operations, from, answers),
       settled: (asOf) => this.#loop.settled(asOf),
     });
   }
@@ -192,16 +196,25 @@ export class LogStore implements Store {
   async history(key: string, options: HistoryOptions = {}): Promise<HistoryResult> {
     this.#checkOpen();
     checkKey(key);
-    if (this.#reads.isOverdue(this.#index.get(key))) await this.#reads.getOverdue(key);
+    if (this.#reads.isOverdue(this.#index.findKey(key))) await this.#reads.getOverdue(key);
     this.#horizon.checkHistory(options, this.limits);
     const revision = this.#horizon.revision;
     return { revision, ...(await this.#reader.history(key, options, this.#horizon.oldest)) };
   }
 
-  async commit(txn: Txn): Promise<CommitResult> {
+  commit(txn: Txn): Promise<CommitResult> {
+    try {
+      this.#checkOpen();
+      checkTxn(txn, this.limits);
+      return this.#loop.commit(txn);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  many(operations: Many, answers: ManyAnswers): MaybePromise<void> {
     this.#checkOpen();
-    checkTxn(txn, this.limits);
-    return await this.#loop.commit(txn);
+    return this.#reads.many(operations, 0, answers);
   }
 
   async compact(revision: number): Promise<CompactResult> {
@@ -312,19 +325,19 @@ export class LogStore implements Store {
     });
   }
 
-  #makeLoop(options: LogOptions): CommitLoop<Newest> {
+  #makeLoop(options: LogOptions): CommitLoop {
     return new CommitLoop({
       state: {
+        index: this.#index,
         keys: this.#index.living,
         revision: () => this.#horizon.revision,
-        known: (key) => this.#index.get(key),
-        value: (key, newest) => this.#reader.value(key, newest),
-        hasValue: (key, newest, value) => this.#reader.hasValue(key, newest, value),
+        value: (entry) => this.#reader.value(entry),
+        hasValue: (entry, value) => this.#reader.hasValue(entry, value),
       },
       expiry: this.#expiry,
       limits: this.limits,
-      append: (commits) => this.#appender.append(commits),
-      apply: (commits, placed) => this.#apply(commits, placed),
+      append: (records) => this.#appender.append(records),
+      apply: (records) => this.#apply(records),
       compact: (revision) => this.#compact(revision),
       fullDisk: this.#upkeep.fullDisk,
       clock: this.#clock,
@@ -358,25 +371,12 @@ export class LogStore implements Store {
     return { oldest: revision };
   }
 
-  #apply(commits: readonly PendingCommit[], placed: readonly Placed[]): void {
-    let at = 0;
-    for (const { revision, events } of commits) {
-      for (const event of events) this.#applyEvent(event, revision, placed[at++]!);
-      this.#recent.add(commitOf(revision, events));
-      this.#horizon.revision = revision;
-    }
+  #apply(records: PendingRecords): void {
+    applyRecords(records, this.#index, this.#cache, this.#expiry);
+    this.#recent.add(records);
+    this.#horizon.revision = records.revision(records.count - 1);
     this.#wakes.all();
-    this.#upkeep.wrote(placed.reduce((sum, { bytes }) => sum + bytes, 0));
-  }
-
-  #applyEvent(event: PendingEvent, revision: number, { position, bytes }: Placed): void {
-    const { key, contentType, createRevision, version, value, deadline } = event;
-    const before = this.#index.get(key);
-    if (before !== undefined) this.#cache.remove(before.position);
-    const newest = { revision, createRevision, version, contentType, deadline, position, bytes };
-    this.#index.set(key, newest);
-    if (deadline !== 0 && deadline !== before?.deadline) this.#expiry.add(key, deadline);
-    if (event.type === "put") this.#cache.add(position, value);
+    this.#upkeep.wrote(records.end);
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
- * The bytes of the log: segment header, record, and slot of `DURABLE`, to and from memory. The
- * layout is in FORMAT.md, and only there; the offsets below are its tables. Knows no file.
+ * The bytes of the log: segment header and record, to and from memory. The layout is in FORMAT.md,
+ * and only there; the offsets below are its tables. Knows no file.
  */
 
 import { encodeUtf8 } from "../text.ts";
@@ -11,11 +11,6 @@ export const SEGMENT_HEADER_BYTES = 128;
 export const RECORD_HEADER_BYTES = 80;
 /** Records begin at multiples of this, so that a search for one need not look at every byte. */
 export const RECORD_ALIGNMENT_BYTES = 8;
-
-export const SLOT_BYTES = 64;
-/** The two slots lie in different blocks, so that one torn write cannot hit both. */
-export const SLOT_OFFSETS = [0, 4096] as const;
-export const DURABLE_FILE_BYTES = 8192;
 
 export const KIND = {
   put: 1,
@@ -102,21 +97,15 @@ export interface RecordContent {
   readonly deadline: number;
 }
 
-export interface Slot {
-  readonly sequence: number;
-  readonly segment: number;
-  readonly end: number;
-  readonly lastCrc: number;
-}
-
 export function crc32(bytes: Uint8Array, seed = 0): number {
   return Bun.hash.crc32(bytes, seed);
 }
 
 /** Writes a `u64` field. */
 export function setInteger(view: DataView, at: number, value: number): void {
-  view.setUint32(at, value % TWO_TO_32, true);
-  view.setUint32(at + 4, Math.floor(value / TWO_TO_32), true);
+  const high = value < TWO_TO_32 ? 0 : Math.floor(value / TWO_TO_32);
+  view.setUint32(at, value - high * TWO_TO_32, true);
+  view.setUint32(at + 4, high, true);
 }
 
 /** Reads a `u64` field; exact below 2^53. */
@@ -217,49 +206,74 @@ export function encodeRecord(
   content: RecordContent,
   place: Place,
 ): number {
+  const { kind, key, contentType, value, revision, previousRevision } = content;
+  const { createRevision, version, time, deadline } = content;
   const bytes = contentBytes(content);
-  const view = new DataView(into.buffer, into.byteOffset + at, bytes);
-  view.setUint32(8, place.previousCrc, true);
-  view.setUint8(12, content.kind);
-  view.setUint8(13, place.flags);
-  view.setUint16(14, content.contentType.length, true);
-  view.setUint16(16, content.key.length, true);
-  view.setUint32(20, content.value.length, true);
-  view.setUint32(24, place.segment, true);
-  view.setUint32(28, place.offset, true);
-  setInteger(view, 32, content.revision);
-  setInteger(view, 40, content.previousRevision);
-  setInteger(view, 48, content.createRevision);
-  setInteger(view, 56, content.version);
-  setInteger(view, 64, content.time);
-  setInteger(view, 72, content.deadline);
-
+  const view = new DataView(into.buffer, into.byteOffset, into.byteLength);
+  setLengths(view, at, kind, contentType.length, key.length, value.length);
+  setNumbers(view, at, revision, previousRevision, createRevision, version, deadline);
   let end = at + RECORD_HEADER_BYTES;
-  into.set(content.key, end);
-  end += content.key.length;
-  into.set(encodeUtf8(content.contentType), end);
-  end += content.contentType.length;
-  into.set(content.value, end);
-  const bodyCrc = crc32(into.subarray(at + RECORD_HEADER_BYTES, at + bytes));
-  view.setUint32(4, bodyCrc, true);
-  const crc = crc32(into.subarray(at + 4, at + RECORD_HEADER_BYTES));
-  view.setUint32(0, crc, true);
-  return crc;
+  into.set(key, end);
+  end += key.length;
+  into.set(encodeUtf8(contentType), end);
+  end += contentType.length;
+  into.set(value, end);
+  return sealRecord(into, view, at, bytes, time, place);
+}
+
+/** Writes what a record's header tells of its body. */
+export function setLengths(
+  view: DataView,
+  at: number,
+  kind: Kind,
+  contentTypeBytes: number,
+  keyBytes: number,
+  valueBytes: number,
+): void {
+  view.setUint8(at + 12, kind);
+  view.setUint16(at + 14, contentTypeBytes, true);
+  view.setUint32(at + 16, keyBytes, true);
+  view.setUint32(at + 20, valueBytes, true);
+}
+
+/** Writes what a record's header tells of its key. */
+export function setNumbers(
+  view: DataView,
+  at: number,
+  revision: number,
+  previousRevision: number,
+  createRevision: number,
+  version: number,
+  deadline: number,
+): void {
+  setInteger(view, at + 32, revision);
+  setInteger(view, at + 40, previousRevision);
+  setInteger(view, at + 48, createRevision);
+  setInteger(view, at + 56, version);
+  setInteger(view, at + 72, deadline);
 }
 
 /**
- * Makes the record at `at` of `bytes` one of another place: its content stays, its checksum
- * follows.
+ * Completes the record of `size` bytes at `at`, all of which is there but for its time, its place
+ * and its checksums; returns its header's checksum.
  */
+export function sealRecord(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  size: number,
+  time: number,
+  place: Place,
+): number {
+  const bodyCrc = crc32(bytes.subarray(at + RECORD_HEADER_BYTES, at + size));
+  view.setUint32(at + 4, bodyCrc, true);
+  setInteger(view, at + 64, time);
+  return setPlace(bytes, view, at, place);
+}
+
+/** Makes the record at `at` one of another place: its content stays, its checksum follows. */
 export function relocateRecord(bytes: Uint8Array, at: number, place: Place): number {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, RECORD_HEADER_BYTES);
-  view.setUint32(8, place.previousCrc, true);
-  view.setUint8(13, place.flags);
-  view.setUint32(24, place.segment, true);
-  view.setUint32(28, place.offset, true);
-  const crc = crc32(bytes.subarray(at + 4, at + RECORD_HEADER_BYTES));
-  view.setUint32(0, crc, true);
-  return crc;
+  return setPlace(bytes, new DataView(bytes.buffer, bytes.byteOffset), at, place);
 }
 
 /** Gives the bytes of a record another previous revision; its checksum has to follow. */
@@ -287,24 +301,29 @@ export function decodeRecordHeader(
   if (crc32(bytes.subarray(at + 4, at + RECORD_HEADER_BYTES)) !== crc) {
     return "a record's header fails its checksum";
   }
+  return readRecordHeader(view, 0);
+}
+
+/** The header at `at` of bytes that are known to be sound. */
+export function readRecordHeader(view: DataView, at: number): RecordHeader {
   return {
-    crc,
-    bodyCrc: view.getUint32(4, true),
-    previousCrc: view.getUint32(8, true),
-    kind: view.getUint8(12) as Kind,
-    flags: view.getUint8(13),
-    contentTypeBytes: view.getUint16(14, true),
-    keyBytes: view.getUint16(16, true),
-    extensionBytes: view.getUint16(18, true),
-    valueBytes: view.getUint32(20, true),
-    segment,
-    offset,
-    revision: getInteger(view, 32),
-    previousRevision: getInteger(view, 40),
-    createRevision: getInteger(view, 48),
-    version: getInteger(view, 56),
-    time: getInteger(view, 64),
-    deadline: getInteger(view, 72),
+    crc: view.getUint32(at, true),
+    bodyCrc: view.getUint32(at + 4, true),
+    previousCrc: view.getUint32(at + 8, true),
+    kind: view.getUint8(at + 12) as Kind,
+    flags: view.getUint8(at + 13),
+    contentTypeBytes: view.getUint16(at + 14, true),
+    keyBytes: view.getUint16(at + 16, true),
+    extensionBytes: view.getUint16(at + 18, true),
+    valueBytes: view.getUint32(at + 20, true),
+    segment: view.getUint32(at + 24, true),
+    offset: view.getUint32(at + 28, true),
+    revision: getInteger(view, at + 32),
+    previousRevision: getInteger(view, at + 40),
+    createRevision: getInteger(view, at + 48),
+    version: getInteger(view, at + 56),
+    time: getInteger(view, at + 64),
+    deadline: getInteger(view, at + 72),
   };
 }
 
@@ -343,33 +362,6 @@ export function hasUnknownExtension(bytes: Uint8Array, at: number, header: Recor
   return false;
 }
 
-// Slot of DURABLE
-
-export function encodeSlot(slot: Slot): Uint8Array {
-  const bytes = new Uint8Array(SLOT_BYTES);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, SLOT_MAGIC, true);
-  setInteger(view, 8, slot.sequence);
-  setInteger(view, 16, slot.segment);
-  setInteger(view, 24, slot.end);
-  view.setUint32(32, slot.lastCrc, true);
-  view.setUint32(4, crc32(bytes.subarray(8)), true);
-  return bytes;
-}
-
-/** The slot, or `undefined` when it was never written or is torn. */
-export function decodeSlot(bytes: Uint8Array): Slot | undefined {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < SLOT_BYTES || view.getUint32(0, true) !== SLOT_MAGIC) return undefined;
-  if (view.getUint32(4, true) !== crc32(bytes.subarray(8, SLOT_BYTES))) return undefined;
-  return {
-    sequence: getInteger(view, 8),
-    segment: getInteger(view, 16),
-    end: getInteger(view, 24),
-    lastCrc: view.getUint32(32, true),
-  };
-}
-
 // --- internal ---
 
 /**
@@ -377,7 +369,6 @@ export function decodeSlot(bytes: Uint8Array): Slot | undefined {
  * dropped a bit.
  */
 const SEGMENT_MAGIC = Uint8Array.of(0x8b, 0x6b, 0x76, 0x6c, 0x6f, 0x67, 0x0d, 0x0a);
-const SLOT_MAGIC = 0x6b76_4455;
 
 /** The bit of a segment's flags that says that it stands for others. */
 const FLAG_MERGED = 1;
@@ -388,6 +379,21 @@ const ascii = new TextDecoder("latin1");
 const EXTENSION_REQUIRED = 0x8000;
 
 const TWO_TO_32 = 2 ** 32;
+
+function setPlace(
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  { segment, offset, previousCrc, flags }: Place,
+): number {
+  view.setUint32(at + 8, previousCrc, true);
+  view.setUint8(at + 13, flags);
+  view.setUint32(at + 24, segment, true);
+  view.setUint32(at + 28, offset, true);
+  const crc = crc32(bytes.subarray(at + 4, at + RECORD_HEADER_BYTES));
+  view.setUint32(at, crc, true);
+  return crc;
+}
 
 function segmentHeaderCrc(bytes: Uint8Array): number {
   return crc32(bytes.subarray(16, SEGMENT_HEADER_BYTES), crc32(bytes.subarray(0, 12)));

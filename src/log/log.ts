@@ -31,7 +31,12 @@ export class Log {
 
   /** The record of a key at a place that the index gave. @throws `internal` when it is damaged. */
   read(position: number, bytes: number): ScannedRecord {
-    return this.#segments.byId(segmentOf(position)).read(offsetOf(position), bytes);
+    return this.segmentAt(position).read(offsetOf(position), bytes);
+  }
+
+  /** The segment of a place that the index gave. */
+  segmentAt(position: number): Segment {
+    return this.#segments.byId(segmentOf(position));
   }
 
   /** See `Segments.generation`. */

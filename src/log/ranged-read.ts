@@ -67,7 +67,7 @@ export class RangedRead {
   #read(key: string, keys: boolean): ListedEntry | undefined | typeof LATER {
     const { index, reader, revision, now } = this.#options;
     if (this.#past?.key === key) return withOrWithout(this.#past.entry, keys);
-    const entry = reader.entry(key, index.get(key), revision, { keys, scan: true });
+    const entry = reader.entry(key, index.findKey(key), revision, { keys, scan: true });
     if (entry instanceof PastSearch) {
       this.#search = entry;
       return LATER;

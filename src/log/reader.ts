@@ -3,7 +3,6 @@
  * records back through the log.
  */
 
-import { assert } from "../errors.ts";
 import type {
   Changes,
   Commit,
@@ -14,17 +13,17 @@ import type {
   ListedEntry,
   PastEvent,
 } from "../kv.ts";
-import { utf8Bytes } from "../keys.ts";
 import { PAGE_ENTRIES_DEFAULT, type Limits } from "../limits.ts";
 import { sameBytes } from "./bytes.ts";
-import { KIND, recordBytes, recordValue } from "./format.ts";
-import type { KeyIndex, Newest } from "./key-index.ts";
+import { KIND, recordBytes } from "./format.ts";
+import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
 import type { Log } from "./log.ts";
 import { PastSearch } from "./past-search.ts";
-import { entryOf, keyOf } from "./records.ts";
+import { entryOf } from "./records.ts";
 import type { ScannedRecord } from "./segment.ts";
 import { Slice } from "./slice.ts";
 import type { ValueCache } from "./value-cache.ts";
+import { ValueRead } from "./value-read.ts";
 
 export interface ReaderOptions {
   readonly log: Log;
@@ -48,6 +47,7 @@ export class Reader {
   readonly #cache: ValueCache;
   readonly #limits: Limits;
   readonly #checkOpen: () => void;
+  readonly #valueRead: ValueRead;
 
   constructor({ log, index, cache, limits, checkOpen }: ReaderOptions) {
     this.#checkOpen = checkOpen;
@@ -55,36 +55,39 @@ export class Reader {
     this.#index = index;
     this.#cache = cache;
     this.#limits = limits;
+    this.#valueRead = new ValueRead(log, index);
   }
 
   /**
-   * A key's entry at a revision that can be read, or the search for it where that takes long: give
-   * it to `complete`.
+   * The entry of a key at a revision that can be read, or the search for it where that takes long:
+   * give it to `complete`. `number` is that of the key in the index, or `NO_ENTRY`.
    * @throws `internal` when a record is damaged.
    */
   entry(
     key: string,
-    newest: Newest | undefined,
+    number: number,
     revision: number,
     { keys = false, scan = false }: EntryOptions = {},
   ): ListedEntry | PastSearch | undefined {
-    if (newest === undefined) return undefined;
-    if (newest.revision > revision) {
+    const index = this.#index;
+    if (number === NO_ENTRY) return undefined;
+    if (index.revision(number) > revision) {
       const search = new PastSearch(this.#log, key, () => this.#index.get(key), revision);
       let steps = 0;
       if (!search.run(() => ++steps === PAST_STEPS)) return search;
       return entryFound(search, keys);
     }
-    if (newest.version === 0) return undefined;
-    const { contentType, createRevision, version, deadline } = newest;
+    const version = index.version(number);
+    if (version === 0) return undefined;
     const entry: { -readonly [Field in keyof ListedEntry]: ListedEntry[Field] } = {
       key,
-      contentType,
-      revision: newest.revision,
-      createRevision,
+      contentType: index.contentType(number),
+      revision: index.revision(number),
+      createRevision: index.createRevision(number),
       version,
     };
-    if (!keys) entry.value = this.value(key, newest, !scan);
+    if (!keys) entry.value = this.value(number, !scan);
+    const deadline = index.deadline(number);
     if (deadline !== 0) entry.expiresAt = deadline;
     return entry;
   }
@@ -97,31 +100,39 @@ export class Reader {
   }
 
   /**
-   * The value of a key's newest record; kept in memory unless `keep` is false.
+   * A copy of the value of an entry's newest record; kept in memory unless `keep` is false.
    * @throws `internal` when it is damaged.
    */
-  value(key: string, { position, bytes }: Newest, keep = true): Uint8Array {
-    const cached = this.#cache.get(position);
-    if (cached !== undefined) return cached;
-    const record = this.#log.read(position, bytes);
-    assert(keyOf(record) === key, "the index points at a record of its key");
-    // A copy: a part of the record would keep all of it alive, its key of up to 1 KiB too.
-    const value = recordValue(record.bytes, record.at, record.header).slice();
+  value(entry: number, keep = true): Uint8Array {
+    const position = this.#index.position(entry);
+    return this.#cache.get(position) ?? this.#read(entry, position, keep).slice();
+  }
+
+  /** As `value`, in memory that the next read uses again. */
+  peek(entry: number): Uint8Array {
+    const position = this.#index.position(entry);
+    const at = this.#cache.find(position);
+    if (at < 0) return this.#read(entry, position, true);
+    return this.#cache.ring.subarray(at, at + this.#cache.length(at));
+  }
+
+  #read(entry: number, position: number, keep: boolean): Uint8Array {
+    const value = this.#valueRead.read(entry);
     if (keep) this.#cache.add(position, value);
     return value;
   }
 
-  /** Is this the value of a key's newest record? Reads it only where its size is the same. */
-  hasValue(key: string, newest: Newest, value: Uint8Array): boolean {
+  /** Is this the value of an entry's newest record? Reads it only where its size is the same. */
+  hasValue(entry: number, value: Uint8Array): boolean {
     const bytes = recordBytes({
-      keyBytes: utf8Bytes(key),
-      contentTypeBytes: newest.contentType.length,
+      keyBytes: this.#index.keyBytes(entry),
+      contentTypeBytes: this.#index.contentType(entry).length,
       extensionBytes: 0,
       valueBytes: value.length,
     });
     // As far as the size of the record tells, which is padded.
-    if (bytes !== newest.bytes) return false;
-    return sameBytes(this.value(key, newest), value);
+    if (bytes !== this.#index.bytes(entry)) return false;
+    return sameBytes(this.peek(entry), value);
   }
 
   /**

@@ -1,88 +1,118 @@
-/** The newest commits in memory, up to a number of bytes, for watchers that are caught up. */
+/**
+ * The end of the log in memory, up to a number of bytes, for watchers that are caught up: a copy of
+ * its records, of which commits are made where somebody asks for them.
+ */
 
-import { inRanges } from "../keys.ts";
-import type { Changes, Commit, Range } from "../kv.ts";
-import { CHANGES_SCAN_BYTES } from "../limits.ts";
+import type { Changes, Range } from "../kv.ts";
+import { ChunkOfChanges } from "./changes.ts";
+import type { PendingRecords } from "./encoding.ts";
+import { readRecordHeader, recordBytes } from "./format.ts";
 
-/** What an event counts beyond its value. */
-const EVENT_OVERHEAD_BYTES = 256;
+interface Ended {
+  readonly piece: Piece | undefined;
+  readonly offset: number;
+  readonly from: number;
+}
+
+const NOWHERE: Ended = { piece: undefined, offset: 0, from: -1 };
 
 export class Recent {
   readonly #bytesMax: number;
-  /** In order of revision; those before `#first` are gone. */
-  #commits: Commit[] = [];
-  #first = 0;
+  /** In the order of revisions; each has whole commits, and at least one. */
+  readonly #pieces: Piece[] = [];
   #bytes = 0;
   /** Every commit above this revision is here. */
   #above: number;
+  /** Where the last chunk ended, and the revision from which on it goes on there. */
+  #ended: Ended = NOWHERE;
 
   constructor(revision: number, bytesMax: number) {
     this.#above = revision;
     this.#bytesMax = bytesMax;
   }
 
-  add(commit: Commit): void {
-    this.#commits.push(commit);
-    this.#bytes += bytesOf(commit);
-    while (this.#bytes > this.#bytesMax) this.#drop();
-    if (this.#first > 1024 && this.#first * 2 > this.#commits.length) {
-      this.#commits = this.#commits.slice(this.#first);
-      this.#first = 0;
+  /** Takes the commits of a batch. */
+  add(records: PendingRecords): void {
+    let start = 0;
+    for (let at = 0; at < records.count; at++) {
+      const end = records.recordEnd(at);
+      const isLast = at === records.count - 1;
+      if (!isLast && (end - start < PIECE_BYTES || !records.isLast(at))) continue;
+      this.#append(records, start, end, records.revision(at));
+      start = end;
     }
   }
 
   /** The next chunk of changes at `from` and above, or `undefined` when the log has to be read. */
   changes(from: number, ranges: readonly Range[]): Changes | undefined {
     if (from <= this.#above) return undefined;
-    const commits: Commit[] = [];
-    let through = from - 1;
-    let bytes = 0;
-    for (let at = this.#find(from); at < this.#commits.length; at++) {
-      const commit = this.#commits[at]!;
-      const matching = restrict(commit, ranges);
-      if (matching !== undefined) commits.push(matching);
-      through = commit.revision;
-      bytes += bytesOf(commit);
-      if (bytes > CHANGES_SCAN_BYTES) break;
+    const chunk = new ChunkOfChanges(from, ranges);
+    // Who follows what comes goes on where it ended.
+    const { piece, offset } = from === this.#ended.from ? this.#ended : NOWHERE;
+    let index = piece === undefined ? -1 : this.#pieces.lastIndexOf(piece);
+    let at = index < 0 ? 0 : offset;
+    if (index < 0) index = this.#find(from);
+    for (; index < this.#pieces.length; index++, at = 0) {
+      const piece = this.#pieces[index]!;
+      while (at < piece.end) {
+        const header = readRecordHeader(piece.view, at);
+        const record = { header, bytes: piece.bytes, at };
+        at += recordBytes(header);
+        if (header.revision < from || chunk.add(record)) continue;
+        this.#ended = { piece, offset: at, from: header.revision + 1 };
+        return chunk.changes();
+      }
+      this.#ended = { piece, offset: at, from: piece.lastRevision + 1 };
     }
-    return { commits, through };
+    return chunk.changes();
+  }
+
+  /** Appends bytes to the last piece, where they have room there, or makes a new one of them. */
+  #append(records: PendingRecords, start: number, end: number, lastRevision: number): void {
+    const added = records.bytes.subarray(start, end);
+    let piece = this.#pieces.at(-1);
+    if (piece === undefined || piece.end + added.length > piece.bytes.length) {
+      const bytes = new Uint8Array(Math.max(added.length, Math.min(PIECE_BYTES, this.#bytesMax)));
+      const view = new DataView(bytes.buffer);
+      piece = { bytes, view, end: 0, lastRevision };
+      this.#pieces.push(piece);
+      this.#bytes += bytes.length;
+    }
+    piece.bytes.set(added, piece.end);
+    piece.end += added.length;
+    piece.lastRevision = lastRevision;
+    while (this.#bytes > this.#bytesMax) this.#drop();
   }
 
   #drop(): void {
-    const commit = this.#commits[this.#first]!;
-    // Lets go of the values at once; the array is cut now and then.
-    this.#commits[this.#first] = { revision: commit.revision, events: [] };
-    this.#first++;
-    this.#bytes -= bytesOf(commit);
-    this.#above = commit.revision;
+    const { bytes, lastRevision } = this.#pieces.shift()!;
+    this.#bytes -= bytes.length;
+    this.#above = lastRevision;
   }
 
-  /** The first commit at or above a revision. */
+  /** The first piece that has a commit at or above a revision. */
   #find(revision: number): number {
-    let low = this.#first;
-    let high = this.#commits.length;
+    let low = 0;
+    let high = this.#pieces.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#commits[middle]!.revision < revision) low = middle + 1;
+      if (this.#pieces[middle]!.lastRevision < revision) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 }
 
-/** The part of a commit that ranges hold, or `undefined` when there is none. */
-export function restrict(commit: Commit, ranges: readonly Range[]): Commit | undefined {
-  const events = commit.events.filter((event) => inRanges(ranges, event.key));
-  if (events.length === 0) return undefined;
-  return events.length === commit.events.length ? commit : { revision: commit.revision, events };
-}
-
 // --- internal ---
 
-function bytesOf({ events }: Commit): number {
-  let bytes = 0;
-  for (const event of events) {
-    bytes += EVENT_OVERHEAD_BYTES + (event.type === "put" ? event.value.length : 0);
-  }
-  return bytes;
+/** Bytes of a piece, but for one that has a larger commit. */
+const PIECE_BYTES = 64 * 1024;
+
+interface Piece {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Where its records end. */
+  end: number;
+  /** The newest revision that it has. */
+  lastRevision: number;
 }

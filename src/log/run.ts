@@ -40,7 +40,8 @@ export interface RunOptions {
   readonly keys: KeySource;
   /** What a key is before the run; `undefined` when it is absent. */
   readonly before: (key: string) => Known | undefined;
-  readonly value: (key: string, known: Known) => Uint8Array;
+  /** The value of what `before` answered. */
+  readonly value: (known: Known) => Uint8Array;
 }
 
 export class Run {
@@ -69,8 +70,17 @@ export class Run {
     this.#options = options;
   }
 
-  /** @throws what the operation fails with; the run is over then. */
-  perform(operation: Operation): void {
+  /** @throws what the operation fails with, and at which `index`; the run is over then. */
+  perform(operation: Operation, index: number): void {
+    try {
+      this.#perform(operation);
+    } catch (error) {
+      if (!(error instanceof KvError)) throw error;
+      throw new KvError(error.code, error.message, { ...error.details, index }, error.cause);
+    }
+  }
+
+  #perform(operation: Operation): void {
     switch (operation.op) {
       case "put":
         return this.#put(operation);
@@ -97,6 +107,10 @@ export class Run {
     if (known === undefined || known.deadline === 0 || known.deadline > now) return known;
     this.overdue.add(key);
     return undefined;
+  }
+
+  #value(known: Known): Uint8Array {
+    return "value" in known ? (known as Pending).value : this.#options.value(known);
   }
 
   #put({ op, key, value, contentType, ttl }: PutOperation): void {
@@ -131,7 +145,7 @@ export class Run {
     }
     const kept = ttl === "keep" ? before.deadline : 0;
     const deadline = typeof ttl === "number" ? this.#options.now + ttl : kept;
-    this.#change(key, this.#options.value(key, before), before.contentType, deadline);
+    this.#change(key, this.#value(before), before.contentType, deadline);
     this.#answer({ op, ...this.#changed(key) });
   }
 
@@ -189,11 +203,11 @@ export class Run {
       version,
       ...(deadline === 0 ? undefined : { expiresAt: deadline }),
     };
-    return keys ? info : { ...info, value: this.#options.value(key, known) };
+    return keys ? info : { ...info, value: this.#value(known) };
   }
 
   #integer(key: string, known: Known): bigint {
-    const bytes = this.#options.value(key, known);
+    const bytes = this.#value(known);
     const text = bytes.length > INTEGER_BYTES_MAX ? undefined : decodeUtf8(bytes);
     const value = text === undefined ? undefined : int64FromText(text);
     if (value !== undefined) return value;
@@ -298,6 +312,26 @@ export class Run {
       },
     };
   }
+}
+
+/**
+ * Results of a transaction that changed nothing in the end: a revision that is not taken must not
+ * be shown, whatever its operations saw of each other.
+ */
+export function neverTaken({ results, revision }: Run): OperationResult[] {
+  const zero = <E extends { revision: number; createRevision: number }>(entry: E): E =>
+    entry.revision === revision
+      ? {
+          ...entry,
+          revision: 0,
+          createRevision: entry.createRevision === revision ? 0 : entry.createRevision,
+        }
+      : entry;
+  return results.map((result) => {
+    if (result.op === "list") return { ...result, entries: result.entries.map(zero) };
+    if (result.op !== "get" || result.entry === undefined) return result;
+    return { op: "get", entry: zero(result.entry) };
+  });
 }
 
 // --- internal ---

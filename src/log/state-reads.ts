@@ -3,6 +3,7 @@
  * may see, expire first; what takes long goes on in slices.
  */
 
+import { KvError } from "../errors.ts";
 import { checkKey, checkRange } from "../keys.ts";
 import type {
   CommitResult,
@@ -15,10 +16,12 @@ import type {
   Range,
   Txn,
 } from "../kv.ts";
-import { EXPIRE_EVENTS_MAX, type Limits } from "../limits.ts";
+import { EXPIRE_EVENTS_MAX, MANY_GETS_A_TURN, type Limits } from "../limits.ts";
+import { MANY, type Many, type ManyAnswers } from "../many.ts";
 import { checkList } from "../rules.ts";
 import type { Horizon } from "./horizon.ts";
-import type { KeyIndex, Newest } from "./key-index.ts";
+import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
+import { checkOne } from "./many-job.ts";
 import { PastSearch } from "./past-search.ts";
 import { RangedRead } from "./ranged-read.ts";
 import type { Reader } from "./reader.ts";
@@ -34,6 +37,8 @@ export interface StateReadsOptions {
   readonly checkOpen: () => void;
   /** Runs a transaction, which lets overdue keys that it meets expire first. */
   readonly commit: (txn: Txn) => Promise<CommitResult>;
+  /** Runs many operations from `from` on, those that overdue keys keep from being read at once. */
+  readonly many: (operations: Many, from: number, answers: ManyAnswers) => Promise<void>;
   /** Resolves when every key that was due at a time has expired. */
   readonly settled: (asOf: number) => Promise<void>;
 }
@@ -49,10 +54,11 @@ export class StateReads {
     checkKey(key);
     const { horizon, index, reader } = this.#options;
     const at = horizon.readable(revision);
-    const newest = index.get(key);
-    if (revision === undefined && this.isOverdue(newest)) return this.getOverdue(key);
+    const number = index.findKey(key);
+    if (number === NO_ENTRY) return { revision: at };
+    if (revision === undefined && this.isOverdue(number)) return this.getOverdue(key);
     // With its value, which nothing but a wish for keys alone leaves out.
-    const found = reader.entry(key, newest, at);
+    const found = reader.entry(key, number, at);
     if (found instanceof PastSearch) return this.#getSlowly(found, at);
     const entry = found as Entry | undefined;
     return entry === undefined ? { revision: at } : { revision: at, entry };
@@ -68,8 +74,22 @@ export class StateReads {
     return state === "whole" ? read.result() : this.#listOn(read, state, range, options);
   }
 
-  isOverdue(newest: Newest | undefined): boolean {
-    const deadline = newest?.deadline ?? 0;
+  /**
+   * Runs many operations from `from` on: gets in this turn, where they are not too many; from the
+   * first other one on all go through the commit loop.
+   */
+  many(operations: Many, from: number, answers: ManyAnswers): MaybePromise<void> {
+    const end = Math.min(operations.count, from + MANY_GETS_A_TURN);
+    let at = from;
+    while (at < end && this.#answerNow(operations, at, answers)) at++;
+    if (at === operations.count) return;
+    if (at === end) return this.#manyLater(operations, at, answers);
+    return this.#options.many(operations, at, answers);
+  }
+
+  /** Is an entry (or `NO_ENTRY`) overdue? */
+  isOverdue(entry: number): boolean {
+    const deadline = entry === NO_ENTRY ? 0 : this.#options.index.deadline(entry);
     return deadline !== 0 && deadline <= this.#options.clock();
   }
 
@@ -89,6 +109,51 @@ export class StateReads {
     this.#options.checkOpen();
     this.#options.horizon.readable(revision);
     return entry === undefined ? { revision } : { revision, entry };
+  }
+
+  async #manyLater(operations: Many, at: number, answers: ManyAnswers): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    setImmediate(resolve);
+    await promise;
+    this.#options.checkOpen();
+    await this.many(operations, at, answers);
+  }
+
+  /** Answers a get, unless its key is overdue; another operation only where it cannot be run. */
+  #answerNow(operations: Many, at: number, answers: ManyAnswers): boolean {
+    try {
+      if (operations.kinds[at] === MANY.get) return this.#answerGet(operations, at, answers);
+      checkOne(operations, at, this.#options.limits);
+      return false;
+    } catch (error) {
+      if (!(error instanceof KvError)) throw error;
+      answers.failed(error);
+      return true;
+    }
+  }
+
+  #answerGet(operations: Many, at: number, answers: ManyAnswers): boolean {
+    if (answers.isFull) {
+      answers.unread();
+      return true;
+    }
+    const { index, horizon, reader, limits } = this.#options;
+    const { bytes, keyStarts, keyEnds } = operations;
+    const entry = index.find(bytes, keyStarts[at]!, keyEnds[at]!);
+    if (this.isOverdue(entry)) return false;
+    const version = entry === NO_ENTRY ? 0 : index.version(entry);
+    if (version === 0) {
+      // A key that is known is a valid one.
+      if (entry === NO_ENTRY) checkOne(operations, at, limits);
+      answers.absent(horizon.revision);
+      return true;
+    }
+    const value = reader.peek(entry);
+    const deadline = index.deadline(entry);
+    const revision = index.revision(entry);
+    const createRevision = index.createRevision(entry);
+    answers.found(index.contentType(entry), revision, createRevision, version, deadline, value);
+    return true;
   }
 
   #rangedRead(range: Range, options: ListOptions, now: number): RangedRead {

@@ -1,5 +1,6 @@
 /** What a batch of transactions is evaluated against. */
 
+import type { KeyIndex } from "./key-index.ts";
 import type { KeySource } from "./listing.ts";
 
 /** What is known of a key's newest change; a deleted key has version 0. */
@@ -13,12 +14,13 @@ export interface Known {
 }
 
 /** The durable state below a batch. */
-export interface State<K extends Known> {
+export interface State {
+  /** The newest change of each key. */
+  readonly index: KeyIndex;
   /** The keys that are there; some of them may be overdue. */
   readonly keys: KeySource;
   revision(): number;
-  /** The key's newest change, `undefined` when it never had one. */
-  known(key: string): K | undefined;
-  value(key: string, known: K): Uint8Array;
-  hasValue(key: string, known: K, value: Uint8Array): boolean;
+  /** A copy of the value of an entry of the index. */
+  value(entry: number): Uint8Array;
+  hasValue(entry: number, value: Uint8Array): boolean;
 }

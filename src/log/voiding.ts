@@ -4,7 +4,7 @@
  */
 
 import { writeFully, type Disk } from "./disk.ts";
-import { encodeBatch, noteRecord } from "./encoding.ts";
+import { PendingRecords } from "./encoding.ts";
 import { KIND } from "./format.ts";
 import { markOf, type Recovered } from "./recovery.ts";
 import { withReserve } from "./reserve.ts";
@@ -26,12 +26,14 @@ export async function voidLost(
   const active = segments.at(-1)!;
   const time = Math.max(recovered.time, clock());
   try {
-    const record = noteRecord({ kind: KIND.void, revision, names: reserved }, time);
+    const records = new PendingRecords();
+    records.addNote({ kind: KIND.void, revision, names: reserved });
     // All of the log was synced by its recovery.
-    const { bytes, chain } = encodeBatch(active, [record], true);
+    records.place(active, time, true);
+    const bytes = records.bytes.subarray(0, records.end);
     await withReserve(disk, async () => writeFully(active.file, bytes, active.end));
     await active.file.sync();
-    active.grow(bytes, chain);
+    active.grow(bytes, records.chain);
     durable.write(markOf(active));
   } catch (error) {
     for (const { file } of segments) file.close();

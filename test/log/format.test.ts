@@ -7,10 +7,8 @@ import {
   contentBytes,
   decodeRecordHeader,
   decodeSegmentHeader,
-  decodeSlot,
   encodeRecord,
   encodeSegmentHeader,
-  encodeSlot,
   KIND,
   RECORD_ALIGNMENT_BYTES,
   RECORD_HEADER_BYTES,
@@ -20,8 +18,8 @@ import {
   recordKey,
   recordValue,
   SEGMENT_HEADER_BYTES,
-  SLOT_BYTES,
 } from "../../src/log/format.ts";
+import { decodeSlot, encodeSlot, SLOT_BYTES } from "../../src/log/slot-format.ts";
 import { rounds } from "../support/rounds.ts";
 import { bytes } from "../support/stores.ts";
 

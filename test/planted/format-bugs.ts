@@ -28,7 +28,7 @@ export const FORMAT_BUGS: readonly Bug[] = [
   },
   {
     name: "the checksum of a slot of the mark is not compared",
-    file: FORMAT,
+    file: "src/log/slot-format.ts",
     find: "  if (view.getUint32(4, true) !== crc32(bytes.subarray(8, SLOT_BYTES))) return undefined;\n",
     replace: "",
     caughtBy: { file: "durable" },

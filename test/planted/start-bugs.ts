@@ -72,8 +72,8 @@ export const START_BUGS: readonly Bug[] = [
   {
     name: "a void ends one revision too early",
     file: "src/log/voiding.ts",
-    find: "noteRecord({ kind: KIND.void, revision, names: reserved }, time)",
-    replace: "noteRecord({ kind: KIND.void, revision, names: reserved - 1 }, time)",
+    find: "addNote({ kind: KIND.void, revision, names: reserved })",
+    replace: "addNote({ kind: KIND.void, revision, names: reserved - 1 })",
     caughtBy: { file: "durability-crash" },
   },
   {

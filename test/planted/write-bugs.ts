@@ -40,8 +40,8 @@ export const WRITE_BUGS: readonly Bug[] = [
   {
     name: "a record says that all before it is synced when it is not",
     file: APPENDER,
-    find: "encodeBatch(active, records, this.#syncing.isClean)",
-    replace: "encodeBatch(active, records, true)",
+    find: "records.place(active, this.#time, this.#syncing.isClean);",
+    replace: "records.place(active, this.#time, true);",
     caughtBy: { file: "durability-crash" },
   },
   {
@@ -131,8 +131,8 @@ export const WRITE_BUGS: readonly Bug[] = [
   {
     name: "a put takes what a full disk has kept for deletes",
     file: "src/log/batch.ts",
-    find: "if (this.#refusal !== undefined && events",
-    replace: "if (this.#refusal === this && events",
+    find: "if (this.#refusal !== undefined) throw this.#refusal;",
+    replace: "",
     caughtBy: { file: "full-disk" },
   },
   {
@@ -159,8 +159,8 @@ export const WRITE_BUGS: readonly Bug[] = [
   {
     name: "a write of which nobody knows is said not to be applied",
     file: "src/log/commit-loop.ts",
-    find: "for (const { reject } of waiting) reject(failed);",
-    replace: "for (const { reject } of waiting) reject(stopped(failed));",
+    find: "for (const queued of waiting) queued.reject(failed);",
+    replace: "for (const queued of waiting) queued.reject(stopped(failed));",
     caughtBy: { file: "faults", name: "leaves the outcome open" },
   },
 ];
