@@ -1,11 +1,18 @@
 /** `kv del`: deletes keys one after the other in the order given, or all keys of a range. */
 
 import { defineCommand } from "citty";
-import type { KvClient, KvDelete } from "../client/index.ts";
+import type { HttpTransport } from "../client/http-transport.ts";
+import type { KvDelete } from "../client/index.ts";
+import { writeOne } from "../client/single-write.ts";
 import { checkKey, checkRange, isEverything, type Range } from "../keys.ts";
 import { isAbsence } from "./absent.ts";
 import type { ArgumentRules, CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import {
+  connectByFlags,
+  connectionEnvironment,
+  connectionFlags,
+  transportByFlags,
+} from "./connection.ts";
 import { NOT_FOUND } from "./exit-codes.ts";
 import { UsageError } from "./failure.ts";
 import { jsonLine, remark, showText, writeErrorLine, writeOut } from "./output.ts";
@@ -42,7 +49,7 @@ export const command = defineCommand({
     for (const key of keys) checkKey(key);
     const json = args.output === "json";
     if (range === undefined) {
-      return deleteKeys(await connectByFlags(args), keys, { ifRevision }, json);
+      return deleteKeys(transportByFlags(args), keys, { ifRevision }, json);
     }
     checkRange(range);
     const { confirmDeletion, deleteRange } = await import("./delete-range.ts");
@@ -123,14 +130,14 @@ function checkCombination(
 }
 
 async function deleteKeys(
-  client: KvClient,
+  transport: HttpTransport,
   keys: readonly string[],
   condition: { readonly ifRevision: number | undefined },
   json: boolean,
 ): Promise<number> {
   let absent = 0;
   for (const key of keys) {
-    const { deleted, revision } = await deleteOne(client, key, condition);
+    const { deleted, revision } = await deleteOne(transport, key, condition);
     if (deleted === 0) {
       absent += 1;
       writeErrorLine(`kv del: ${showText(key)} is absent`);
@@ -142,12 +149,13 @@ async function deleteKeys(
 }
 
 async function deleteOne(
-  client: KvClient,
+  transport: HttpTransport,
   key: string,
   condition: { readonly ifRevision: number | undefined },
 ): Promise<KvDelete> {
   try {
-    return await client.delete(key, condition);
+    const { result, revision } = await writeOne(transport, { op: "delete", key }, condition);
+    return { deleted: result.deleted, revision };
   } catch (error) {
     if (!isAbsence(error)) throw error;
     return { deleted: 0, revision: error.details.storeRevision ?? 0 };

@@ -1,9 +1,11 @@
 /** `kv incr`: adds to the integer that a key holds, and prints the sum. */
 
 import { defineCommand } from "citty";
+import { writeOne } from "../client/single-write.ts";
+import { toIncr } from "../client/values.ts";
 import { changedToJson } from "../txn-json.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import { connectionEnvironment, connectionFlags, transportByFlags } from "./connection.ts";
 import { UsageError } from "./failure.ts";
 import { jsonLine, writeOut } from "./output.ts";
 import { outputFlag } from "./output-flag.ts";
@@ -25,8 +27,8 @@ export const command = defineCommand({
   async run({ args }) {
     const by = parseBy(args._[1], args.by);
     const ttl = args.ttl === undefined ? undefined : parseTtl("--ttl", args.ttl);
-    const client = await connectByFlags(args);
-    const answer = await client.incr(args.key, by, { ttl });
+    const incr = toIncr({ op: "incr", key: args.key, by, ttl });
+    const { result: answer } = await writeOne(transportByFlags(args), incr, {});
     const value = String(answer.value);
     const { key, ...changed } = changedToJson(answer);
     await writeOut(args.output === "json" ? jsonLine({ key, value, ...changed }) : `${value}\n`);

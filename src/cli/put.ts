@@ -1,13 +1,14 @@
 /** `kv put`: sets a key to an argument, to stdin or to a file. */
 
 import { defineCommand } from "citty";
+import { writeOne } from "../client/single-write.ts";
+import { toPut } from "../client/values.ts";
 import { LIMITS } from "../limits.ts";
 import { checkContentType } from "../rules.ts";
 import { changedToJson } from "../txn-json.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import { connectionEnvironment, connectionFlags, transportByFlags } from "./connection.ts";
 import { UsageError } from "./failure.ts";
-import { readFileArgument, readStandardInput } from "./input.ts";
 import { jsonLine, remark, showText, writeOut } from "./output.ts";
 import { jsonFlag } from "./output-flag.ts";
 import { timeLeft } from "./preview.ts";
@@ -48,8 +49,8 @@ export const command = defineCommand({
     // Before stdin is read, which may take long.
     if (contentType !== undefined) checkContentType(contentType, LIMITS);
     const value = await readValue(args.value, args.file);
-    const client = await connectByFlags(args);
-    const answer = await client.put(args.key, value, { ...conditions, contentType, ttl });
+    const put = await toPut({ op: "put", key: args.key, value, contentType, ttl });
+    const { result: answer } = await writeOne(transportByFlags(args), put, conditions);
     if (args.output === "json") return writeOut(jsonLine(changedToJson(answer)));
     const did = answer.version === 1 ? "created" : "replaced";
     const end =
@@ -96,10 +97,10 @@ async function readValue(
   if (value !== undefined && file !== undefined) {
     throw new UsageError("VALUE and --file exclude each other");
   }
-  if (value === "-" || file === "-") return readStandardInput();
-  if (file !== undefined) return readFileArgument(file);
-  if (value === undefined) {
+  if (value !== undefined && value !== "-") return value;
+  if (value === undefined && file === undefined) {
     throw new UsageError("VALUE is missing; give it, or - for stdin, or --file PATH");
   }
-  return value;
+  const { readFileArgument, readStandardInput } = await import("./input.ts");
+  return value === "-" || file === "-" ? readStandardInput() : readFileArgument(file!);
 }

@@ -1,10 +1,12 @@
 /** `kv touch`: gives a key another time to live; its value stays. */
 
 import { defineCommand } from "citty";
+import { writeOne } from "../client/single-write.ts";
+import { toTouch } from "../client/values.ts";
 import { changedToJson } from "../txn-json.ts";
 import { isAbsence } from "./absent.ts";
 import type { CommandHelp } from "./command.ts";
-import { connectByFlags, connectionEnvironment, connectionFlags } from "./connection.ts";
+import { connectionEnvironment, connectionFlags, transportByFlags } from "./connection.ts";
 import { NOT_FOUND } from "./exit-codes.ts";
 import { Failure, UsageError } from "./failure.ts";
 import { jsonLine, remark, showText, writeOut } from "./output.ts";
@@ -34,8 +36,9 @@ export const command = defineCommand({
     }
     const ttl = parseTtl("--ttl", args.ttl, "keep", "none");
     const ifRevision = parseOptional("--if-revision", args["if-revision"], 1);
-    const client = await connectByFlags(args);
-    const answer = await client.touch(args.key, ttl, { ifRevision }).catch((error: unknown) => {
+    const touch = toTouch({ op: "touch", key: args.key, ttl });
+    const writing = writeOne(transportByFlags(args), touch, { ifRevision });
+    const { result: answer } = await writing.catch((error: unknown) => {
       if (!isAbsence(error)) throw error;
       throw new Failure(`${showText(args.key)} is absent`, NOT_FOUND);
     });
