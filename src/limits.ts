@@ -143,6 +143,10 @@ export const WATCHER_UNSENT_BYTES_MAX = 1 * MIB;
 export const TOPIC_CHECK_BYTES = 256 * KIB;
 /** Bytes published on all topics together between two looks at every connection that watches. */
 export const PUBLISHED_CHECK_BYTES = 4 * MIB;
+/** Milliseconds that publishing takes for each connection, however few frames it gets. */
+export const PUBLISH_CONNECTION_MS = 0.002;
+/** Milliseconds that a commit waits for others to be published with, at most. */
+export const PUBLISH_WAIT_MS_MAX = 5;
 /** Watchers that read history at the same time; the others take turns with them. */
 export const WATCHER_PULLS_MAX = 4;
 /** Bytes of one frame of a watch; a larger commit is sent in several frames. */

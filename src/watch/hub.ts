@@ -17,7 +17,8 @@ import { checkInteger, checkWatchable } from "../rules.ts";
 import { CatchingUp } from "./catching-up.ts";
 import { Filters, wantedFilter, type WantedFilter } from "./filters.ts";
 import { createdFrame, endFrame, progressFrame, type Frame } from "./frames.ts";
-import { Live } from "./live.ts";
+import { Live, type LiveOptions } from "./live.ts";
+import { Pace } from "./pace.ts";
 import { StreamSubscriber, type StreamTransport, type WatchStream } from "./stream-subscriber.ts";
 import type { Publisher, Subscriber } from "./subscriber.ts";
 import { Topics } from "./topics.ts";
@@ -29,6 +30,8 @@ export interface HubOptions {
   readonly store: Store;
   /** Milliseconds between two looks at which watches were silent while the store moved. */
   readonly progressMs?: number;
+  /** When to publish again. */
+  readonly pace?: LiveOptions["pace"];
 }
 
 export class Hub {
@@ -43,11 +46,12 @@ export class Hub {
   readonly #publishers: Publisher[] = [this.#topics];
   #stopped = false;
 
-  constructor({ store, progressMs = PROGRESS_MS }: HubOptions) {
+  constructor({ store, progressMs = PROGRESS_MS, pace = new Pace() }: HubOptions) {
     this.#store = store;
     this.#live = new Live({
       store,
       publisher: { publish: (topic, frame) => this.#publish(topic, frame) },
+      pace,
       sessions: this.#sessions,
       behind: (watcher) => this.#catchingUp.add(watcher),
     });

@@ -15,6 +15,7 @@ import {
 import { EncodedCommit } from "./encoded-commit.ts";
 import { progressFrame, type Frame } from "./frames.ts";
 import { Matcher } from "./matcher.ts";
+import type { Pace } from "./pace.ts";
 import type { Publisher } from "./subscriber.ts";
 import type { Filter, Session, Watcher } from "./watcher.ts";
 
@@ -24,6 +25,7 @@ const RETRY_MS = 100;
 export interface LiveOptions {
   readonly store: Store;
   readonly publisher: Publisher;
+  readonly pace: Pick<Pace, "waitMs" | "publishedTo">;
   /** All sessions, for the look at what they have unsent. */
   readonly sessions: Iterable<Session>;
   /** Takes a watcher that has become `behind`. */
@@ -131,6 +133,8 @@ export class Live {
       try {
         const changes = this.#options.store.changes(this.#position + 1, { signal });
         for await (const chunk of changes) {
+          const waitMs = this.#options.pace.waitMs();
+          if (waitMs > 0) await setTimeout(waitMs, undefined, { ref: false });
           if (signal.aborted) return;
           this.#publishChunk(chunk);
         }
@@ -189,6 +193,7 @@ export class Live {
     const encoded = new EncodedCommit(commit, (event) => this.#withPrevious(event));
     const displaced: Watcher[] = [];
     const published: Filter[] = [];
+    let connections = 0;
     for (const [filter, positions] of this.#match(commit)) {
       const frame = encoded.frame(filter, positions, FRAME_BYTES_MAX);
       if (frame === undefined) displaced.push(...filter.live);
@@ -196,8 +201,10 @@ export class Live {
         this.#publish(filter, frame);
         filter.toldThrough = revision;
         published.push(filter);
+        connections += filter.live.size;
       }
     }
+    this.#options.pace.publishedTo(connections);
     // They leave at the position before this commit, and so see all of it from the log.
     for (const watcher of displaced) this.leave(watcher);
     this.#position = revision;

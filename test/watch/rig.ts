@@ -6,7 +6,8 @@
 import type { Ranges, Store } from "../../src/kv.ts";
 import type { SocketFrame } from "../../src/messages.ts";
 import type { Frame } from "../../src/watch/frames.ts";
-import { Hub } from "../../src/watch/hub.ts";
+import { Hub, type HubOptions } from "../../src/watch/hub.ts";
+import { Pace } from "../../src/watch/pace.ts";
 import type { Publisher, Subscriber } from "../../src/watch/subscriber.ts";
 import type { CreatedWatch, WatchOptions, WatchSession } from "../../src/watch/watch-session.ts";
 import { altered } from "../support/altered-store.ts";
@@ -125,9 +126,13 @@ export class Rig implements Publisher, Disposable {
   pullsMost = 0;
   readonly #connections: RigConnection[] = [];
 
-  constructor(options: ModelOptions = {}, progressMs = 1_000_000) {
+  constructor(
+    options: ModelOptions = {},
+    progressMs = 1_000_000,
+    pace: HubOptions["pace"] = new Pace(),
+  ) {
     this.store = openModel(options);
-    this.hub = new Hub({ store: this.#gated(), progressMs });
+    this.hub = new Hub({ store: this.#gated(), progressMs, pace });
     this.hub.publishThrough(this);
   }
 

@@ -82,7 +82,8 @@ export class Simulation implements Publisher {
   constructor(store: Store, random: Random) {
     this.#store = store;
     this.#random = random;
-    this.hub = new Hub({ store: slowed(store, random), progressMs: 2 });
+    const pace = { waitMs: () => (random.below(8) === 0 ? 1 : 0), publishedTo: () => {} };
+    this.hub = new Hub({ store: slowed(store, random), progressMs: 2, pace });
     this.hub.publishThrough(this);
   }
 
