@@ -163,13 +163,25 @@ test("where no connection can be opened, that is not tried with every call", asy
 
 test("a close waits for what was sent together, and leaves no connection", async () => {
   await using server = startFrameServer();
-  const kv = connect(server.url);
-  await warmUp(server, kv);
-  const reading = Promise.all(keys(3).map((key) => kv.get(key)));
-  await kv.close();
-  expect(await reading).toMatchObject([{ key: "k0" }, { key: "k1" }, { key: "k2" }]);
-  await until(() => server.open === 0);
-  await expectFailure(kv.get("k0"), "unavailable", "closed");
+  const sockets: WebSocket[] = [];
+  const own = globalThis.WebSocket;
+  globalThis.WebSocket = class extends own {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      sockets.push(this);
+    }
+  } as typeof WebSocket;
+  try {
+    const kv = connect(server.url);
+    await warmUp(server, kv);
+    const reading = Promise.all(keys(3).map((key) => kv.get(key)));
+    await kv.close();
+    expect(sockets.map(({ readyState }) => readyState >= own.CLOSING)).toEqual([true, true]);
+    expect(await reading).toMatchObject([{ key: "k0" }, { key: "k1" }, { key: "k2" }]);
+    await expectFailure(kv.get("k0"), "unavailable", "closed");
+  } finally {
+    globalThis.WebSocket = own;
+  }
 });
 
 test("an abort of the client ends what was sent together, with its reason", async () => {

@@ -193,6 +193,14 @@ describe("when the connection breaks", () => {
     expect(server.frames).toEqual([1, 2, 2, 2]);
   });
 
+  test("several frames that are lost with one connection count as one loss", async () => {
+    await using server = startWith("silence", "silence", "silence", "break");
+    await using kv = connect(server.url);
+    const keys = Array.from({ length: 4 * CLIENT_FRAME_OPERATIONS }, (_, at) => `${at}`);
+    expect(await kv.getMany(keys)).toEqual(keys.map(() => undefined));
+    expect(server.made).toBe(2);
+  });
+
   test("entries are not asked for again for ever", async () => {
     await using server = startWith(...Array.from({ length: 10 }, (): Fate => "break"));
     await using kv = connect(server.url);
@@ -298,6 +306,51 @@ test("a server that is not there is unavailable, and nothing waits for it", asyn
   await expectFailure(kv.getMany(keys), "unavailable");
   const error = await expectFailure(kv.deleteMany(keys), "unavailable");
   expect((error as KvManyError).results).toHaveLength(5_000);
+});
+
+test("requests of their own end with the first that cannot be done", async () => {
+  await using server = startFrameServer();
+  server.store.commit = () => Promise.reject(new KvError("unavailable", "too much to do"));
+  await using kv = connect(server.url, { transport: "http" });
+  const keys = Array.from({ length: 1_000 }, (_, at) => `${at}`);
+  const error = (await expectFailure(kv.deleteMany(keys), "unavailable")) as KvManyError;
+  expect(error.results.at(-1)).toMatchObject({ code: "unavailable" });
+  expect((error.results.at(-1) as KvError).message).toContain("not sent");
+  expect(server.requests.length).toBeLessThan(50);
+});
+
+test("an endpoint that did not select kv's subprotocol gets no frame", async () => {
+  await using server = startFrameServer();
+  const own = globalThis.WebSocket;
+  // As in a browser, which lets it pass; Bun refuses by itself.
+  globalThis.WebSocket = class extends own {
+    override get protocol(): string {
+      return "";
+    }
+  } as typeof WebSocket;
+  try {
+    await using kv = connect(server.url);
+    expect(await kv.getMany(["a"])).toEqual([undefined]);
+    expect([server.frames.length, server.requests.length]).toEqual([0, 1]);
+  } finally {
+    globalThis.WebSocket = own;
+  }
+});
+
+test("what the platform refuses to connect to is done by requests", async () => {
+  await using server = startFrameServer();
+  const own = globalThis.WebSocket;
+  const reason = new Error("an insecure WebSocket on a secure page");
+  globalThis.WebSocket = function refuse() {
+    throw reason;
+  } as unknown as typeof WebSocket;
+  try {
+    await using kv = connect(server.url, { transport: "websocket" });
+    expect(await kv.getMany(["a"])).toEqual([undefined]);
+    expect(server.requests.length).toBe(1);
+  } finally {
+    globalThis.WebSocket = own;
+  }
 });
 
 test("writes of one key keep their order as requests of their own", async () => {
