@@ -12,7 +12,7 @@ import { drawChart } from "./chart.ts";
 import { LoaderProcess } from "./loader-process.ts";
 import { describeMachine, showMachine, type Machine } from "./machine.ts";
 import { runAll, type Result } from "./runner.ts";
-import { loaderNotes, markdownTable, terminalTable } from "./table.ts";
+import { loaderNotes, markdownTable, processorTables, terminalTable } from "./table.ts";
 import { workloads } from "./workloads.ts";
 import type { Bench } from "./workload.ts";
 
@@ -26,6 +26,8 @@ try {
 }
 
 // --- internal ---
+
+const QUICK_NOTE = "quick: short rounds, and a tenth of the keys where there are to be many";
 
 async function main(given: Arguments): Promise<void> {
   const names = chosen(given.names);
@@ -49,8 +51,9 @@ async function main(given: Arguments): Promise<void> {
     onResult: (result) => void results.push(result),
   });
   clearProgress();
-  process.stdout.write(terminalTable(results));
+  process.stdout.write(`${terminalTable(results)}\n${processorTables(results).terminal}`);
   for (const note of loaderNotes(results)) console.log(note);
+  if (given.isQuick) console.log(QUICK_NOTE);
   write(given, machine, results);
 }
 
@@ -76,6 +79,7 @@ function makeBench(loader: LoaderProcess, isQuick: boolean): Bench {
     slowKeys: isQuick ? 10_000 : 100_000,
     manyKeys: isQuick ? 1_000_000 : 10_000_000,
     rangeKeys: isQuick ? 100_000 : 1_000_000,
+    settleMs: isQuick ? 2_000 : 10_000,
     milliseconds: isQuick ? 300 : 1_000,
     progress,
   };
@@ -96,7 +100,10 @@ function write(given: Arguments, machine: Machine, results: readonly Result[]): 
     const run = { machine, rounds, isQuick, results };
     writeFileSync(given.json, `${JSON.stringify(run, null, 2)}\n`);
   }
-  if (given.markdown !== undefined) writeFileSync(given.markdown, markdownTable(results));
+  if (given.markdown !== undefined) {
+    const tables = [markdownTable(results), processorTables(results).markdown];
+    writeFileSync(given.markdown, tables.join("\n"));
+  }
   if (given.svg !== undefined) {
     const { processor, cores, versions } = machine;
     const servers = Object.entries(versions).filter(([, version]) => version !== undefined);

@@ -27,6 +27,7 @@ export interface Side {
   /** Medians, where they were looked at. */
   readonly serverCores?: number;
   readonly loaderCores?: number;
+  readonly serverMicros?: number;
 }
 
 export interface RunOptions {
@@ -85,19 +86,16 @@ export async function compare(
 
 // --- internal ---
 
+/** What was looked at in every sample, in the middle. */
+const LOOKED_AT = ["serverCores", "loaderCores", "serverMicros"] as const;
+
 function sideOf(samples: readonly Sample[]): Side {
-  const cores = (name: "serverCores" | "loaderCores"): number | undefined => {
-    const looked = samples.map((sample) => sample[name]).filter((value) => value !== undefined);
-    return looked.length === 0 ? undefined : median(looked);
-  };
-  const [serverCores, loaderCores] = [cores("serverCores"), cores("loaderCores")];
   const values = valuesOf(samples);
-  return {
-    median: median(values),
-    values,
-    ...(serverCores !== undefined && { serverCores }),
-    ...(loaderCores !== undefined && { loaderCores }),
-  };
+  const looked = LOOKED_AT.flatMap((name) => {
+    const seen = samples.map((sample) => sample[name]).filter((value) => value !== undefined);
+    return seen.length === 0 ? [] : [[name, median(seen)] as const];
+  });
+  return { median: median(values), values, ...Object.fromEntries(looked) };
 }
 
 function valuesOf(samples: readonly Sample[]): number[] {

@@ -54,9 +54,11 @@ export function requestSide(
 export async function sampleOf(server: Measured, run: () => Promise<LoadResult>): Promise<Sample> {
   const before = server.processorMs();
   const { answers, milliseconds, processorMs } = await run();
+  const serverMs = server.processorMs() - before;
   return {
     value: (answers * 1_000) / milliseconds,
-    serverCores: (server.processorMs() - before) / milliseconds,
+    serverCores: serverMs / milliseconds,
     loaderCores: processorMs / milliseconds,
+    serverMicros: (serverMs * 1_000) / answers,
   };
 }

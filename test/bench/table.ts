@@ -5,22 +5,26 @@ import type { Goal, Line } from "./workload.ts";
 
 /** Columns padded with spaces; figures to the right. */
 export function terminalTable(results: readonly Result[]): string {
-  const rows = [TITLES, ...results.map(rowOf)];
-  const widths = TITLES.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) =>
-        RIGHT.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
-      )
-      .join("  ")
-      .trimEnd(),
-  );
-  return `${lines.join("\n")}\n`;
+  return padded([TITLES, ...results.map(rowOf)], RIGHT);
 }
 
 export function markdownTable(results: readonly Result[]): string {
-  const rule = TITLES.map((_, column) => (RIGHT.has(column) ? "---:" : "---"));
-  return [TITLES, rule, ...results.map(rowOf)].map(markdownLine).join("");
+  return markdown([TITLES, ...results.map(rowOf)], RIGHT);
+}
+
+/**
+ * The time that servers took of the cores, for one answer: it says less of what a client gets, and
+ * more of what the server does, since it hardly depends on what else runs on the machine.
+ */
+export function processorTables(results: readonly Result[]): {
+  terminal: string;
+  markdown: string;
+} {
+  const rows = [PROCESSOR_TITLES, ...results.flatMap(processorRow)];
+  return {
+    terminal: padded(rows, PROCESSOR_RIGHT),
+    markdown: markdown(rows, PROCESSOR_RIGHT),
+  };
 }
 
 /** `≥ 0.90` */
@@ -78,6 +82,41 @@ const TITLES = [
 ] as const;
 /** Of figures. */
 const RIGHT: ReadonlySet<number> = new Set([2, 3, 4, 5, 6, 7]);
+
+const PROCESSOR_TITLES = [
+  "Processor time of the server for one answer",
+  "Against",
+  "kv",
+  "Other",
+  "Ratio",
+] as const;
+const PROCESSOR_RIGHT: ReadonlySet<number> = new Set([2, 3, 4]);
+
+function padded(rows: readonly (readonly string[])[], right: ReadonlySet<number>): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const lines = rows.map((row) => {
+    const cells = row.map((cell, column) => {
+      const width = widths[column]!;
+      return right.has(column) ? cell.padStart(width) : cell.padEnd(width);
+    });
+    return `${cells.join("  ").trimEnd()}\n`;
+  });
+  return lines.join("");
+}
+
+function markdown(rows: readonly (readonly string[])[], right: ReadonlySet<number>): string {
+  const [titles, ...rest] = rows;
+  const rule = titles!.map((_, column) => (right.has(column) ? "---:" : "---"));
+  return [titles!, rule, ...rest].map(markdownLine).join("");
+}
+
+function processorRow(result: Result): string[][] {
+  if ("skipped" in result) return [];
+  const { line, kv, peer } = result;
+  if (kv.serverMicros === undefined || peer.serverMicros === undefined) return [];
+  const figures = [kv.serverMicros, peer.serverMicros].map((value) => showFigure(value, "µs"));
+  return [[line.title, line.against, ...figures, digits(kv.serverMicros / peer.serverMicros)]];
+}
 
 function rowOf(result: Result): string[] {
   const { title, against, unit, goal } = result.line;

@@ -11,8 +11,10 @@ export interface Sample {
   readonly value: number;
   /** Cores that the server was busy with meanwhile, where that was looked at. */
   readonly serverCores?: number;
-  /** The same of the loader; near 1, it is the loader that is the limit. */
+  /** Cores that the loader was busy with; near 1, it is the loader that is the limit. */
   readonly loaderCores?: number;
+  /** Microseconds of a core that the server took for one answer, with all its threads. */
+  readonly serverMicros?: number;
 }
 
 /** How the ratio of kv's figure to the other one has to be: at least, or at most. */
@@ -53,6 +55,8 @@ export interface Bench {
   readonly manyKeys: number;
   /** Entries of the range that is read as a whole. */
   readonly rangeKeys: number;
+  /** Milliseconds between the loading of many keys and the look at the memory. */
+  readonly settleMs: number;
   /** Milliseconds of load for one sample. */
   readonly milliseconds: number;
   /** Says on stderr what is being done now. */

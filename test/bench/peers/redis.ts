@@ -53,8 +53,10 @@ export function pipelineSide(bench: Bench, server: Peer, batches: Batches): () =
     const command = ["redis-benchmark", "--csv", ...Object.entries(words).flat().map(String)];
     const rate = parseRate(await output(command));
     const milliseconds = performance.now() - began;
+    const serverMs = server.processorMs() - before;
+    const serverMicros = (serverMs * 1_000) / requests;
     requests = Math.max(FIRST_REQUESTS, Math.round((rate * bench.milliseconds) / 1_000));
-    return { value: rate, serverCores: (server.processorMs() - before) / milliseconds };
+    return { value: rate, serverCores: serverMs / milliseconds, serverMicros };
   };
 }
 

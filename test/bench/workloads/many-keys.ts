@@ -35,7 +35,7 @@ export const manyKeys: Workload = {
     await kv.start();
     bench.progress("many keys: loading kv");
     await fillWith(bench, kv, "kv", bench.manyKeys);
-    if (names.has("memory")) await Bun.sleep(SETTLE_MS);
+    if (names.has("memory")) await Bun.sleep(bench.settleMs);
     const residentBytes = kv.residentBytes();
     if (names.has("memory")) {
       const peer = stack.use(redis({ appendfsync: "none" }));
@@ -59,15 +59,13 @@ export const manyKeys: Workload = {
 // --- internal ---
 
 const FEW_KEYS = 10_000;
-/** For garbage to be collected, and for what runs behind a load to end. */
-const SETTLE_MS = 10_000;
 
 /** What Redis holds in memory with all keys, in bytes. It is gone behind it. */
 async function loadRedis(bench: Bench, peer: Peer): Promise<number> {
   await peer.start();
   bench.progress("many keys: loading Redis");
   await fillWith(bench, peer, "redis", bench.manyKeys);
-  await Bun.sleep(SETTLE_MS);
+  await Bun.sleep(bench.settleMs);
   const bytes = peer.residentBytes();
   await peer.stop("SIGKILL");
   return bytes;

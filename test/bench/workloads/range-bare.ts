@@ -2,7 +2,7 @@
 
 import { bare } from "../peers/bare.ts";
 import { KvServer } from "../peers/kv.ts";
-import { fillWith, type Measured } from "../sides.ts";
+import { fillWith, sampleOf, type Measured } from "../sides.ts";
 import type { Sample, Workload } from "../workload.ts";
 
 export const rangeBare: Workload = {
@@ -24,17 +24,12 @@ export const rangeBare: Workload = {
     await route.start();
     const lines = bench.rangeKeys;
     const expected = await bench.loader.run("stream", { port: kv.port, path: PATH, lines });
-    const side = (server: Measured) => async (): Promise<Sample> => {
-      const before = server.processorMs();
-      const result = await bench.loader.run("stream", { port: server.port, path: PATH });
-      if (result.bytes !== expected.bytes) throw new Error("the two streams are not the same");
-      const { milliseconds, processorMs } = result;
-      return {
-        value: (lines * 1_000) / milliseconds,
-        serverCores: (server.processorMs() - before) / milliseconds,
-        loaderCores: processorMs / milliseconds,
-      };
-    };
+    const side = (server: Measured) => (): Promise<Sample> =>
+      sampleOf(server, async () => {
+        const result = await bench.loader.run("stream", { port: server.port, path: PATH });
+        if (result.bytes !== expected.bytes) throw new Error("the two streams are not the same");
+        return { ...result, answers: lines };
+      });
     return { "range-bare": { kv: side(kv), peer: side(route) } };
   },
 };
