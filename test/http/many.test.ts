@@ -80,6 +80,12 @@ test("frames that are handed over at the same time keep their order", async () =
 test("a value that was put does not keep the frame that it came in", async () => {
   await using log = await temporaryLog();
   const model = openModel();
+  const kept: Uint8Array[] = [];
+  const { commit } = model;
+  model.commit = (txn) => {
+    for (const operation of txn.then) if (operation.op === "put") kept.push(operation.value);
+    return commit.call(model, txn);
+  };
   const value = new Uint8Array(1_000).fill(7);
   for (const [store, run] of [
     [log.store, runMany],
@@ -97,6 +103,8 @@ test("a value that was put does not keep the frame that it came in", async () =>
     expect(entry!.value).toEqual(value);
     expect(entry!.value.buffer).not.toBe(bytes.buffer);
   }
+  // Nor does a store that keeps what it is given.
+  expect(kept).toEqual([value, value]);
 });
 
 describe("one by one", () => {
