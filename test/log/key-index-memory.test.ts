@@ -72,7 +72,6 @@ test("leaves that lose most of their keys are joined", () => {
 test("more content types than a number of 16 bits tells apart stay apart, and go", () => {
   const index = fixedIndex();
   const types = 70_000;
-  const typeOf = (at: number): string => `type/${at}`;
   for (let at = 0; at < types; at++) {
     index.set(keyOf(at), { ...newestOf(at + 1, 1), contentType: typeOf(at) });
   }
@@ -102,6 +101,10 @@ test("more content types than a number of 16 bits tells apart stay apart, and go
 /** With a hash that is the same in every run. */
 function fixedIndex(): KeyIndex {
   return new KeyIndex(secretHash(new Uint32Array([3, 5])));
+}
+
+function typeOf(at: number): string {
+  return `type/${at}`;
 }
 
 function keyOf(at: number): string {
