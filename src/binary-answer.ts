@@ -29,7 +29,8 @@ const KEPT_BYTES_MAX = 256 * 1024;
 
 /** Writes one frame of answers at a time. */
 export class AnswerWriter implements ManyAnswers {
-  #bytes = new Uint8Array(16 * 1024);
+  // Small at first: a frame that waits for the disk must not cost far more than it has bytes.
+  #bytes = new Uint8Array(256);
   #view = viewOf(this.#bytes);
   #at = FRAME_HEADER;
   #count = 0;

@@ -154,7 +154,7 @@ export class RequestColumns implements Many {
   }
 
   #grow(count: number): void {
-    const room = Math.max(128, count);
+    const room = Math.max(16, count);
     this.kinds = new Uint8Array(room);
     this.keyStarts = new Uint32Array(room);
     this.keyEnds = new Uint32Array(room);

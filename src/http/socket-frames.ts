@@ -12,7 +12,7 @@ import { runMany } from "./many-one-by-one.ts";
 import { RequestError, type Send, type Turn, type TurnKind } from "./socket-turn.ts";
 
 /** Frames that are kept for later ones; most are done when the next one comes. */
-const KEPT_MAX = 16;
+const KEPT_MAX = 32;
 
 /** The frames of all connections. */
 export class FramePool {

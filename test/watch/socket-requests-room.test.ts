@@ -194,3 +194,18 @@ test("answers in frames that have to wait are what they were when they do go out
   expected.push({ id: 51, answers: [`put ${revision + 101}`] });
   expect(seen.answers).toEqual(expected);
 });
+
+test("small frames that wait take little memory beside their bytes", async () => {
+  const room = new Room();
+  const clients = Array.from({ length: 10 }, () => room.connect());
+  Bun.gc(true);
+  const before = process.memoryUsage();
+  for (const { putFrames } of clients) for (let id = 1; id <= 1_000; id++) putFrames(id, ["a"]);
+  Bun.gc(true);
+  const { heapUsed, external } = process.memoryUsage();
+  const bytes = heapUsed + external - before.heapUsed - before.external;
+  expect(bytes / 10_000).toBeLessThan(8 * 1024);
+  expect(room.begun).toBe(10_000);
+  await room.release(Infinity);
+  for (const { seen } of clients) expect(seen.answers).toHaveLength(1_000);
+});
