@@ -16,6 +16,9 @@ import { loaderNotes, markdownTable, processorTables, terminalTable } from "./ta
 import { workloads } from "./workloads.ts";
 import type { Bench } from "./workload.ts";
 
+/** Said below the tables. */
+const QUICK_NOTE = "quick: short rounds, and a tenth of the keys where there are to be many";
+
 try {
   const given = parseArguments(process.argv.slice(2));
   if (given.isHelp) console.log(USAGE + lineNames());
@@ -26,8 +29,6 @@ try {
 }
 
 // --- internal ---
-
-const QUICK_NOTE = "quick: short rounds, and a tenth of the keys where there are to be many";
 
 async function main(given: Arguments): Promise<void> {
   const names = chosen(given.names);
@@ -44,17 +45,25 @@ async function main(given: Arguments): Promise<void> {
   }
   const results: Result[] = [];
   await using loader = new LoaderProcess();
-  await runAll(workloads, names, {
-    bench: makeBench(loader, given.isQuick),
-    rounds: given.rounds,
-    isThere,
-    onResult: (result) => void results.push(result),
-  });
-  clearProgress();
-  process.stdout.write(`${terminalTable(results)}\n${processorTables(results).terminal}`);
+  try {
+    await runAll(workloads, names, {
+      bench: makeBench(loader, given.isQuick),
+      rounds: given.rounds,
+      isThere,
+      onResult: (result) => void results.push(result),
+    });
+  } finally {
+    // Whatever ended the run, what was measured before is worth being seen.
+    clearProgress();
+    show(given, results);
+    write(given, machine, results);
+  }
+}
+
+function show(given: Arguments, results: readonly Result[]): void {
+  console.log(`${terminalTable(results)}\n${processorTables(results).terminal}`);
   for (const note of loaderNotes(results)) console.log(note);
   if (given.isQuick) console.log(QUICK_NOTE);
-  write(given, machine, results);
 }
 
 function chosen(names: readonly string[]): ReadonlySet<string> {

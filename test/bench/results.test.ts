@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { drawChart, factorOf } from "./chart.ts";
 import { compare, runAll, type Result } from "./runner.ts";
-import { loaderNotes, markdownTable, showFigure, terminalTable } from "./table.ts";
+import { loaderNotes, markdownTable, processorTables, showFigure, terminalTable } from "./table.ts";
 import type { Bench, Line, Sample, Workload } from "./workload.ts";
 
 const line: Line = {
@@ -138,6 +138,20 @@ describe("what is shown", () => {
     const end = titles!.indexOf("Ratio") + "Ratio".length;
     expect(rows[0]!.slice(0, end)).toEndWith(" 2.02");
     expect(rows[1]).toEndWith("skipped: etcd not on the PATH");
+  });
+
+  test("tells what servers took of the cores, where that was looked at and is not nothing", () => {
+    const at = (serverMicros: number): Result => ({
+      ...measured,
+      kv: { ...measured.kv, serverMicros: 12 },
+      peer: { ...measured.peer, serverMicros },
+    });
+    const { markdown, terminal } = processorTables([measured, skipped, at(4), at(0)]);
+    expect(markdown.split("\n").slice(2)).toEqual([
+      "| GET | other & <co> | 12.0 µs | 4.00 µs | 3.00 |",
+      "",
+    ]);
+    expect(terminal.trimEnd().split("\n")).toHaveLength(2);
   });
 
   test("says where the loader was the limit", () => {

@@ -114,6 +114,8 @@ function processorRow(result: Result): string[][] {
   if ("skipped" in result) return [];
   const { line, kv, peer } = result;
   if (kv.serverMicros === undefined || peer.serverMicros === undefined) return [];
+  // The kernel counts in hundredths of a second: of next to nothing there is no ratio.
+  if (peer.serverMicros === 0) return [];
   const figures = [kv.serverMicros, peer.serverMicros].map((value) => showFigure(value, "µs"));
   return [[line.title, line.against, ...figures, digits(kv.serverMicros / peer.serverMicros)]];
 }
