@@ -30,7 +30,9 @@ export function describeBench(
     ["server", `${url}, kv ${status.version}`],
     ["store", `engine ${status.engine}, durability ${status.durability}`],
     ["client", `kv ${VERSION}, ${process.platform} ${process.arch}, ${processors()}`],
-    ["load", `${showCount(connections, "connection")}, ${each}`],
+    ...(options.workloads.every((workload) => workload === "watch")
+      ? []
+      : [["load", `${showCount(connections, "connection")}, ${each}`]]),
     [
       "keys",
       `${showCount(traffic.keys, "key")} of ${showCount(keyBytes, "byte")} under ` +
@@ -38,7 +40,7 @@ export function describeBench(
     ],
   ];
   const head = rows.map(([name, text]) => `${name!.padEnd(8)}${escapeControls(text!)}\n`).join("");
-  return `${head}\n${tableOf(options, measured)}${notesOf(measured)}`;
+  return `${head}\n${tableOf(options, measured)}${notesOf(options, measured)}`;
 }
 
 /** The same for programs; times are in milliseconds. */
@@ -111,14 +113,18 @@ function tableOf({ reads }: BenchOptions, measured: readonly Measured[]): string
 }
 
 /** What stands below the table: the errors, and what an operation of a watch is. */
-function notesOf(measured: readonly Measured[]): string {
+function notesOf({ connections }: BenchOptions, measured: readonly Measured[]): string {
   const lines = measured.flatMap(({ workload, tally }) =>
     tally.errors().map(({ code, count, message }) => {
       return `${workload}: ${showCount(count, "error")} ${code}; the first: ${message}`;
     }),
   );
   if (measured.some(({ workload }) => workload === "watch")) {
-    lines.push("watch: an operation is an event at one watcher; its time begins with its put");
+    const watchers = `${showCount(connections, "watcher")} over WebSocket`;
+    lines.push(
+      `watch: ${watchers}, and one connection that puts over HTTP, one put after another;`,
+      "       an operation is an event at one watcher, and its time begins with its put",
+    );
   }
   return lines.length === 0 ? "" : `\n${lines.map((line) => `${escapeControls(line)}\n`).join("")}`;
 }

@@ -153,6 +153,7 @@ describe("what it counts", () => {
     expect(ran.stdout).toMatch(/^WORKLOAD +OPERATIONS +ERRORS +SECONDS +PER SECOND +P50 .*MAX$/m);
     expect(ran.stdout).toMatch(/^mixed, 90 % gets +400 +0 +\d+\.\d +[\d,]+ /m);
     expect(ran.stdout).toMatch(/^watch +1,600 +0 /m);
+    expect(ran.stdout).toContain("watch: 4 watchers over WebSocket, and one connection that puts");
   });
 });
 
