@@ -7,8 +7,10 @@ import { assert } from "../errors.ts";
 import { decodeUtf8 } from "../text.ts";
 import { ContentTypes } from "./content-types.ts";
 import { chunkOf, EntryArena, USED, wordOf } from "./entry-arena.ts";
-import { compareKeyWords, keyWords } from "./key-words.ts";
+import { compareKeyWords, copyKeyWords, keyWords } from "./key-words.ts";
 import { NumberMap } from "./number-map.ts";
+import type { KeyColumns } from "./key-columns.ts";
+import type { HashWords } from "./key-hash.ts";
 import type { WantedKey } from "./wanted-key.ts";
 
 export class Entries {
@@ -189,6 +191,71 @@ export class Entries {
     own[start + TYPE] = NO_TYPE | (length << 16);
     for (let at = keyWords(length); at-- > 0;) own[start + KEY + at] = words[at]!;
     return entry;
+  }
+
+  /**
+   * Adds an entry for each key of `columns`, all of it; the numbers of the entries and the hashes
+   * of their keys go to `numbers` and `hashes`, from `at` on. Answers false where a key is not
+   * above the one before it; the first is held against that of the entry `before`, if there is one.
+   */
+  addRun(
+    columns: KeyColumns,
+    before: number,
+    hash: HashWords,
+    numbers: Uint32Array,
+    hashes: Uint32Array,
+    at: number,
+  ): boolean {
+    const { keys, keyEnds, count } = columns;
+    let start = 0;
+    for (let index = 0; index < count; index++) {
+      const end = keyEnds[index]!;
+      const length = end - start;
+      const entry = this.#arena.take(unitsOf(length));
+      const words = this.#words(entry);
+      const first = wordOf(entry);
+      words[first + TYPE] = NO_TYPE | (length << 16);
+      copyKeyWords(keys, start, end, words, first + KEY);
+      if (before >= 0 && this.compareBoth(before, entry) >= 0) return false;
+      this.#setRow(words, first, entry, columns, index);
+      numbers[at + index] = entry;
+      hashes[at + index] = hash(words, first + KEY, length);
+      before = entry;
+      start = end;
+    }
+    return true;
+  }
+
+  /** As `set`, of an entry that is new. */
+  #setRow(
+    words: Uint32Array,
+    first: number,
+    entry: number,
+    columns: KeyColumns,
+    index: number,
+  ): void {
+    const revision = columns.revisions[index]!;
+    const createRevision = columns.createRevisions[index]!;
+    const position = columns.positions[index]!;
+    const version = columns.versions[index]!;
+    const bytes = columns.recordBytes[index]!;
+    const deadline = columns.deadlines[index]!;
+    const segment = Math.floor(position / TWO_TO_32);
+    assert(segment < 2 ** SEGMENT_BITS, "the id of a segment fits into the index");
+    assert(bytes < TIMED, "the size of a record fits into the index");
+    const createHigh = ((segment >>> LOW_SEGMENT_BITS) << HIGH_BITS) | USED;
+    words[first] = revision;
+    words[first + REVISION_HIGH] = Math.floor(revision / TWO_TO_32) | (segment << HIGH_BITS);
+    words[first + CREATE] = createRevision;
+    words[first + CREATE_HIGH] = Math.floor(createRevision / TWO_TO_32) | createHigh;
+    words[first + VERSION] = Math.min(version, LARGE_VERSION);
+    words[first + OFFSET] = position;
+    words[first + BYTES] = deadline === 0 ? bytes : bytes + TIMED;
+    const type = this.#types.use(columns.contentTypes[index]!);
+    words[first + TYPE] = (words[first + TYPE]! & ~0xffff) | Math.min(type, LARGE_TYPE);
+    if (type >= LARGE_TYPE) this.#largeTypes.set(entry, type);
+    if (version >= LARGE_VERSION) this.#largeVersions.set(entry, version);
+    if (deadline !== 0) this.#deadlines.set(entry, deadline);
   }
 
   /** Adds a copy of an entry of others that have the same content types. */

@@ -3,8 +3,6 @@
  * a quarter, so that growing never takes long and never doubles the memory.
  */
 
-import { assert } from "../errors.ts";
-
 /** Is it the entry of the key that is looked for? */
 export interface EntryCheck<K> {
   isKey(entry: number, key: K): boolean;
@@ -15,9 +13,6 @@ export class HashTables<K> {
   readonly #tables: Uint16Array[] = Array.from({ length: TABLES }, () => EMPTY);
   readonly #counts = new Uint32Array(TABLES);
   readonly #check: EntryCheck<K>;
-  readonly #waitingHashes = new Uint32Array(WAITING_MAX);
-  readonly #waitingEntries = new Int32Array(WAITING_MAX);
-  #waiting = 0;
   #slots = 0;
   #size = 0;
 
@@ -63,28 +58,34 @@ export class HashTables<K> {
   }
 
   /**
-   * As `add`, together with others: in a row of them, the processor waits for the memory of each in
-   * turn, else for that of many at once. `addWaiting` has to come before anything else.
+   * Adds the first `count` of `entries`, none of which is in, table by table: so the one that is
+   * written to is near the processor.
    */
-  addSoon(hash: number, entry: number): void {
-    this.#waitingHashes[this.#waiting] = hash;
-    this.#waitingEntries[this.#waiting++] = entry;
-    if (this.#waiting === WAITING_MAX) this.addWaiting();
-  }
-
-  addWaiting(): void {
-    const count = this.#waiting;
-    const hashes = this.#waitingHashes;
-    let read = 0;
-    for (let at = 0; at < count; at++) {
-      const hash = hashes[at]!;
-      const table = this.#tables[hash >>> TABLE_SHIFT]!;
-      if (table.length > 0) read ^= table[homeOf(tagOf(hash), table.length)]!;
+  addAll(hashes: Uint32Array, entries: Uint32Array, count: number): void {
+    const ends = new Uint32Array(TABLES);
+    for (let at = 0; at < count; at++) ends[hashes[at]! >>> TABLE_SHIFT]!++;
+    let end = 0;
+    for (let number = 0; number < TABLES; number++) {
+      const more = ends[number]!;
+      ends[number] = end;
+      end += more;
     }
-    // Without a use of it, nothing would be read.
-    assert(read <= 0xffff, "a tag has 16 bits");
-    this.#waiting = 0;
-    for (let at = 0; at < count; at++) this.add(hashes[at]!, this.#waitingEntries[at]!);
+    const sorted = new Uint32Array(count);
+    for (let at = 0; at < count; at++) sorted[ends[hashes[at]! >>> TABLE_SHIFT]!++] = at;
+    this.#size += count;
+    let at = 0;
+    for (let number = 0; number < TABLES; number++) {
+      const more = ends[number]! - at;
+      if (more === 0) continue;
+      let table = this.#tables[number]!;
+      const size = (this.#counts[number]! += more);
+      if (size * SLOT > table.length * FILL_MAX) table = this.#resize(number, size);
+      for (; at < ends[number]!; at++) {
+        const from = sorted[at]!;
+        const entry = entries[from]!;
+        insert(table, tagOf(hashes[from]!), entry & 0xffff, entry >>> 16);
+      }
+    }
   }
 
   /** Removes an entry that is in. */
@@ -150,9 +151,6 @@ const SLOTS_MIN = 4;
 const FILL_MAX = 0.85;
 const FILL_MIN = 0.4;
 const GROWTH = 1.25;
-
-/** Entries that are added together: what they need of the memory fits into the nearest cache. */
-const WAITING_MAX = 256;
 
 const EMPTY = new Uint16Array(0);
 

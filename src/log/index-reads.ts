@@ -4,6 +4,7 @@
  */
 
 import { Entries } from "./entries.ts";
+import type { Appended } from "./index-append.ts";
 import { HashTables } from "./hash-tables.ts";
 import { secretHash, type HashWords } from "./key-hash.ts";
 import { KeyOrder, type EntryScan } from "./key-order.ts";
@@ -167,6 +168,12 @@ export class IndexReads implements KeySource {
   /** Entries with their deadlines, of those that have one, in no order. */
   deadlines(): Iterable<[number, number]> {
     return this.entries.deadlines();
+  }
+
+  /** What many keys are appended to at once. */
+  protected get appended(): Appended {
+    const { entries, tables, order } = this;
+    return { entries, tables, order, hash: this.#hash };
   }
 
   protected hashOfWanted(): number {

@@ -6,6 +6,7 @@
 
 import { assert } from "../errors.ts";
 import { sortEntries } from "./entry-sort.ts";
+import { IndexAppend } from "./index-append.ts";
 import { IndexCopy } from "./index-copy.ts";
 import { IndexReads, NO_ENTRY } from "./index-reads.ts";
 import type { KeyColumns } from "./key-columns.ts";
@@ -19,6 +20,7 @@ export { offsetOf, position, segmentOf, type Newest } from "./newest.ts";
 export class KeyIndex extends IndexReads {
   readonly #tombstones = new Tombstones((entry, revision) => this.#isDeletion(entry, revision));
   #copy: IndexCopy | undefined;
+  #append: IndexAppend | undefined;
 
   /** Bytes of memory that the index takes, about: all of its arrays. */
   get bytesHeld(): number {
@@ -111,33 +113,22 @@ export class KeyIndex extends IndexReads {
    * is not: then the index is of no use any more. `endAppend` has to follow in the end.
    */
   appendColumns(columns: KeyColumns): boolean {
-    let start = 0;
-    for (let at = 0; at < columns.count; at++) {
-      const end = columns.keyEnds[at]!;
-      this.wanted.set(columns.keys, start, end);
-      start = end;
-      const last = this.order.last;
-      if (last >= 0 && this.entries.compare(last, this.wanted) >= 0) return false;
-      const entry = this.entries.add(this.wanted);
-      this.tables.addSoon(this.hashOfWanted(), entry);
-      this.#write(
-        entry,
-        columns.revisions[at]!,
-        columns.createRevisions[at]!,
-        columns.versions[at]!,
-        columns.contentTypes[at]!,
-        columns.deadlines[at]!,
-        columns.positions[at]!,
-        columns.recordBytes[at]!,
-      );
-      this.order.append(entry, columns.versions[at] !== 0);
-    }
-    this.tables.addWaiting();
-    return true;
+    const { versions, deadlines, revisions, recordBytes } = columns;
+    this.#append ??= new IndexAppend(this.appended);
+    return this.#append.add(columns, (entry, index) => {
+      if (deadlines[index] !== 0) this.timedKeys++;
+      if (versions[index] === 0) this.#tombstones.add(entry, revisions[index]!);
+      else {
+        this.liveKeys++;
+        this.bytesOfLive += recordBytes[index]!;
+      }
+    });
   }
 
   /** After keys were appended, in whose order deletions do not come as they were made. */
   endAppend(): void {
+    this.#append?.end();
+    this.#append = undefined;
     this.#tombstones.sort();
   }
 

@@ -27,6 +27,25 @@ export function compareKeyWords(
   return aLength - bLength;
 }
 
+/** Writes a key as words, the last one filled up with zeros. */
+export function copyKeyWords(
+  keys: Uint8Array,
+  start: number,
+  end: number,
+  words: Uint32Array,
+  to: number,
+): void {
+  let at = start;
+  for (; at + 4 <= end; at += 4) {
+    words[to++] = keys[at]! | (keys[at + 1]! << 8) | (keys[at + 2]! << 16) | (keys[at + 3]! << 24);
+  }
+  if (at === end) return;
+  let last = keys[at]!;
+  if (at + 1 < end) last |= keys[at + 1]! << 8;
+  if (at + 2 < end) last |= keys[at + 2]! << 16;
+  words[to] = last;
+}
+
 // --- internal ---
 
 function firstByteHighest(word: number): number {
