@@ -9,7 +9,10 @@ export function commit(call: Call, txn: Txn): Promise<CommitResult> {
   return unlimited(call, () => call.context.store.commit(txn));
 }
 
-/** Runs a transaction of one operation, whose failure is that of the request. */
+/**
+ * Runs a transaction of one operation, whose failure is that of the request. As `unlimited`, with a
+ * promise less: most writes come this way.
+ */
 export async function commitSingle(
   { context, request, server }: Call,
   txn: Txn,

@@ -55,15 +55,16 @@ function finish(response: Response | undefined, origin: string | undefined) {
   return response;
 }
 
-function finishLater(
+async function finishLater(
   { onError }: Context,
   answer: Promise<Response | undefined>,
   origin: string | undefined,
 ): Promise<Response | undefined> {
-  return answer.then(
-    (response) => finish(response, origin),
-    (error: unknown) => finish(failure(error, onError), origin),
-  );
+  try {
+    return finish(await answer, origin);
+  } catch (error) {
+    return finish(failure(error, onError), origin);
+  }
 }
 
 function otherMethod(resource: Resource, request: Request): Response {
