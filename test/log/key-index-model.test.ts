@@ -111,6 +111,31 @@ test("an index that is copied in columns and appended again is the same", () => 
   );
 });
 
+test.each([
+  ["upwards", (at: number) => at],
+  ["downwards", (at: number) => 1_499 - at],
+])("keys that are put between full leaves stay in order: %s", (_, numberOf) => {
+  const both = new ModelledIndex();
+  const put = (number: number): void => {
+    both.put(String(number).padStart(9, "0"), newestOf(0, 1), false);
+  };
+  for (let at = 0; at < 2_048; at++) put(at * 10_000);
+  for (let at = 0; at < 1_500; at++) put(511 * 10_000 + 1 + numberOf(at));
+  both.check();
+});
+
+test("a content type that was gone comes again as itself", () => {
+  const index = new KeyIndex();
+  const put = (key: string, version: number, contentType: string): void => {
+    index.set(key, { ...newestOf(1, version), contentType });
+  };
+  put("a", 0, "");
+  index.dropTombstones(1, 2);
+  put("b", 1, "");
+  put("c", 1, "text/plain");
+  expect(["b", "c"].map((key) => index.get(key)?.contentType)).toEqual(["", "text/plain"]);
+});
+
 test("columns whose keys do not rise are refused", () => {
   for (const [first, second] of [
     ["b", "a"],
