@@ -17,27 +17,59 @@ export function applyRecords(
   for (let at = 0; at < records.count; at++) {
     const keyStart = records.keyStart(at);
     const keyEnd = records.keyEnd(at);
-    const before = index.find(bytes, keyStart, keyEnd);
-    const deadlineBefore = before === NO_ENTRY ? 0 : index.deadline(before);
-    const positionBefore = before === NO_ENTRY ? -1 : index.position(before);
+    // Most were found when they were evaluated; such an entry may have been forgotten since.
+    const found = records.entry(at);
+    const isKnown = found !== NO_ENTRY && index.isEntryOf(found, bytes, keyStart, keyEnd);
+    const before = isKnown ? found : index.find(bytes, keyStart, keyEnd);
     const deadline = records.deadline(at);
-    const position = records.position(at);
-    index.put(
+    const deadlineBefore = before === NO_ENTRY ? 0 : index.deadline(before);
+    const entry = set(records, at, index, before);
+    if (deadline !== 0 && deadline !== deadlineBefore) expiry.add(records.key(at), deadline);
+    if (records.kind(at) !== KIND.put) cache.remove(entry);
+    else cache.put(entry, bytes, records.valueStart(at), records.valueEnd(at));
+  }
+}
+
+// --- internal ---
+
+/** Sets the entry of a record's key, or a new one where it has none; answers which. */
+function set(records: PendingRecords, at: number, index: KeyIndex, before: number): number {
+  const { bytes } = records;
+  const keyStart = records.keyStart(at);
+  const keyEnd = records.keyEnd(at);
+  const revision = records.revision(at);
+  const createRevision = records.createRevision(at);
+  const version = records.version(at);
+  const type = records.contentType(at);
+  const deadline = records.deadline(at);
+  const position = records.position(at);
+  const size = records.recordBytes(at);
+  if (before === NO_ENTRY) {
+    return index.put(
       bytes,
       keyStart,
       keyEnd,
-      records.revision(at),
-      records.createRevision(at),
-      records.version(at),
-      records.contentType(at),
+      revision,
+      createRevision,
+      version,
+      type,
       deadline,
       position,
-      records.recordBytes(at),
+      size,
     );
-    if (deadline !== 0 && deadline !== deadlineBefore) expiry.add(records.key(at), deadline);
-    if (records.kind(at) === KIND.put) {
-      const valueStart = records.valueStart(at);
-      cache.put(positionBefore, position, bytes, valueStart, records.valueEnd(at));
-    } else cache.remove(positionBefore);
   }
+  index.putEntry(
+    before,
+    bytes,
+    keyStart,
+    keyEnd,
+    revision,
+    createRevision,
+    version,
+    type,
+    deadline,
+    position,
+    size,
+  );
+  return before;
 }

@@ -263,6 +263,7 @@ export class Batch {
     const { index } = this.#state;
     const entry = index.find(records.bytes, records.laidStart, records.laidEnd);
     this.#entry = entry;
+    records.laidEntry = entry;
     if (entry === NO_ENTRY) {
       this.#known = this.#createRevision = this.#version = this.#deadline = 0;
       return false;

@@ -20,7 +20,8 @@ import {
   setNumbers,
   type Kind,
 } from "./format.ts";
-import { position } from "./key-index.ts";
+import { secretHash } from "./key-hash.ts";
+import { NO_ENTRY, position } from "./key-index.ts";
 import type { Segment } from "./segment.ts";
 
 /** What a note says: see FORMAT.md for the kinds that are no part of a commit. */
@@ -35,9 +36,12 @@ export interface Note {
 export class PendingRecords {
   #bytes: Uint8Array;
   #view: DataView;
+  #words: Uint32Array;
   /** Where each record begins; the next one does at `#end`. */
   #starts = new Uint32Array(RECORDS_KEPT);
   #flags = new Uint8Array(RECORDS_KEPT);
+  #hashes = new Int32Array(RECORDS_KEPT);
+  #entries = new Int32Array(RECORDS_KEPT);
   #types: string[] = [];
   #count = 0;
   #end = 0;
@@ -47,6 +51,9 @@ export class PendingRecords {
   /** The end of the key that was laid last, and its slot in the table. */
   #keyEnd = 0;
   #slot = 0;
+  #hash = 0;
+  /** The entry in the index of the key that was laid last, where it was found there. */
+  laidEntry = NO_ENTRY;
   /** What positions name the segment by, and where the first record stands in it. */
   #segmentId = 0;
   #offset = 0;
@@ -56,6 +63,7 @@ export class PendingRecords {
   constructor(bytes = BYTES_KEPT) {
     this.#bytes = new Uint8Array(bytes);
     this.#view = new DataView(this.#bytes.buffer);
+    this.#words = new Uint32Array(this.#bytes.buffer);
   }
 
   /** Forgets all of them. What was read of them is not good any more. */
@@ -63,10 +71,13 @@ export class PendingRecords {
     if (this.#bytes.length > BYTES_KEPT) {
       this.#bytes = new Uint8Array(BYTES_KEPT);
       this.#view = new DataView(this.#bytes.buffer);
+      this.#words = new Uint32Array(this.#bytes.buffer);
     }
     if (this.#starts.length > RECORDS_KEPT) {
       this.#starts = new Uint32Array(RECORDS_KEPT);
       this.#flags = new Uint8Array(RECORDS_KEPT);
+      this.#hashes = new Int32Array(RECORDS_KEPT);
+      this.#entries = new Int32Array(RECORDS_KEPT);
       this.#table = new Int32Array(4 * RECORDS_KEPT);
     } else if (this.#count > 0) this.#table.fill(0);
     this.#types.length = 0;
@@ -95,7 +106,7 @@ export class PendingRecords {
   /** Lays down a key at the end; the next call may lay another one over it. */
   layText(key: string): void {
     const start = this.#end + RECORD_HEADER_BYTES;
-    this.#grow(start + 3 * key.length);
+    this.#grow(start + 3 * key.length + WORD_BYTES);
     const bytes = this.#bytes;
     for (let at = 0; at < key.length; at++) {
       const unit = key.charCodeAt(at);
@@ -111,7 +122,7 @@ export class PendingRecords {
   /** As `layText`, of the key at `start` to `end` of `from`. */
   layBytes(from: Uint8Array, start: number, end: number): void {
     const to = this.#end + RECORD_HEADER_BYTES;
-    this.#grow(to + end - start);
+    this.#grow(to + end - start + WORD_BYTES);
     copyBytes(from, start, end, this.#bytes, to);
     this.#keyEnd = to + end - start;
   }
@@ -130,7 +141,11 @@ export class PendingRecords {
     const start = this.laidStart;
     const length = this.#keyEnd - start;
     const mask = this.#table.length - 1;
-    let slot = hashOf(this.#bytes, start, this.#keyEnd) & mask;
+    this.laidEntry = NO_ENTRY;
+    // The last word may not be full.
+    for (let at = this.#keyEnd; at % 4 !== 0; at++) this.#bytes[at] = 0;
+    this.#hash = hashWords(this.#words, start / 4, length) | 0;
+    let slot = this.#hash & mask;
     for (;;) {
       const record = this.#table[slot]! - 1;
       this.#slot = slot;
@@ -208,6 +223,11 @@ export class PendingRecords {
 
   deadline(record: number): number {
     return getInteger(this.#view, this.#starts[record]! + 72);
+  }
+
+  /** The entry that its key was found to have, or `NO_ENTRY`. */
+  entry(record: number): number {
+    return this.#entries[record]!;
   }
 
   contentType(record: number): string {
@@ -304,6 +324,8 @@ export class PendingRecords {
     if (record === this.#starts.length) this.#growColumns();
     this.#starts[record] = at;
     this.#flags[record] = this.#beginsCommit ? FIRST : 0;
+    this.#hashes[record] = this.#hash;
+    this.#entries[record] = this.laidEntry;
     this.#beginsCommit = false;
     this.#types.push(contentType);
     this.#end = end;
@@ -321,19 +343,20 @@ export class PendingRecords {
 
   #grow(bytes: number): void {
     if (bytes <= this.#bytes.length) return;
-    const grown = new Uint8Array(Math.max(bytes, 2 * this.#bytes.length));
-    grown.set(this.#bytes.subarray(0, Math.max(this.#end, this.#keyEnd)));
-    this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    const { length } = this.#bytes;
+    const more = new Uint8Array(8 * Math.ceil(Math.max(bytes, 2 * length) / 8));
+    more.set(this.#bytes.subarray(0, Math.max(this.#end, this.#keyEnd)));
+    this.#bytes = more;
+    this.#view = new DataView(more.buffer);
+    this.#words = new Uint32Array(more.buffer);
   }
 
   #growColumns(): void {
-    const starts = new Uint32Array(2 * this.#starts.length);
-    const flags = new Uint8Array(starts.length);
-    starts.set(this.#starts);
-    flags.set(this.#flags);
-    this.#starts = starts;
-    this.#flags = flags;
+    const length = 2 * this.#starts.length;
+    this.#starts = grown(this.#starts, new Uint32Array(length));
+    this.#flags = grown(this.#flags, new Uint8Array(length));
+    this.#hashes = grown(this.#hashes, new Int32Array(length));
+    this.#entries = grown(this.#entries, new Int32Array(length));
   }
 
   /** Makes the table anew with more slots, for the newest record of each key. */
@@ -343,8 +366,7 @@ export class PendingRecords {
     const mask = this.#table.length - 1;
     for (const held of before) {
       if (held === 0) continue;
-      const start = this.keyStart(held - 1);
-      let slot = hashOf(this.#bytes, start, this.keyEnd(held - 1)) & mask;
+      let slot = this.#hashes[held - 1]! & mask;
       while (this.#table[slot] !== 0) slot = (slot + 1) & mask;
       this.#table[slot] = held;
     }
@@ -357,15 +379,18 @@ export class PendingRecords {
 const BYTES_KEPT = 512 * 1024;
 const RECORDS_KEPT = 1024;
 
+const WORD_BYTES = 4;
+
 /** Is it the first record of its commit, or the last? */
 const FIRST = 1;
 const LAST = 2;
 
 const NOTHING = new Uint8Array(0);
 
-/** FNV-1a. */
-function hashOf(bytes: Uint8Array, start: number, end: number): number {
-  let hash = 0x811c9dc5;
-  for (let at = start; at < end; at++) hash = Math.imul(hash ^ bytes[at]!, 0x01000193);
-  return hash ^ (hash >>> 15);
+/** Nobody can choose keys that collide. */
+const hashWords = secretHash();
+
+function grown<C extends Uint8Array | Uint32Array | Int32Array>(before: C, after: C): C {
+  after.set(before);
+  return after;
 }

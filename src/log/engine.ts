@@ -314,7 +314,6 @@ export class LogStore implements Store {
       segments: this.#segments,
       log: this.#log,
       index: this.#index,
-      cache: this.#cache,
       horizon: this.#horizon,
       appender: this.#appender,
       clock: this.#clock,

@@ -75,6 +75,44 @@ export class KeyIndex extends IndexReads {
     );
   }
 
+  /**
+   * Is it the entry of the key at `start` to `end` in `keyBytes`? The number may be that of an
+   * entry that was forgotten since.
+   */
+  isEntryOf(entry: number, keyBytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.entries.isUsed(entry)) return false;
+    this.wanted.set(keyBytes, start, end);
+    return this.entries.isKey(entry, this.wanted);
+  }
+
+  /** As `put`, of an entry that is known to be that of the key. */
+  putEntry(
+    entry: number,
+    keyBytes: Uint8Array,
+    start: number,
+    end: number,
+    revision: number,
+    createRevision: number,
+    version: number,
+    contentType: string,
+    deadline: number,
+    position: number,
+    bytes: number,
+  ): void {
+    this.wanted.set(keyBytes, start, end);
+    this.#replace(
+      entry,
+      true,
+      revision,
+      createRevision,
+      version,
+      contentType,
+      deadline,
+      position,
+      bytes,
+    );
+  }
+
   /** As `put`, while a log is read: the order is made once after it, by `sort`. */
   loadBytes(
     keyBytes: Uint8Array,
@@ -202,12 +240,17 @@ export class KeyIndex extends IndexReads {
     const hash = this.hashOfWanted();
     const known = this.tables.find(hash, this.wanted);
     if (known !== NO_ENTRY) {
-      this.#copy?.note(known);
-      const wasLive = this.entries.isLive(known);
-      this.#forget(known);
-      this.#write(known, revision, createRevision, version, contentType, deadline, position, bytes);
-      const isLive = version > 0;
-      if (inOrder && wasLive !== isLive) this.order.changeLive(this.wanted, isLive ? 1 : -1);
+      this.#replace(
+        known,
+        inOrder,
+        revision,
+        createRevision,
+        version,
+        contentType,
+        deadline,
+        position,
+        bytes,
+      );
       return known;
     }
     const entry = this.entries.add(this.wanted);
@@ -216,6 +259,26 @@ export class KeyIndex extends IndexReads {
     if (inOrder) this.order.insert(entry, this.wanted);
     this.#copy?.noteAdded(entry);
     return entry;
+  }
+
+  /** Sets the entry of the key of the call. */
+  #replace(
+    known: number,
+    inOrder: boolean,
+    revision: number,
+    createRevision: number,
+    version: number,
+    contentType: string,
+    deadline: number,
+    position: number,
+    bytes: number,
+  ): void {
+    this.#copy?.note(known);
+    const wasLive = this.entries.isLive(known);
+    this.#forget(known);
+    this.#write(known, revision, createRevision, version, contentType, deadline, position, bytes);
+    const isLive = version > 0;
+    if (inOrder && wasLive !== isLive) this.order.changeLive(this.wanted, isLive ? 1 : -1);
   }
 
   /** Takes what an entry is now out of the sums. */

@@ -38,13 +38,11 @@ import { piecesOf, scanInTurns, Segment, segmentName } from "./segment.ts";
 import type { Segments } from "./segments.ts";
 import { Slice } from "./slice.ts";
 import type { Surveyed } from "./survey.ts";
-import type { ValueCache } from "./value-cache.ts";
 
 export interface MergeOptions {
   readonly disk: Disk;
   readonly segments: Segments;
   readonly index: KeyIndex;
-  readonly cache: ValueCache;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
   /**
@@ -308,7 +306,7 @@ async function readBack({ file, header, end, crc }: Segment, turns: Turns): Prom
  * stands for are good until the end, so readers never wait.
  */
 async function repoint(
-  { index, cache, isStopped }: MergeOptions,
+  { index, isStopped }: MergeOptions,
   replaced: readonly Segment[],
   merged: Segment,
   moves: Moves,
@@ -320,9 +318,7 @@ async function repoint(
     // What has changed since has its record behind the merged ones, or none.
     const from = index.isUsed(entry) ? index.position(entry) : position(NO_SEGMENT, 0);
     if (ids.has(segmentOf(from))) {
-      const to = position(merged.id, moves.offset(move));
-      cache.move(from, to);
-      index.moveEntry(entry, to);
+      index.moveEntry(entry, position(merged.id, moves.offset(move)));
     }
     if (slice.isOver() && !isStopped()) await slice.next();
   }

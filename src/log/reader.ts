@@ -104,21 +104,19 @@ export class Reader {
    * @throws `internal` when it is damaged.
    */
   value(entry: number, keep = true): Uint8Array {
-    const position = this.#index.position(entry);
-    return this.#cache.get(position) ?? this.#read(entry, position, keep).slice();
+    return this.#cache.get(entry) ?? this.#read(entry, keep).slice();
   }
 
   /** As `value`, in memory that the next read uses again. */
   peek(entry: number): Uint8Array {
-    const position = this.#index.position(entry);
-    const at = this.#cache.find(position);
-    if (at < 0) return this.#read(entry, position, true);
+    const at = this.#cache.find(entry);
+    if (at < 0) return this.#read(entry, true);
     return this.#cache.ring.subarray(at, at + this.#cache.length(at));
   }
 
-  #read(entry: number, position: number, keep: boolean): Uint8Array {
+  #read(entry: number, keep: boolean): Uint8Array {
     const value = this.#valueRead.read(entry);
-    if (keep) this.#cache.add(position, value);
+    if (keep) this.#cache.put(entry, value, 0, value.length);
     return value;
   }
 

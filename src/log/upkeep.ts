@@ -29,7 +29,6 @@ import { openReserve } from "./reserve.ts";
 import { bytesAbove, Retention } from "./retention.ts";
 import type { Segments } from "./segments.ts";
 import { Slice } from "./slice.ts";
-import type { ValueCache } from "./value-cache.ts";
 
 export interface UpkeepOptions {
   readonly options: LogOptions;
@@ -38,7 +37,6 @@ export interface UpkeepOptions {
   readonly segments: Segments;
   readonly log: Log;
   readonly index: KeyIndex;
-  readonly cache: ValueCache;
   readonly horizon: Horizon;
   readonly appender: Appender;
   readonly clock: () => number;
@@ -149,12 +147,11 @@ export class Upkeep {
   }
 
   #makeMerging(): Merging {
-    const { disk, segments, index, cache, horizon, clock, fatal, options } = this.#options;
+    const { disk, segments, index, horizon, clock, fatal, options } = this.#options;
     return new Merging({
       disk,
       segments,
       index,
-      cache,
       horizon,
       clock,
       fatal,
