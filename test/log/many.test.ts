@@ -5,13 +5,15 @@ import { AnswerWriter, decodeAnswers } from "../../src/binary-answer.ts";
 import { encodeRequest, RequestColumns, type FrameOperation } from "../../src/binary-request.ts";
 import { KvError } from "../../src/errors.ts";
 import type { Store } from "../../src/kv.ts";
-import { MANY_GETS_A_TURN, MANY_OPERATIONS_A_BATCH } from "../../src/limits.ts";
+import { MANY_GETS_A_TURN, MANY_OPERATIONS_A_BATCH, TOMBSTONES_SLICE } from "../../src/limits.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { deleteFrame, getFrame, putFrame, shown } from "../support/frames.ts";
 import { leave, openFilling } from "../support/full-disk.ts";
+import { HeldDisk } from "../support/held-disk.ts";
 import { openOn } from "../support/logs.ts";
 import { changesBetween, failure, put, write } from "../support/stores.ts";
+import { turns } from "../support/turns.ts";
 
 /** Hands operations over; the answers are made when it resolves, and so is what it threw. */
 async function many(store: Store, operations: readonly FrameOperation[]): Promise<string[]> {
@@ -127,6 +129,44 @@ test("more gets than one turn has are answered in several", async () => {
   setImmediate(() => order.push("another"));
   expect(new Set(await answered)).toEqual(new Set(["found 1"]));
   expect(order).toEqual(["another", "gets"]);
+  await store.close();
+});
+
+test("a deletion that is forgotten while its key is put again mixes no keys up", async () => {
+  const disk = new HeldDisk();
+  const store = await openOn(disk);
+  const count = 4 * TOMBSTONES_SLICE;
+  const named = (name: string, length: number) => Array.from({ length }, (_, at) => `${name}${at}`);
+  const old = named("old", count);
+  await many(
+    store,
+    old.map((key) => putFrame(key, "1")),
+  );
+  await many(
+    store,
+    old.map((key) => deleteFrame(key)),
+  );
+  await store.compact(2 * count);
+  // Deletions are forgotten in slices: those of the last one while this batch syncs.
+  disk.isHeld = true;
+  const fresh = named("fresh", 2_000);
+  const again = old.slice(-900);
+  const written = many(
+    store,
+    [...fresh, ...again].map((key) => putFrame(key, key)),
+  );
+  await turns();
+  disk.isHeld = false;
+  await disk.release();
+  await written;
+  const keys = [...fresh, ...again];
+  const found = await many(
+    store,
+    keys.map((key) => getFrame(key)),
+  );
+  expect(found).toEqual(keys.map((key) => `found ${key}`));
+  const { count: living } = await store.list({}, { count: true });
+  expect(living).toBe(keys.length);
   await store.close();
 });
 

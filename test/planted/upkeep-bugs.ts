@@ -58,7 +58,7 @@ export const UPKEEP_BUGS: readonly Bug[] = [
   {
     name: "what changes while a checkpoint is made is in it",
     file: "src/log/key-index.ts",
-    find: "      this.#copy?.note(known);\n",
+    find: "    this.#copy?.note(known);\n",
     replace: "",
     caughtBy: { file: "index-copy" },
   },
