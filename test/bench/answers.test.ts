@@ -33,6 +33,14 @@ describe("an answer over HTTP", () => {
     }
   });
 
+  test("does not have its length in the middle of a line, where the one before had it", () => {
+    const before = Buffer.from(`${head("HTTP/1.1 200 OK", "Content-Length: 3")}abc`);
+    expect(httpAnswerBytes(before)).toBe(before.length);
+    const lines = ["HTTP/1.1 200", "A: content-length: 9", "Content-Length: 2"];
+    const answer = Buffer.from(`${head(...lines)}ab`);
+    expect(httpAnswerBytes(answer)).toBe(answer.length);
+  });
+
   test("is refused when it is no success, or does not say its length", () => {
     const refused = Buffer.from(`${head("HTTP/1.1 404 Not Found", "Content-Length: 2")}no`);
     expect(() => httpAnswerBytes(refused)).toThrow("404");

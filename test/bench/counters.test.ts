@@ -63,6 +63,14 @@ describe("messages of NATS", () => {
     expect([counter.messages, pongs]).toEqual([2, 1]);
   });
 
+  test("are there once the end of their line is", () => {
+    const counter = new NatsCounter(() => {});
+    counter.push(Buffer.from("MSG key 1 3\r\nabc"));
+    expect(counter.messages).toBe(0);
+    counter.push(Buffer.from("\r\n"));
+    expect(counter.messages).toBe(1);
+  });
+
   test("that report an error end the run", () => {
     expect(() => new NatsCounter(() => {}).push(Buffer.from("-ERR 'no'\r\n"))).toThrow("no");
   });
