@@ -29,6 +29,10 @@ async function many(store: Store, operations: readonly FrameOperation[]): Promis
   return shown(answers);
 }
 
+function named(name: string, count: number): string[] {
+  return Array.from({ length: count }, (_, at) => `${name}${at}`);
+}
+
 function syncsOf(disk: FakeDisk): () => number {
   let syncs = 0;
   disk.fault = ({ kind }) => {
@@ -136,7 +140,6 @@ test("a deletion that is forgotten while its key is put again mixes no keys up",
   const disk = new HeldDisk();
   const store = await openOn(disk);
   const count = 4 * TOMBSTONES_SLICE;
-  const named = (name: string, length: number) => Array.from({ length }, (_, at) => `${name}${at}`);
   const old = named("old", count);
   await many(
     store,
