@@ -96,6 +96,7 @@ describe("the README", () => {
     await using server = await startServerProcess({ directory: directory.path });
     await using program = startProgram(directory.path, server, blocks("ts")[0]!);
     await program.printed("new");
+    await program.printed("1815 1906");
     // The watch begins at some moment after the get: puts go on until it has seen one.
     const seen = program.printed("put jobs/2").then(() => true);
     const another = (): Promise<boolean> => put(server, "jobs/2").then(() => false);
