@@ -224,7 +224,7 @@ export const CLIENT_FRAME_ATTEMPTS_MAX = 3;
 export const CLIENT_FRAMES_IDLE_MS = 1_000;
 /** Calls in one turn from which on the client opens a connection to send such calls together. */
 export const CLIENT_GATHERED_MIN = 8;
-/** Milliseconds before the client tries that again after it could not be opened. */
+/** Milliseconds before the client tries that, or waits for it, again after it did not open. */
 export const CLIENT_GATHERED_RETRY_MS = 60_000;
 /** Requests of one call of the client at the same time, where there are no frames. */
 export const CLIENT_REQUESTS_MAX = 16;

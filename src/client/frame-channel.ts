@@ -23,6 +23,7 @@ export class FrameChannel {
   #lastId = 0;
   #heardAt = 0;
   #isOpen = false;
+  #isLate = false;
   #closed = false;
 
   /** `url` is that of the endpoint; `ended` is called once, when it cannot be used any more. */
@@ -36,11 +37,20 @@ export class FrameChannel {
     this.#socket.onopen = () => this.#open();
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = () => this.close();
-    if (timeoutMs < 2 ** 31) this.#timer = setTimeout(() => this.close(), timeoutMs);
+    const late = (): void => {
+      this.#isLate = true;
+      this.close();
+    };
+    if (timeoutMs < 2 ** 31) this.#timer = setTimeout(late, timeoutMs);
   }
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  /** Was it given up because it did not open in its time? */
+  get isLate(): boolean {
+    return this.#isLate;
   }
 
   /** Frames that were not answered yet. */

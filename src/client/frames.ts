@@ -23,6 +23,8 @@ export class Frames {
   #idling: ReturnType<typeof setTimeout> | undefined;
   /** When it could not be opened last, as `performance.now()`. */
   #failedAt = -Infinity;
+  /** The same, where nothing came until the time was over. */
+  #lateAt = -Infinity;
   #closed = false;
 
   /** `url` is the address of the server: `ws://host:port`. */
@@ -36,20 +38,23 @@ export class Frames {
     return this.#channel?.isOpen === true ? this.#channel : undefined;
   }
 
-  /** The connection, opened if need be; `undefined` when it cannot be had. */
+  /**
+   * The connection, opened if need be; `undefined` when it cannot be had. Who has waited for one in
+   * vain does not wait again soon.
+   */
   async open(): Promise<FrameChannel | undefined> {
-    if (this.#options.isOff === true || this.#closed) return undefined;
+    if (this.#options.isOff === true || this.#closed || isRecent(this.#lateAt)) return undefined;
     const channel = (this.#channel ??= this.#make());
     if (channel === undefined) return undefined;
     if (await channel.opened) return channel;
     this.#failedAt = performance.now();
+    if (channel.isLate) this.#lateAt = this.#failedAt;
     return undefined;
   }
 
   /** Opens it for later; not where that has failed not long ago. */
   openSoon(): void {
-    if (performance.now() - this.#failedAt < CLIENT_GATHERED_RETRY_MS) return;
-    void this.open();
+    if (!isRecent(this.#failedAt)) void this.open();
   }
 
   close(): void {
@@ -80,4 +85,10 @@ export class Frames {
     if (idle >= idleMs) channel.close();
     else this.#idling = setTimeout(() => this.#closeWhenIdle(channel), idleMs - idle);
   }
+}
+
+// --- internal ---
+
+function isRecent(failedAt: number): boolean {
+  return performance.now() - failedAt < CLIENT_GATHERED_RETRY_MS;
 }

@@ -161,6 +161,25 @@ test("where no connection can be opened, that is not tried with every call", asy
   expect(server.requests.length).toBe(5 * MANY);
 });
 
+test("an upgrade that is never answered is not waited for again soon", async () => {
+  await using server = startFrameServer({ protocol: "late" });
+  const own = globalThis.WebSocket;
+  let made = 0;
+  globalThis.WebSocket = class extends own {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      made++;
+    }
+  } as typeof WebSocket;
+  try {
+    await using kv = connect(server.url, { timeoutMs: 400 });
+    for (let call = 0; call < 3; call++) expect(await kv.getMany(["a"])).toEqual([undefined]);
+    expect([made, server.requests.length]).toEqual([1, 3]);
+  } finally {
+    globalThis.WebSocket = own;
+  }
+});
+
 test("a close waits for what was sent together, and leaves no connection", async () => {
   await using server = startFrameServer();
   const sockets: WebSocket[] = [];
