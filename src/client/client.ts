@@ -48,6 +48,7 @@ import { platformTransport, Watches } from "./watches.ts";
  * A client of one server. Made by `connect`. Every method rejects with a `KvError`: `unavailable`
  * when the server cannot be reached or does not answer in time, `invalid_argument` and `too_large`
  * for what it refuses; a write also with `outcome_unknown` when it may have been applied or not.
+ * Calls that overlap take effect in any order: wait for one that another has to come behind.
  * After an abort the rejection is the signal's reason, and a write may have been applied as well.
  */
 export class KvClient extends KvReader {
@@ -139,12 +140,12 @@ export class KvClient extends KvReader {
 
   /**
    * Stores many values, far faster than one by one. Each is a put of its own, with a revision of
-   * its own, in this order; others can see a part of them. To put all or nothing, use `txn`.
+   * its own; others can see a part of them. They take effect in this order, but where there is no
+   * WebSocket only those of one key do. To put all or nothing, use `txn`.
    *
    * @throws `KvManyError` when some have failed, whose `results` say what became of each;
    * `invalid_argument` and `too_large` before anything is sent, `details.index` says of which.
-   * When a connection breaks, those whose answers are lost are `outcome_unknown` and those that
-   * were not sent `unavailable`.
+   * When a connection breaks, lost writes are `outcome_unknown`, those not sent `unavailable`.
    *
    * @example
    * await kv.putMany([

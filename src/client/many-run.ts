@@ -213,7 +213,13 @@ class Run<T> {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     await before;
-    const timeoutMs = Math.max(1, this.#timeoutMs - (performance.now() - this.#startedAt));
+    // What is lost may still come to pass, so nothing of its key may overtake it.
+    if (this.#broken !== undefined) {
+      this.#states[index] = STATE.waiting;
+      return;
+    }
+    const leftMs = this.#timeoutMs - (performance.now() - this.#startedAt);
+    const timeoutMs = Math.max(1, Math.ceil(leftMs));
     try {
       this.#settleOne(index, await this.#singles[index]!.alone({ timeoutMs, signal }));
     } catch (error) {

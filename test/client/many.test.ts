@@ -319,6 +319,23 @@ test("requests of their own end with the first that cannot be done", async () =>
   expect(server.requests.length).toBeLessThan(50);
 });
 
+test("no write of a key overtakes one that may still come to pass", async () => {
+  const store = openModel();
+  let commits = 0;
+  store.commit = () => {
+    commits++;
+    return Promise.reject(new KvError("outcome_unknown", "it may have been applied"));
+  };
+  await using server = startFrameServer({ store });
+  await using kv = connect(server.url, { transport: "http" });
+  const entries = Array.from({ length: 8 }, (_, at) => ({ key: "a", value: `${at}` }));
+  const error = (await expectFailure(kv.putMany(entries), "outcome_unknown")) as KvManyError;
+  const [first, ...others] = error.results.map((result) => (result as KvError).code);
+  expect(first).toBe("outcome_unknown");
+  expect(new Set(others)).toEqual(new Set<ErrorCode>(["unavailable"]));
+  expect(commits).toBe(1);
+});
+
 test("an endpoint that did not select kv's subprotocol gets no frame", async () => {
   await using server = startFrameServer();
   const own = globalThis.WebSocket;
