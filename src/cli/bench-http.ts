@@ -71,7 +71,8 @@ class HttpLink implements Link {
     this.#events = events;
     this.#numbers = numbers;
     this.#get = template(url, traffic, "GET", new Uint8Array(0));
-    this.#put = template(url, traffic, "PUT", traffic.value);
+    // Each connection would have a copy of the value.
+    this.#put = traffic.reads === 100 ? this.#get : template(url, traffic, "PUT", traffic.value);
     this.#reader = new AnswerReader(this.#attempt);
   }
 

@@ -27,8 +27,8 @@ export interface LoadPlan {
 /**
  * Runs the load and counts into `tally`. With a time, a tenth of it (at most a second) goes ahead
  * to warm up and is not counted.
- * @throws `unavailable` when no connection can be opened, and when no request succeeds for as long
- * as the timeout.
+ * @throws `unavailable` when a connection cannot be opened, and when for as long as the timeout no
+ * connection is opened, or no request succeeds.
  */
 export async function drive(plan: LoadPlan, tally: Tally): Promise<void> {
   const load = new Load(plan, tally);
@@ -52,6 +52,7 @@ class Load {
   #began = 0;
   #until = Number.POSITIVE_INFINITY;
   #unsent = Number.POSITIVE_INFINITY;
+  /** When a request did last, or, as long as none was sent, the opening of a connection. */
   #succeededAt = 0;
   #isOver = false;
 
@@ -63,6 +64,7 @@ class Load {
   async run(): Promise<void> {
     const { connections, span, signal } = this.#plan;
     signal.throwIfAborted();
+    this.#succeededAt = performance.now();
     const lines = Array.from({ length: connections }, () => new Line(this.#plan, this));
     this.#lines = lines;
     const end = (): void => this.end();
@@ -83,6 +85,10 @@ class Load {
       this.#isOver = true;
       for (const line of lines) line.close();
     }
+  }
+
+  opened(): void {
+    if (this.#began === 0) this.#succeededAt = performance.now();
   }
 
   /** Takes the operations of the next request; false when there is none. */
@@ -142,10 +148,11 @@ class Load {
     onProgress();
     const now = performance.now();
     for (const line of this.#lines) line.look(now);
-    if (this.#began === 0 || now - this.#succeededAt <= timeoutMs) return;
+    if (now - this.#succeededAt <= timeoutMs) return;
     const [last] = this.#tally.errors().slice(-1);
     const why = last === undefined ? "" : `; the last error was: ${last.message}`;
-    const what = `no request has succeeded for ${timeoutMs / 1_000} s${why}`;
+    const nothing = this.#began === 0 ? "no connection was opened" : "no request has succeeded";
+    const what = `${nothing} for ${timeoutMs / 1_000} s${why}`;
     this.#over.reject(new KvError("unavailable", what));
   }
 }
@@ -167,8 +174,9 @@ class Line implements LinkEvents {
 
   async open(): Promise<void> {
     const link = await this.#plan.open(this);
-    if (this.isFinished) link.close();
-    else this.#link = link;
+    if (this.isFinished) return link.close();
+    this.#link = link;
+    this.#load.opened();
   }
 
   next(): void {

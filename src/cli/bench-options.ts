@@ -53,7 +53,6 @@ export const benchFlags = {
   reads: {
     type: "string",
     valueHint: "N",
-    default: "90",
     description: "of mixed: how many of 100 operations are gets; 90 when left out",
   },
   keys: {
@@ -114,15 +113,18 @@ export function parseBenchOptions(args: BenchArguments): BenchOptions {
   }
   if ((pipeline ?? 0) * (valueBytes + ANSWER_BYTES) > FRAME_ANSWER_BYTES) {
     const most = Math.floor(FRAME_ANSWER_BYTES / (valueBytes + ANSWER_BYTES));
-    throw new UsageError(`--pipeline can be ${most} at most with values of ${valueBytes} bytes`);
+    const values = `values of ${valueBytes} bytes`;
+    if (most === 0) throw new UsageError(`${values} are too large for --pipeline`);
+    throw new UsageError(`--pipeline can be ${most} at most with ${values}`);
   }
+  checkUse(args, workloads);
   const prefix = String(args.prefix);
   return {
     workloads,
     connections: number("connections", 1, BENCH_CONNECTIONS_MAX),
     span: parseSpan(args),
     pipeline,
-    reads: number("reads", 0, 100),
+    reads: args.reads === undefined ? 90 : number("reads", 0, 100),
     keyBytes: keyBytesOf(prefix),
     traffic: { prefix, keys, value: new Uint8Array(valueBytes).fill("v".charCodeAt(0)) },
     force: args.force === true,
@@ -145,6 +147,16 @@ function parseWorkloads(words: readonly string[]): Workload[] {
     if (words.indexOf(word) < index) throw new UsageError(`${word} is given twice`);
     return known;
   });
+}
+
+/** Flags that would change nothing are refused, since somebody expects something of them. */
+function checkUse(args: BenchArguments, workloads: readonly Workload[]): void {
+  if (args.reads !== undefined && !workloads.includes("mixed")) {
+    throw new UsageError("--reads is of mixed alone");
+  }
+  if (args.pipeline !== undefined && workloads.every((workload) => workload === "watch")) {
+    throw new UsageError("--pipeline is of put, get and mixed alone");
+  }
 }
 
 function parseSpan({ duration, requests }: BenchArguments): Span {

@@ -60,7 +60,7 @@ class WatchLoad {
   #refused = 0;
   #delivered = 0;
   #began = 0;
-  /** When the last event or answer came. */
+  /** When the last event or answer came; before the first put, when the last watch began. */
   #heardAt = 0;
   #isWaiting = false;
   #isPaused = false;
@@ -75,6 +75,7 @@ class WatchLoad {
     const { span, signal } = this.#plan;
     const end = (): void => this.#end();
     signal.addEventListener("abort", end);
+    this.#heardAt = performance.now();
     const looking = setInterval(() => this.#look(), LOOK_MS);
     let ending: ReturnType<typeof setTimeout> | undefined;
     try {
@@ -131,6 +132,7 @@ class WatchLoad {
     this.#sockets.push(socket);
     socket.send(JSON.stringify({ id: 1, op: "watch", prefix: this.#plan.traffic.prefix }));
     await created.promise;
+    this.#heardAt = performance.now();
   }
 
   #put(): void {
@@ -185,10 +187,12 @@ class WatchLoad {
     const { timeoutMs, watchers, onProgress } = this.#plan;
     if (this.#began !== 0) this.#tally.elapsedMs = performance.now() - this.#began;
     onProgress();
-    if (this.#began === 0 || performance.now() - this.#heardAt <= timeoutMs) return;
+    if (performance.now() - this.#heardAt <= timeoutMs) return;
     const missing = this.#due(watchers);
     const waited = `within ${timeoutMs / 1_000} s`;
-    if (this.#isWaiting) {
+    if (this.#began === 0) {
+      this.#over.reject(new KvError("unavailable", `no watch began ${waited}`));
+    } else if (this.#isWaiting) {
       this.#over.reject(new KvError("unavailable", `no answer to a put ${waited}`));
     } else if (missing > 0) {
       const error = new KvError("unavailable", `events did not come ${waited}`);

@@ -253,6 +253,19 @@ describe("failures", () => {
     expect(why).toStartWith("kv bench: no request has succeeded for 0.5 s; the last error was: ");
   });
 
+  test.each([
+    [["put", "--pipeline", "5"], "no connection was opened for 0.7 s"],
+    [["watch"], "no watch began within 0.7 s"],
+  ])("%j gives up where no WebSocket is opened or refused", async (argv, message) => {
+    const never = Promise.withResolvers<Response>();
+    await using silent = proxy(({ url }) =>
+      url.endsWith("/v1/ws") ? (never.promise as unknown as Response) : undefined,
+    );
+    const few = ["--connections", "2", "--keys", "10", "--timeout", "700ms"];
+    expectFailure(await kv(["bench", ...argv, ...few], { url: silent.url.href }), 6, message);
+    never.resolve(new Response());
+  });
+
   test("an answer that does not come is one, after the timeout", async () => {
     let gets = 0;
     const never = Promise.withResolvers<Response>();
@@ -311,8 +324,11 @@ describe("usage", () => {
     [["--duration", "ten"], "--duration must be a time"],
     [["--pipeline", "0"], "--pipeline must be a whole number from 1 to 10000"],
     [["--pipeline", "10000", "--value-bytes", "1000"], "--pipeline can be 3942 at most"],
+    [["--pipeline", "1", "--value-bytes", "5000000"], "5000000 bytes are too large for --pipeline"],
+    [["watch", "--pipeline", "10"], "--pipeline is of put, get and mixed alone"],
+    [["put", "--reads", "50"], "--reads is of mixed alone"],
     [["--connections", "0"], "--connections must be a whole number from 1 to 10000"],
-    [["--reads", "101"], "--reads must be a whole number from 0 to 100"],
+    [["mixed", "--reads", "101"], "--reads must be a whole number from 0 to 100"],
     [["--value-bytes", "16777217"], "--value-bytes must be a whole number from 0 to 16777216"],
     [["watch", "--value-bytes", "9"], "watch needs values of at least 10 bytes"],
     [["--prefix", "a/../"], "--prefix: "],
