@@ -5,6 +5,7 @@
 
 import type { ListedEntry, ListOptions, ListResult, Range } from "../kv.ts";
 import { EXPIRE_EVENTS_MAX, type Limits } from "../limits.ts";
+import { EntriesAhead } from "./entries-ahead.ts";
 import type { KeyIndex } from "./key-index.ts";
 import { LATER, Listing } from "./listing.ts";
 import { PastSearch } from "./past-search.ts";
@@ -27,6 +28,7 @@ export class RangedRead {
   readonly overdue: string[] = [];
   readonly #options: RangedReadOptions;
   readonly #listing: Listing;
+  readonly #source: EntriesAhead;
   readonly #slice = new Slice();
   /** An entry of the past that takes long to find, and what was found for its key. */
   #search: PastSearch | undefined;
@@ -36,7 +38,8 @@ export class RangedRead {
     this.revision = options.revision;
     this.now = options.now;
     this.#options = options;
-    this.#listing = new Listing(options.index, range, shape, options.limits);
+    this.#source = new EntriesAhead(options.index);
+    this.#listing = new Listing(this.#source, range, shape, options.limits);
   }
 
   /** Reads for a slice of time: `slow` when there is more to look at. */
@@ -65,9 +68,9 @@ export class RangedRead {
   }
 
   #read(key: string, keys: boolean): ListedEntry | undefined | typeof LATER {
-    const { index, reader, revision, now } = this.#options;
+    const { reader, revision, now } = this.#options;
     if (this.#past?.key === key) return withOrWithout(this.#past.entry, keys);
-    const entry = reader.entry(key, index.findKey(key), revision, { keys, scan: true });
+    const entry = reader.entry(key, this.#source.entry, revision, { keys, ahead: this.#source });
     if (entry instanceof PastSearch) {
       this.#search = entry;
       return LATER;

@@ -15,6 +15,7 @@ import type {
 } from "../kv.ts";
 import { PAGE_ENTRIES_DEFAULT, type Limits } from "../limits.ts";
 import { sameBytes } from "./bytes.ts";
+import type { Ahead } from "./entries-ahead.ts";
 import { KIND, recordBytes } from "./format.ts";
 import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
 import type { Log } from "./log.ts";
@@ -24,6 +25,7 @@ import type { ScannedRecord } from "./segment.ts";
 import { Slice } from "./slice.ts";
 import type { ValueCache } from "./value-cache.ts";
 import { ValueRead } from "./value-read.ts";
+import { WindowRead } from "./window-read.ts";
 
 export interface ReaderOptions {
   readonly log: Log;
@@ -37,8 +39,11 @@ export interface ReaderOptions {
 export interface EntryOptions {
   /** Leave the value out. */
   readonly keys?: boolean;
-  /** One of many that are read: its value is not kept in memory, where it would displace others. */
-  readonly scan?: boolean;
+  /**
+   * It is one of many that are read, which are known: its value is not kept in memory, where it
+   * would displace others.
+   */
+  readonly ahead?: Ahead;
 }
 
 export class Reader {
@@ -48,6 +53,7 @@ export class Reader {
   readonly #limits: Limits;
   readonly #checkOpen: () => void;
   readonly #valueRead: ValueRead;
+  readonly #window: WindowRead;
 
   constructor({ log, index, cache, limits, checkOpen }: ReaderOptions) {
     this.#checkOpen = checkOpen;
@@ -56,6 +62,7 @@ export class Reader {
     this.#cache = cache;
     this.#limits = limits;
     this.#valueRead = new ValueRead(log, index);
+    this.#window = new WindowRead(log, index);
   }
 
   /**
@@ -67,7 +74,7 @@ export class Reader {
     key: string,
     number: number,
     revision: number,
-    { keys = false, scan = false }: EntryOptions = {},
+    { keys = false, ahead }: EntryOptions = {},
   ): ListedEntry | PastSearch | undefined {
     const index = this.#index;
     if (number === NO_ENTRY) return undefined;
@@ -86,7 +93,7 @@ export class Reader {
       createRevision: index.createRevision(number),
       version,
     };
-    if (!keys) entry.value = this.value(number, !scan);
+    if (!keys) entry.value = ahead === undefined ? this.value(number) : this.#scanned(ahead);
     const deadline = index.deadline(number);
     if (deadline !== 0) entry.expiresAt = deadline;
     return entry;
@@ -104,20 +111,32 @@ export class Reader {
    * @throws `internal` when it is damaged.
    */
   value(entry: number, keep = true): Uint8Array {
-    return this.#cache.get(entry) ?? this.#read(entry, keep).slice();
+    const cached = this.#cache.get(entry);
+    if (cached !== undefined) return cached;
+    const { bytes, start, end } = this.#read(entry, keep);
+    return bytes.slice(start, end);
   }
 
   /** As `value`, in memory that the next read uses again. */
   peek(entry: number): Uint8Array {
     const at = this.#cache.find(entry);
-    if (at < 0) return this.#read(entry, true);
+    if (at < 0) {
+      const { bytes, start, end } = this.#read(entry, true);
+      return bytes.subarray(start, end);
+    }
     return this.#cache.ring.subarray(at, at + this.#cache.length(at));
   }
 
-  #read(entry: number, keep: boolean): Uint8Array {
-    const value = this.#valueRead.read(entry);
-    if (keep) this.#cache.put(entry, value, 0, value.length);
-    return value;
+  /** A copy of the value of the entry that a listing looks at. */
+  #scanned(ahead: Ahead): Uint8Array {
+    return this.#window.value(ahead) ?? this.value(ahead.entries[ahead.at]!, false);
+  }
+
+  #read(entry: number, keep: boolean): ValueRead {
+    const read = this.#valueRead;
+    read.read(entry);
+    if (keep) this.#cache.put(entry, read.bytes, read.start, read.end);
+    return read;
   }
 
   /** Is this the value of an entry's newest record? Reads it only where its size is the same. */

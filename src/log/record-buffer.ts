@@ -1,0 +1,52 @@
+/** Memory for records that are read one after the other, and the checks of what was read to it. */
+
+import { assert } from "../errors.ts";
+import { crc32, RECORD_HEADER_BYTES, recordBytes } from "./format.ts";
+import type { KeyIndex } from "./key-index.ts";
+
+export class RecordBuffer {
+  readonly bytes: Uint8Array;
+  /** Where the value begins and ends that was found last. */
+  start = 0;
+  end = 0;
+  readonly #view: DataView;
+  readonly #index: KeyIndex;
+
+  constructor(bytes: number, index: KeyIndex) {
+    this.bytes = new Uint8Array(bytes);
+    this.#view = new DataView(this.bytes.buffer);
+    this.#index = index;
+  }
+
+  /**
+   * Finds the value in an entry's newest record, which was read to `at` from a place in the log.
+   * Answers false when anything is wrong with the record.
+   */
+  find(at: number, size: number, segment: number, offset: number, entry: number): boolean {
+    const { bytes } = this;
+    const view = this.#view;
+    const isThere =
+      view.getUint32(at + 24, true) === segment && view.getUint32(at + 28, true) === offset;
+    const body = at + RECORD_HEADER_BYTES;
+    if (!isThere || view.getUint32(at, true) !== crc32(bytes.subarray(at + 4, body))) return false;
+    const contentTypeBytes = view.getUint16(at + 14, true);
+    const keyBytes = view.getUint16(at + 16, true);
+    const extensionBytes = view.getUint16(at + 18, true);
+    const valueBytes = view.getUint32(at + 20, true);
+    if (recordBytes({ contentTypeBytes, keyBytes, extensionBytes, valueBytes }) !== size) {
+      return false;
+    }
+    const end = at + size;
+    if (view.getUint32(at + 4, true) !== crc32(bytes.subarray(body, end))) return false;
+    const isOwn = this.#index.isEntryOf(entry, bytes, body, body + keyBytes);
+    assert(isOwn, "the index points at a record of its key");
+    this.start = body + keyBytes + contentTypeBytes + extensionBytes;
+    this.end = this.start + valueBytes;
+    return true;
+  }
+
+  /** A copy of the value that was found last. */
+  copy(): Uint8Array {
+    return this.bytes.slice(this.start, this.end);
+  }
+}

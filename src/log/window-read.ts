@@ -1,0 +1,93 @@
+/**
+ * Reads values of entries that come one after the other in a listing: where the records of the next
+ * ones stand near to each other in the log, all of them with one read.
+ */
+
+import type { Ahead } from "./entries-ahead.ts";
+import { offsetOf, segmentOf, type KeyIndex } from "./key-index.ts";
+import type { Log } from "./log.ts";
+import { RecordBuffer } from "./record-buffer.ts";
+
+export class WindowRead {
+  readonly #log: Log;
+  readonly #index: KeyIndex;
+  #buffer: RecordBuffer | undefined;
+  /** What is in memory: bytes of the log from a position on, all of which are applied. */
+  #from = 0;
+  #to = 0;
+
+  constructor(log: Log, index: KeyIndex) {
+    this.#log = log;
+    this.#index = index;
+  }
+
+  /** Forgets what was read. */
+  forget(): void {
+    this.#to = this.#from;
+  }
+
+  /**
+   * A copy of the value of the newest record of the entry that a listing looks at; `undefined` when
+   * it is to be read alone: it has no neighbours, or is not sound.
+   */
+  value(ahead: Ahead): Uint8Array | undefined {
+    const entry = ahead.entries[ahead.at]!;
+    const position = this.#index.position(entry);
+    const size = this.#index.bytes(entry);
+    if (!this.#holds(position, size) && !this.#load(ahead)) return undefined;
+    const { number } = this.#log.segmentAt(position);
+    const buffer = this.#buffer!;
+    const at = position - this.#from;
+    return buffer.find(at, size, number, offsetOf(position), entry) ? buffer.copy() : undefined;
+  }
+
+  #holds(position: number, size: number): boolean {
+    return position >= this.#from && position + size <= this.#to;
+  }
+
+  /** Reads the record of an entry with those of the next ones, where they are near. */
+  #load(ahead: Ahead): boolean {
+    const { entries, at, end } = ahead;
+    const index = this.#index;
+    let from = index.position(entries[at]!);
+    let used = index.bytes(entries[at]!);
+    let to = from + used;
+    const segment = segmentOf(from);
+    let next = at + 1;
+    for (; next < end; next++) {
+      const position = index.position(entries[next]!);
+      if (segmentOf(position) !== segment) break;
+      const size = index.bytes(entries[next]!);
+      const low = Math.min(from, position);
+      const high = Math.max(to, position + size);
+      if (high - low > WINDOW_BYTES || high - low > SPARSE_FACTOR * (used + size)) break;
+      from = low;
+      to = high;
+      used += size;
+    }
+    return next > at + 1 && this.#read(from, to);
+  }
+
+  #read(from: number, to: number): boolean {
+    this.forget();
+    this.#buffer ??= new RecordBuffer(WINDOW_BYTES, this.#index);
+    const { file } = this.#log.segmentAt(from);
+    const bytes = to - from;
+    try {
+      const count = file.read(this.#buffer.bytes.subarray(0, bytes), offsetOf(from));
+      if (count !== bytes) return false;
+    } catch {
+      // Whoever reads the record alone says what is wrong.
+      return false;
+    }
+    this.#from = from;
+    this.#to = to;
+    return true;
+  }
+}
+
+// --- internal ---
+
+const WINDOW_BYTES = 128 * 1024;
+/** Bytes of a window for each byte of records that are wanted, at most: to read one costs more. */
+const SPARSE_FACTOR = 8;
