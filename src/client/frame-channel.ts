@@ -17,7 +17,7 @@ export class FrameChannel {
   readonly #socket: WebSocket;
   readonly #ended: () => void;
   #opens: (isOpen: boolean) => void = () => {};
-  readonly #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #timer: ReturnType<typeof setTimeout>;
   /** Frames without an answer, by their id. */
   readonly #asked = new Map<number, { count: number; answered: (answer: Asked) => void }>();
   #lastId = 0;
@@ -37,11 +37,10 @@ export class FrameChannel {
     this.#socket.onopen = () => this.#open();
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onclose = () => this.close();
-    const late = (): void => {
+    this.#timer = setTimeout(() => {
       this.#isLate = true;
       this.close();
-    };
-    if (timeoutMs < 2 ** 31) this.#timer = setTimeout(late, timeoutMs);
+    }, timeoutMs);
   }
 
   get isOpen(): boolean {

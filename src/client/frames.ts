@@ -3,12 +3,12 @@
  * for a while.
  */
 
-import { CLIENT_FRAMES_IDLE_MS, CLIENT_GATHERED_RETRY_MS } from "../limits.ts";
+import { CLIENT_FRAMES_IDLE_MS, CLIENT_GATHERED_RETRY_MS, CLIENT_TIMEOUT_MS } from "../limits.ts";
 import { PATHS } from "../protocol.ts";
 import { FrameChannel } from "./frame-channel.ts";
 
 export interface FramesOptions {
-  /** Milliseconds until a connection must be open. */
+  /** Milliseconds until a connection must be open; 5,000 where it is more. */
   readonly timeoutMs: number;
   /** Milliseconds after which one that is not used is closed. */
   readonly idleMs?: number;
@@ -67,8 +67,9 @@ export class Frames {
       clearTimeout(this.#idling);
       this.#channel = undefined;
     };
+    const timeoutMs = Math.min(this.#options.timeoutMs, CLIENT_TIMEOUT_MS / 2);
     try {
-      const channel = new FrameChannel(this.#url, this.#options.timeoutMs, ended);
+      const channel = new FrameChannel(this.#url, timeoutMs, ended);
       this.#closeWhenIdle(channel);
       return channel;
     } catch {

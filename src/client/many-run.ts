@@ -14,6 +14,7 @@ import {
   CLIENT_FRAME_OPERATIONS,
   CLIENT_FRAMES_MAX,
   CLIENT_REQUESTS_MAX,
+  CLIENT_TIMEOUT_MS,
 } from "../limits.ts";
 import { MANY } from "../many.ts";
 import { connectionLost, notSent, timedOut, type Attempt } from "./failures.ts";
@@ -137,8 +138,8 @@ class Run<T> {
 
   async #sendFrames(frames: Frames): Promise<void> {
     while (this.#isGoingOn) {
-      const opened = await Promise.race([frames.open(), this.#stopped]);
-      if (opened === undefined || opened === "stopped") return;
+      const opened = frames.channel ?? (await this.#open(frames));
+      if (opened === undefined) return;
       const taken = this.#takeFrame();
       if (taken.length === 0) return;
       const sentAt = performance.now();
@@ -149,6 +150,18 @@ class Run<T> {
       // A connection whose other end is gone looks like one where nothing happens.
       else if (opened.heardAt < sentAt) opened.close();
     }
+  }
+
+  /** Where none opens, half of the time must be left to do without. */
+  async #open(frames: Frames): Promise<FrameChannel | undefined> {
+    const { promise: late, resolve } = Promise.withResolvers<"late">();
+    const timer = setTimeout(
+      () => resolve("late"),
+      Math.min(this.#timeoutMs, CLIENT_TIMEOUT_MS) / 2,
+    );
+    const opened = await Promise.race([frames.open(), late, this.#stopped]);
+    clearTimeout(timer);
+    return typeof opened === "string" ? undefined : opened;
   }
 
   get #isGoingOn(): boolean {

@@ -1,8 +1,13 @@
 /** Single calls of the same turn: which of them go together, and that nobody notices but by the time. */
 
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { connect, type KvClient } from "../../src/client/index.ts";
-import { CLIENT_FRAMES_IDLE_MS, CLIENT_GATHERED_MIN } from "../../src/limits.ts";
+import {
+  CLIENT_FRAMES_IDLE_MS,
+  CLIENT_FRAMES_MAX,
+  CLIENT_GATHERED_MIN,
+  CLIENT_TIMEOUT_MS,
+} from "../../src/limits.ts";
 import { expectFailure } from "./expect-failure.ts";
 import { startFrameServer, type Fate, type FrameServer } from "./frame-server.ts";
 import { until } from "./until.ts";
@@ -178,6 +183,26 @@ test("an upgrade that is never answered is not waited for again soon", async () 
   } finally {
     globalThis.WebSocket = own;
   }
+});
+
+test("a call with less time than an upgrade may take is done without it", async () => {
+  await using server = startFrameServer({ protocol: "late" });
+  await using kv = connect(server.url);
+  expect(await kv.getMany(["a"], { timeoutMs: 400 })).toEqual([undefined]);
+  expect(server.requests.length).toBe(1);
+});
+
+test("an upgrade is not waited for without end, where requests are", async () => {
+  await using server = startFrameServer({ protocol: "none" });
+  await using kv = connect(server.url, { timeoutMs: Infinity });
+  const timing = spyOn(globalThis, "setTimeout");
+  const failing = kv.getMany(["a"]);
+  const times = timing.mock.calls.map(([, milliseconds]) => milliseconds);
+  timing.mockRestore();
+  expect(await failing).toEqual([undefined]);
+  // Of each frame that the call would send at once, and of the connection.
+  const half = times.filter((milliseconds) => milliseconds === CLIENT_TIMEOUT_MS / 2);
+  expect(half).toHaveLength(CLIENT_FRAMES_MAX + 1);
 });
 
 test("a close waits for what was sent together, and leaves no connection", async () => {
