@@ -53,19 +53,29 @@ export async function fill(
   });
 }
 
-/** Deletes every key of the bench, whether it is there or not, and no other one. */
+/**
+ * Deletes the keys of the bench that are there, and no other one. `onProgress` gets how many of all
+ * are behind it.
+ */
 export async function removeKeys(
   client: KvClient,
   { prefix, keys }: BenchKeys,
   limits: Limits,
   onProgress: (done: number) => void,
 ): Promise<void> {
-  await inSteps(keys, stepOf(limits), onProgress, async (first, end) => {
-    const then = numbers(first, end).map((number) => {
-      return { op: "delete", key: keyName(prefix, number) } as const;
-    });
-    await client.txn({ then });
-  });
+  const range = { start: keyName(prefix, 0), end: keyName(prefix, keys) };
+  let after: string | undefined;
+  for (;;) {
+    const page = await client.page(range, { keys: true, limit: stepOf(limits), after });
+    const own = page.entries.filter(({ key }) => DIGITS.test(key.slice(prefix.length)));
+    const last = own.at(-1);
+    if (last !== undefined) {
+      await client.txn({ then: own.map(({ key }) => ({ op: "delete", key })) });
+      onProgress(Number(last.key.slice(prefix.length)) + 1);
+    }
+    if (!page.more) return;
+    after = page.next;
+  }
 }
 
 export function keyName(prefix: string, number: number): string {
@@ -74,6 +84,8 @@ export function keyName(prefix: string, number: number): string {
 
 // --- internal ---
 
+/** What is behind the prefix of a key of the bench. */
+const DIGITS = new RegExp(`^\\d{${KEY_DIGITS}}$`);
 /** Keys and bytes of one transaction: large enough to be fast, small enough to hold nobody up. */
 const STEP_KEYS = 1_000;
 const STEP_BYTES = 1024 * 1024;

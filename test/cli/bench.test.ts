@@ -177,15 +177,27 @@ describe("keys", () => {
   });
 
   test("of somebody else under the prefix are refused, and stay as they are with --force", async () => {
-    await client.put("bench/own", "mine");
-    await client.put("bench/0000000050", "mine too");
+    const names = ["000000000", "00000000010", "000000001x", "0000000050", "own"];
+    const theirs = names.map((name) => `bench/${name}`);
+    for (const key of theirs) await client.put(key, "mine");
     const ran = await kv(["bench", ...FEW], { url: server.url });
-    expectFailure(ran, 4, "there are 2 keys under bench/ already; choose another --prefix");
+    expectFailure(ran, 4, "there are 5 keys under bench/ already; choose another --prefix");
     await bench("put", "get", "mixed", "watch", ...FEW, "--force");
-    expect(await others()).toEqual(["bench/0000000050", "bench/own"]);
-    expect((await client.get("bench/own"))!.version).toBe(1);
-    expect((await client.get("bench/0000000050"))!.version).toBe(1);
+    expect(await others()).toEqual(theirs);
+    for (const key of theirs) expect((await client.get(key))!.version).toBe(1);
     await client.clear({ prefix: "bench/" });
+  });
+
+  test("are looked for at the end, so that those never put take no time", async () => {
+    let transactions = 0;
+    await using counting = proxy(({ url }) => {
+      if (url.endsWith("/v1/txn")) transactions++;
+      return undefined;
+    });
+    const argv = ["bench", "put", "--keys", "1000000", "--requests", "20"];
+    expect((await kv(argv, { url: counting.url.href })).exitCode).toBe(0);
+    expect(await others()).toEqual([]);
+    expect(transactions).toBe(1);
   });
 
   test("are removed after Ctrl-C, which shows what was measured until then", async () => {
