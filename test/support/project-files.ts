@@ -7,7 +7,7 @@ import type { ProjectFile } from "./tidy.ts";
 const root = join(import.meta.dir, "../..");
 
 /** What is made by tools or by running kv, and is not kept with the sources. */
-const MADE = /^(\.git|node_modules|kv-data|kv|\.kv\..*|.*\.bun-build|.*\.log|\.DS_Store)$/;
+const MADE = /^(\.git|node_modules|dist|kv-data|kv|\.kv\..*|.*\.bun-build|.*\.log|\.DS_Store)$/;
 
 /** Every file of the tree as text, but what tools make. */
 export function projectFiles(folder = ""): ProjectFile[] {
