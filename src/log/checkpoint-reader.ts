@@ -80,8 +80,8 @@ export class CheckpointReader {
    * @throws `Unusable`, at the end at the latest.
    */
   readKeys(visit: (columns: KeyColumns, places: Places) => void): void {
-    const blocks = new KeysBlocks(CHECKPOINT_BLOCK_KEYS_MAX);
-    const columns = new KeyColumns(CHECKPOINT_BLOCK_KEYS_MAX);
+    let blocks = new KeysBlocks(0);
+    let columns = new KeyColumns(0);
     const intern = interning();
     let keys = 0;
     for (;;) {
@@ -90,6 +90,11 @@ export class CheckpointReader {
         if (keysOfEndBlock(body) !== keys) throw new Unusable("its keys are not all there");
         if (this.#at !== this.bytes) throw new Unusable("there is more behind its end");
         return;
+      }
+      if (kind === BLOCK.keys && items > columns.keysMax && items <= CHECKPOINT_BLOCK_KEYS_MAX) {
+        // The first block is as large as those behind it, or all there is.
+        blocks = new KeysBlocks(items);
+        columns = new KeyColumns(items);
       }
       const places = kind === BLOCK.keys ? blocks.decode(body, items, intern, columns) : undefined;
       keys += items;

@@ -221,8 +221,9 @@ async function writeKeys(
     if (place === undefined) throw new Error("a key's record is in a segment that was replaced");
     return place;
   };
-  const blocks = new KeysBlocks(CHECKPOINT_BLOCK_KEYS_MAX);
-  const columns = new KeyColumns(CHECKPOINT_BLOCK_KEYS_MAX);
+  const keysMax = Math.max(1, Math.min(copy.size, CHECKPOINT_BLOCK_KEYS_MAX));
+  const blocks = new KeysBlocks(keysMax);
+  const columns = new KeyColumns(keysMax);
   let keys = 0;
   for (let more = true; more;) {
     columns.limit = Math.min(columns.count + STEP_KEYS, columns.keysMax);

@@ -92,11 +92,26 @@ export class DeadlineHeap {
   }
 
   #append(entry: number, deadline: number): void {
-    if (this.#size === this.#entries.length * CHUNK_ENTRIES) {
+    if (this.#size < CHUNK_ENTRIES) this.#growFirst();
+    else if (this.#size === this.#entries.length * CHUNK_ENTRIES) {
       this.#entries.push(new Uint32Array(CHUNK_ENTRIES));
       this.#deadlines.push(new Float64Array(CHUNK_ENTRIES));
     }
     this.#set(this.#size++, entry, deadline);
+  }
+
+  /** The first chunk grows as it fills: most stores have few deadlines. */
+  #growFirst(): void {
+    const room = this.#entries[0]?.length ?? 0;
+    if (this.#size < room) return;
+    const entries = new Uint32Array(Math.max(FIRST_MIN, 4 * room));
+    const deadlines = new Float64Array(entries.length);
+    if (room > 0) {
+      entries.set(this.#entries[0]!);
+      deadlines.set(this.#deadlines[0]!);
+    }
+    this.#entries[0] = entries;
+    this.#deadlines[0] = deadlines;
   }
 
   #entry(at: number): number {
@@ -122,3 +137,5 @@ export class DeadlineHeap {
 const CHUNK_SHIFT = 12;
 const CHUNK_ENTRIES = 1 << CHUNK_SHIFT;
 const CHUNK_MASK = CHUNK_ENTRIES - 1;
+/** Entries that the first chunk has room for at first. */
+const FIRST_MIN = 16;

@@ -38,16 +38,16 @@ export class PendingRecords {
   #view: DataView;
   #words: Uint32Array;
   /** Where each record begins; the next one does at `#end`. */
-  #starts = new Uint32Array(RECORDS_KEPT);
-  #flags = new Uint8Array(RECORDS_KEPT);
-  #hashes = new Int32Array(RECORDS_KEPT);
-  #entries = new Int32Array(RECORDS_KEPT);
+  #starts = new Uint32Array(RECORDS_FIRST);
+  #flags = new Uint8Array(RECORDS_FIRST);
+  #hashes = new Int32Array(RECORDS_FIRST);
+  #entries = new Int32Array(RECORDS_FIRST);
   #types: string[] = [];
   #count = 0;
   #end = 0;
   #beginsCommit = true;
   /** By the hash of a key: its newest record, plus 1; 0 = none. */
-  #table = new Int32Array(4 * RECORDS_KEPT);
+  #table = new Int32Array(4 * RECORDS_FIRST);
   /** The end of the key that was laid last, and its slot in the table. */
   #keyEnd = 0;
   #slot = 0;
@@ -60,7 +60,7 @@ export class PendingRecords {
   /** The checksum of the last record, once they have their place. */
   chain = 0;
 
-  constructor(bytes = BYTES_KEPT) {
+  constructor(bytes = BYTES_FIRST) {
     this.#bytes = new Uint8Array(bytes);
     this.#view = new DataView(this.#bytes.buffer);
     this.#words = new Uint32Array(this.#bytes.buffer);
@@ -378,6 +378,9 @@ export class PendingRecords {
 /** Memory that is kept from batch to batch: bytes of records, and their number. */
 const BYTES_KEPT = 512 * 1024;
 const RECORDS_KEPT = 1024;
+/** What there is at first: most stores are small, and many are opened for a moment. */
+const BYTES_FIRST = 8 * 1024;
+const RECORDS_FIRST = 64;
 
 const WORD_BYTES = 4;
 

@@ -115,6 +115,11 @@ export class Entries {
     return at + length;
   }
 
+  /** The hash of a key. */
+  hash(entry: number, hash: HashWords): number {
+    return hash(this.#words(entry), wordOf(entry) + KEY, this.keyBytes(entry));
+  }
+
   takeKey(entry: number, into: WantedKey): void {
     const start = 4 * (wordOf(entry) + KEY);
     into.set(this.#arena.bytes[chunkOf(entry)]!, start, start + this.keyBytes(entry));

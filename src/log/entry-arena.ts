@@ -15,7 +15,7 @@ export class EntryArena {
   /** Units of each chunk that were ever taken. */
   readonly #ends: number[] = [];
   /** By size, the first free place that has it. It says the next one, and its own size. */
-  #free = new Uint32Array(256).fill(NONE);
+  #free = new Uint32Array(FREE_SIZES).fill(NONE);
   readonly #unitsOf: (words: Uint32Array, at: number) => number;
 
   /** `unitsOf` tells the size of the entry that begins at a word. */
@@ -25,7 +25,8 @@ export class EntryArena {
 
   /** Bytes of memory that it takes. */
   get bytesHeld(): number {
-    return this.words.length * CHUNK_UNITS * 8 + this.#free.byteLength;
+    const chunks = this.words.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    return chunks + this.#free.byteLength;
   }
 
   /** A place of `units`, at least two. */
@@ -35,7 +36,9 @@ export class EntryArena {
       if (place !== NONE) return this.#takeFree(place, units);
     }
     const last = this.words.length - 1;
-    if (last < 0 || units > CHUNK_UNITS - this.#ends[last]!) return this.#takeElsewhere(units);
+    if (last < 0 || units > this.words[last]!.length / 2 - this.#ends[last]!) {
+      return this.#takeElsewhere(units);
+    }
     const place = last * CHUNK_UNITS + this.#ends[last]!;
     this.#ends[last]! += units;
     return place;
@@ -81,14 +84,35 @@ export class EntryArena {
       this.release(place + units, size - units);
       return place;
     }
+    if (this.words.length <= 1) {
+      const place = this.#takeInFirst(units);
+      if (place !== NONE) return place;
+    }
     this.#leaveChunk();
     const chunk = this.words.length;
     assert(chunk < CHUNKS_MAX, "the index has room for its entries");
-    const words = new Uint32Array(CHUNK_UNITS * 2);
-    this.words.push(words);
-    this.bytes.push(Buffer.from(words.buffer));
+    this.#setChunk(chunk, new Uint32Array(CHUNK_UNITS * 2));
     this.#ends.push(units);
     return chunk * CHUNK_UNITS;
+  }
+
+  /** Room at the end of the first chunk, which grows as it fills; none where it cannot. */
+  #takeInFirst(units: number): number {
+    const before = this.words[0] ?? NO_WORDS;
+    const place = this.#ends[0] ?? 0;
+    if (place + units > CHUNK_UNITS) return NONE;
+    let room = FIRST_UNITS;
+    while (room < place + units) room *= 4;
+    const words = new Uint32Array(2 * room);
+    words.set(before);
+    this.#setChunk(0, words);
+    this.#ends[0] = place + units;
+    return place;
+  }
+
+  #setChunk(chunk: number, words: Uint32Array<ArrayBuffer>): void {
+    this.words[chunk] = words;
+    this.bytes[chunk] = Buffer.from(words.buffer);
   }
 
   /** What is left of the last chunk is for smaller ones. */
@@ -117,7 +141,13 @@ const CHUNK_SHIFT = 17;
 const CHUNK_UNITS = 1 << CHUNK_SHIFT;
 /** Numbers are signed integers of 32 bits, which are the fast ones: 16 GiB. */
 const CHUNKS_MAX = 2 ** 31 / CHUNK_UNITS;
+/** What the first chunk has at first, 4 KiB: it grows fourfold until it is as large as others. */
+const FIRST_UNITS = 512;
 /** Less room than this is of no use to any entry. */
 const UNITS_MIN = 4;
 
+/** Sizes of free places that there are lists of at first. */
+const FREE_SIZES = 64;
+
 const NONE = 0xffffffff;
+const NO_WORDS = new Uint32Array(0);

@@ -3,26 +3,31 @@
  * a quarter, so that growing never takes long and never doubles the memory.
  */
 
-/** Is it the entry of the key that is looked for? */
 export interface EntryCheck<K> {
+  /** Is it the entry of the key that is looked for? */
   isKey(entry: number, key: K): boolean;
 }
 
 export class HashTables<K> {
   /** Slots of three halves of a word: a part of the hash that is never 0, and the entry. */
-  readonly #tables: Uint16Array[] = Array.from({ length: TABLES }, () => EMPTY);
-  readonly #counts = new Uint32Array(TABLES);
+  #tables: Uint16Array[] = emptyTables(TABLES_FIRST);
+  #counts = new Uint32Array(TABLES_FIRST);
+  /** The bits of a hash above these choose the table. */
+  #shift = shiftOf(TABLES_FIRST);
   readonly #check: EntryCheck<K>;
+  readonly #hashOf: (entry: number) => number;
   #slots = 0;
   #size = 0;
 
-  constructor(check: EntryCheck<K>) {
+  /** `hashOf` tells the hash of the key of an entry. */
+  constructor(check: EntryCheck<K>, hashOf: (entry: number) => number) {
     this.#check = check;
+    this.#hashOf = hashOf;
   }
 
   /** Bytes of memory that it takes. */
   get bytesHeld(): number {
-    return this.#slots * 2 + TABLES * (8 + 4);
+    return this.#slots * 2 + this.#tables.length * (8 + 4);
   }
 
   /** How many entries are in. */
@@ -32,7 +37,7 @@ export class HashTables<K> {
 
   /** The entry of a key, or -1. */
   find(hash: number, key: K): number {
-    const table = this.#tables[hash >>> TABLE_SHIFT]!;
+    const table = this.#tables[hash >>> this.#shift]!;
     if (table.length === 0) return -1;
     const tag = tagOf(hash);
     for (let slot = homeOf(tag, table.length); ;) {
@@ -49,7 +54,8 @@ export class HashTables<K> {
 
   /** Adds an entry that is not in. */
   add(hash: number, entry: number): void {
-    const number = hash >>> TABLE_SHIFT;
+    if (this.#size === SPREAD_ENTRIES) this.#spread();
+    const number = hash >>> this.#shift;
     this.#size++;
     const count = ++this.#counts[number]!;
     let table = this.#tables[number]!;
@@ -62,19 +68,21 @@ export class HashTables<K> {
    * written to is near the processor.
    */
   addAll(hashes: Uint32Array, entries: Uint32Array, count: number): void {
-    const ends = new Uint32Array(TABLES);
-    for (let at = 0; at < count; at++) ends[hashes[at]! >>> TABLE_SHIFT]!++;
+    if (this.#size + count > SPREAD_ENTRIES) this.#spread();
+    const tables = this.#tables.length;
+    const ends = new Uint32Array(tables);
+    for (let at = 0; at < count; at++) ends[hashes[at]! >>> this.#shift]!++;
     let end = 0;
-    for (let number = 0; number < TABLES; number++) {
+    for (let number = 0; number < tables; number++) {
       const more = ends[number]!;
       ends[number] = end;
       end += more;
     }
     const sorted = new Uint32Array(count);
-    for (let at = 0; at < count; at++) sorted[ends[hashes[at]! >>> TABLE_SHIFT]!++] = at;
+    for (let at = 0; at < count; at++) sorted[ends[hashes[at]! >>> this.#shift]!++] = at;
     this.#size += count;
     let at = 0;
-    for (let number = 0; number < TABLES; number++) {
+    for (let number = 0; number < tables; number++) {
       const more = ends[number]! - at;
       if (more === 0) continue;
       let table = this.#tables[number]!;
@@ -90,7 +98,7 @@ export class HashTables<K> {
 
   /** Removes an entry that is in. */
   remove(hash: number, entry: number): void {
-    const number = hash >>> TABLE_SHIFT;
+    const number = hash >>> this.#shift;
     const table = this.#tables[number]!;
     const { length } = table;
     let slot = homeOf(tagOf(hash), length);
@@ -116,11 +124,31 @@ export class HashTables<K> {
 
   /** Makes room at once for about that many entries in all. */
   reserve(entries: number): void {
+    if (entries <= SPREAD_ENTRIES) return;
+    this.#spread();
     const mean = entries / TABLES;
     const each = Math.ceil(mean + 3 * Math.sqrt(mean));
     for (let number = 0; number < TABLES; number++) {
       const slots = Math.ceil(each / FILL_MAX);
       if (slots * SLOT > this.#tables[number]!.length) this.#replace(number, slots);
+    }
+  }
+
+  /** Makes many tables of the few that are enough for a small index. */
+  #spread(): void {
+    if (this.#tables.length === TABLES) return;
+    const before = this.#tables;
+    this.#tables = emptyTables(TABLES);
+    this.#counts = new Uint32Array(TABLES);
+    this.#shift = shiftOf(TABLES);
+    this.#slots = 0;
+    this.#size = 0;
+    for (const table of before) {
+      for (let slot = 0; slot < table.length; slot += SLOT) {
+        if (table[slot] === 0) continue;
+        const entry = table[slot + 1]! | (table[slot + 2]! << 16);
+        this.add(this.#hashOf(entry), entry);
+      }
     }
   }
 
@@ -142,9 +170,10 @@ export class HashTables<K> {
 
 // --- internal ---
 
-const TABLE_BITS = 12;
-const TABLES = 1 << TABLE_BITS;
-const TABLE_SHIFT = 32 - TABLE_BITS;
+/** Powers of two: how many tables there are at first, and from some thousand entries on. */
+const TABLES_FIRST = 2;
+const TABLES = 4_096;
+const SPREAD_ENTRIES = 4_096;
 const SLOT = 3;
 const SLOTS_MIN = 4;
 /** Shares of the slots that are taken, and by how much a table grows beyond what it needs. */
@@ -154,9 +183,17 @@ const GROWTH = 1.25;
 
 const EMPTY = new Uint16Array(0);
 
-/** 16 of the bits that do not choose the table; 0 is for empty slots. */
+/** 16 of the bits that never choose a table; 0 is for empty slots. */
 function tagOf(hash: number): number {
-  return (hash >>> (TABLE_SHIFT - 16)) & 0xffff || 1;
+  return (hash >>> 4) & 0xffff || 1;
+}
+
+function shiftOf(tables: number): number {
+  return 32 - Math.log2(tables);
+}
+
+function emptyTables(tables: number): Uint16Array[] {
+  return Array.from({ length: tables }, () => EMPTY);
 }
 
 /** Where a search begins: in the order of tags, in a table of any size. */

@@ -10,6 +10,8 @@ import { newestOf, type Newest } from "./newest.ts";
 import { WantedKey } from "./wanted-key.ts";
 
 export class IndexCopy {
+  /** How many keys it has, tombstones included. */
+  readonly size: number;
   /** Entries are added to them and change; none goes. */
   readonly #entries: Entries;
   readonly #order: KeyOrder;
@@ -21,7 +23,8 @@ export class IndexCopy {
   readonly #wanted = new WantedKey();
 
   /** Use `KeyIndex.copy`. */
-  constructor(entries: Entries, order: KeyOrder) {
+  constructor(entries: Entries, order: KeyOrder, size: number) {
+    this.size = size;
     this.#entries = entries;
     this.#order = order;
     this.#kept = entries.like();

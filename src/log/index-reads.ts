@@ -17,7 +17,9 @@ export const NO_ENTRY = -1;
 
 export class IndexReads implements KeySource {
   protected readonly entries = new Entries();
-  protected readonly tables = new HashTables(this.entries);
+  protected readonly tables = new HashTables(this.entries, (entry) =>
+    this.entries.hash(entry, this.#hash),
+  );
   protected readonly order = new KeyOrder(this.entries);
   /** The key of the call that is under way. */
   protected readonly wanted = new WantedKey();

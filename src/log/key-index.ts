@@ -207,7 +207,7 @@ export class KeyIndex extends IndexReads {
    */
   copy(): IndexCopy {
     assert(this.#copy === undefined, "one copy of the index at a time");
-    this.#copy = new IndexCopy(this.entries, this.order);
+    this.#copy = new IndexCopy(this.entries, this.order, this.tables.size);
     return this.#copy;
   }
 

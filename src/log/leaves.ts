@@ -14,7 +14,7 @@ export class Leaves {
   /** Bytes of memory that they take. */
   get bytesHeld(): number {
     return (
-      this.#chunks.length * CHUNK_LEAVES * LEAF_ENTRIES_MAX * 4 +
+      this.#chunks.reduce((sum, { byteLength }) => sum + byteLength, 0) +
       this.#counts.byteLength +
       this.#live.byteLength
     );
@@ -26,7 +26,8 @@ export class Leaves {
     if (free !== undefined) return free;
     const leaf = this.#end++;
     if (startOf(leaf) === 0) {
-      this.#chunks.push(new Uint32Array(CHUNK_LEAVES * LEAF_ENTRIES_MAX));
+      // The first one grows as it fills: most indexes are small.
+      this.#chunks.push(new Uint32Array(leaf === 0 ? FIRST_ENTRIES : CHUNK_ENTRIES));
     }
     if (leaf === this.#counts.length) {
       this.#counts = larger(this.#counts);
@@ -59,9 +60,9 @@ export class Leaves {
   }
 
   insert(leaf: number, at: number, entry: number, isLive: boolean): void {
-    const chunk = this.#chunk(leaf);
     const start = startOf(leaf);
     const count = this.#counts[leaf]!++;
+    const chunk = this.#reserve(leaf, start + count + 1);
     if (at < count) chunk.copyWithin(start + at + 1, start + at, start + count);
     chunk[start + at] = entry;
     if (isLive) this.#live[leaf]!++;
@@ -79,13 +80,23 @@ export class Leaves {
     const from = this.#chunk(leaf);
     const start = startOf(leaf) + at;
     const moved = from.subarray(start, startOf(leaf) + this.#counts[leaf]!);
-    this.#chunk(to).set(moved, startOf(to) + this.#counts[to]!);
+    const end = startOf(to) + this.#counts[to]!;
+    this.#reserve(to, end + moved.length).set(moved, end);
     let live = 0;
     for (const entry of moved) if (isLive(entry)) live++;
     this.#counts[to]! += moved.length;
     this.#live[to]! += live;
     this.#counts[leaf] = at;
     this.#live[leaf]! -= live;
+  }
+
+  /** The chunk of a leaf, made to reach up to `end`. */
+  #reserve(leaf: number, end: number): Uint32Array {
+    const chunk = this.#chunk(leaf);
+    if (end <= chunk.length) return chunk;
+    const larger = new Uint32Array(Math.min(CHUNK_ENTRIES, Math.max(end, 4 * chunk.length)));
+    larger.set(chunk);
+    return (this.#chunks[leaf >>> CHUNK_SHIFT] = larger);
   }
 
   #chunk(leaf: number): Uint32Array {
@@ -97,6 +108,8 @@ export class Leaves {
 
 const CHUNK_SHIFT = 4;
 const CHUNK_LEAVES = 1 << CHUNK_SHIFT;
+const CHUNK_ENTRIES = CHUNK_LEAVES * LEAF_ENTRIES_MAX;
+const FIRST_ENTRIES = 64;
 
 function startOf(leaf: number): number {
   return (leaf & (CHUNK_LEAVES - 1)) * LEAF_ENTRIES_MAX;

@@ -7,7 +7,8 @@
 const PARTS = 256;
 
 export class NumberMap<V> {
-  readonly #parts: (Map<number, V> | undefined)[] = Array.from({ length: PARTS });
+  /** Those that were not needed yet are absent. */
+  readonly #parts: (Map<number, V> | undefined)[] = [];
 
   get(number: number): V | undefined {
     return this.#parts[number & (PARTS - 1)]?.get(number);

@@ -73,5 +73,5 @@ export class WantedKey {
 
 // --- internal ---
 
-/** Room for the longest key as text, three bytes for each character, and zeros behind it. */
-const BYTES_USUAL = 4096;
+/** Room for a usual key as text, three bytes for each character, and zeros behind it. */
+const BYTES_USUAL = 256;
