@@ -24,7 +24,7 @@ export function applyRecords(
     const deadline = records.deadline(at);
     const deadlineBefore = before === NO_ENTRY ? 0 : index.deadline(before);
     const entry = set(records, at, index, before);
-    if (deadline !== 0 && deadline !== deadlineBefore) expiry.add(records.key(at), deadline);
+    expiry.change(entry, deadlineBefore, deadline);
     if (records.kind(at) !== KIND.put) cache.remove(entry);
     else cache.put(entry, bytes, records.valueStart(at), records.valueEnd(at));
   }

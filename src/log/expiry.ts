@@ -3,7 +3,7 @@
  * itself: a key is gone once the commit that expires it is durable.
  */
 
-import { EXPIRE_LOOK_MS_MAX } from "../limits.ts";
+import { EXPIRE_EVENTS_MAX, EXPIRE_LOOK_MS_MAX } from "../limits.ts";
 import { DeadlineHeap } from "./deadline-heap.ts";
 import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
 
@@ -29,8 +29,9 @@ export interface ExpiryOptions {
 export class Expiry {
   readonly #options: ExpiryOptions;
   /**
-   * By deadline, then by key. A deadline that was changed since stays in it until its time: what
-   * the index says of the entry counts, which may be that of another key by then.
+   * By deadline, then by key. Of each entry that has a deadline it has this one or an earlier one. A
+   * deadline that was changed since stays in it until its time: what the index says of the entry
+   * counts, which may be that of another key by then.
    */
   readonly #heap: DeadlineHeap;
   /** When the timer fires, by the clock. */
@@ -46,16 +47,14 @@ export class Expiry {
     this.#heap.rebuild(index.deadlines());
   }
 
-  /** A key of the index got a deadline. */
-  add(key: string, deadline: number): void {
-    this.addEntry(this.#options.index.findKey(key), deadline);
-  }
-
-  /** The same, by the number of its entry. */
-  addEntry(entry: number, deadline: number): void {
+  /** The deadline of an entry was `before` and is another one now; 0 = none. */
+  change(entry: number, before: number, deadline: number): void {
+    // One that was moved behind is found when the one before it is due: a key that is touched all
+    // the time costs nothing until then.
+    if (deadline === 0 || (before !== 0 && before <= deadline)) return;
     const { index } = this.#options;
     this.#heap.push(entry, deadline);
-    // A deadline that is often moved leaves its old ones behind; at most as many as there are keys.
+    // Deadlines that come and go leave old ones behind; at most as many as there are keys.
     if (this.#heap.size > 2 * index.timed + STALE_MIN) this.#heap.rebuild(index.deadlines());
   }
 
@@ -64,16 +63,21 @@ export class Expiry {
     return this.#heap.firstDeadline <= now;
   }
 
-  /** Takes out keys that are due: the longest overdue first, then in key order; no key twice. */
+  /**
+   * Takes out keys that are due: the longest overdue first, then in key order; no key twice. There
+   * may be more where these are fewer than `max`, as `isDue` tells: of what was moved only so much
+   * is passed at once.
+   */
   take(now: number, max: number): string[] {
     const { index } = this.#options;
+    const heap = this.#heap;
     const taken = new Set<number>();
-    while (taken.size < max && this.isDue(now)) {
-      const { firstEntry, firstDeadline } = this.#heap;
-      this.#heap.pop();
-      if (index.isUsed(firstEntry) && index.deadline(firstEntry) === firstDeadline) {
-        taken.add(firstEntry);
-      }
+    for (let looks = 0; taken.size < max && looks < EXPIRE_EVENTS_MAX && this.isDue(now); looks++) {
+      const { firstEntry, firstDeadline } = heap;
+      heap.pop();
+      const deadline = index.isUsed(firstEntry) ? index.deadline(firstEntry) : 0;
+      if (deadline === firstDeadline) taken.add(firstEntry);
+      else if (deadline > firstDeadline) heap.push(firstEntry, deadline);
     }
     return Array.from(taken, (entry) => index.key(entry));
   }

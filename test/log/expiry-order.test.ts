@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { compareKeys } from "../../src/keys.ts";
+import { EXPIRE_EVENTS_MAX } from "../../src/limits.ts";
 import { Expiry } from "../../src/log/expiry.ts";
 import { KeyIndex } from "../../src/log/key-index.ts";
 import { FakeTime } from "../support/fake-time.ts";
@@ -29,12 +30,9 @@ test(
         const deadlines = new Map<string, number>();
         let revision = 0;
         const set = (key: string, deadline: number): void => {
-          revision++;
-          index.set(key, newestOf(revision, deadline));
-          if (deadline > 0) {
-            expiry.add(key, deadline);
-            deadlines.set(key, deadline);
-          } else deadlines.delete(key);
+          setDeadline(index, expiry, key, ++revision, deadline);
+          if (deadline > 0) deadlines.set(key, deadline);
+          else deadlines.delete(key);
         };
         for (let round = 0; round < 200; round++) {
           for (let change = random.below(4); change > 0; change--) {
@@ -76,20 +74,55 @@ test("a key whose deadline is moved a million times takes no more room than a fe
   Bun.gc(true);
   const before = process.memoryUsage().heapUsed;
   for (let at = 1; at <= 1_000_000; at++) {
-    index.set("a", newestOf(at, 1_000_000 + at));
-    expiry.add("a", 1_000_000 + at);
+    setDeadline(index, expiry, "a", at, 1_000_000 + (at % 2 === 0 ? at : 0));
   }
   Bun.gc(true);
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(16 * 1024 * 1024);
   expect(expiry.take(3_000_000, 10)).toEqual(["a"]);
 });
 
+test("keys that are touched all the time never make all deadlines be looked at anew", () => {
+  const index = new KeyIndex();
+  let looks = 0;
+  const { deadlines } = index;
+  index.deadlines = () => {
+    looks++;
+    return deadlines.call(index);
+  };
+  const { expiry } = beginWith(index);
+  const names = ["a", "b", "c"];
+  for (let at = 1; at <= 10_000; at++) {
+    for (const name of names) setDeadline(index, expiry, name, at, 1_000 + at);
+  }
+  expect(looks).toBe(1);
+  expect(expiry.take(10_999, 10)).toEqual([]);
+  expect(expiry.isDue(10_999)).toBe(false);
+  expect(expiry.take(11_000, 10)).toEqual(names);
+  expect(expiry.isDue(Number.MAX_SAFE_INTEGER)).toBe(false);
+});
+
+test("many deadlines that were moved are passed a part at a time, and none is lost", () => {
+  const index = new KeyIndex();
+  const { expiry } = beginWith(index);
+  const count = 3 * EXPIRE_EVENTS_MAX;
+  const names = Array.from({ length: count }, (_, at) => `k${String(at).padStart(6, "0")}`);
+  for (const name of names) setDeadline(index, expiry, name, 1, 100);
+  for (const [at, name] of names.entries())
+    setDeadline(index, expiry, name, 2, at === 0 ? 50 : 200);
+  expect(expiry.take(100, 10)).toEqual(["k000000"]);
+  expect(expiry.isDue(100)).toBe(true);
+  for (let turn = 0; turn < 3; turn++) expect(expiry.take(100, 10)).toEqual([]);
+  expect(expiry.isDue(100)).toBe(false);
+  const taken: string[] = [];
+  while (expiry.isDue(200)) taken.push(...expiry.take(200, 1_000));
+  expect(taken).toEqual(names.slice(1));
+});
+
 test("the timer is set for the first deadline, is moved when one comes before it, and stops", () => {
   const index = new KeyIndex();
   const { expiry, time, wakes } = beginWith(index);
   const set = (key: string, deadline: number): void => {
-    index.set(key, newestOf(1, deadline));
-    expiry.add(key, deadline);
+    setDeadline(index, expiry, key, 1, deadline);
     expiry.schedule();
   };
   expiry.schedule();
@@ -109,6 +142,19 @@ test("the timer is set for the first deadline, is moved when one comes before it
 });
 
 // --- internal ---
+
+/** Sets a key as the engine does. */
+function setDeadline(
+  index: KeyIndex,
+  expiry: Expiry,
+  key: string,
+  revision: number,
+  deadline: number,
+): void {
+  const before = index.get(key)?.deadline ?? 0;
+  index.set(key, newestOf(revision, deadline));
+  expiry.change(index.findKey(key), before, deadline);
+}
 
 function newestOf(revision: number, deadline: number) {
   return {
