@@ -18,8 +18,9 @@ export class ValueCache {
   readonly ring: Uint8Array;
   readonly #fields: Uint32Array;
   /** By hash: the word at which one begins, plus 1; 0 = none. */
-  readonly #table: Uint32Array;
-  readonly #mask: number;
+  #table: Uint32Array;
+  #mask: number;
+  readonly #slotsMax: number;
   readonly #words: number;
   readonly #countMax: number;
   /** The word of the oldest, the one behind the youngest, and how many words are in use. */
@@ -32,11 +33,13 @@ export class ValueCache {
 
   constructor(bytesMax: number) {
     const slots = 2 ** Math.max(4, Math.floor(Math.log2(Math.max(1, bytesMax / BYTES_A_SLOT))));
-    this.#table = new Uint32Array(slots);
-    this.#mask = slots - 1;
+    this.#slotsMax = slots;
+    this.#table = new Uint32Array(Math.min(slots, SLOTS_FIRST));
+    this.#mask = this.#table.length - 1;
     this.#countMax = slots / 2;
     this.#words = Math.max(0, Math.floor((bytesMax - 4 * slots) / 8));
-    const buffer = new ArrayBuffer(8 * this.#words);
+    // Nothing of it is read before it is written, and zeros would take milliseconds at each start.
+    const { buffer } = Buffer.allocUnsafeSlow(8 * this.#words);
     this.ring = new Uint8Array(buffer);
     this.#fields = new Uint32Array(buffer);
     this.#turn = this.#words;
@@ -179,6 +182,20 @@ export class ValueCache {
     while (this.#table[slot] !== 0) slot = (slot + 1) & this.#mask;
     this.#table[slot] = word + 1;
     this.#count++;
+    if (2 * this.#count > this.#table.length && this.#table.length < this.#slotsMax) this.#grow();
+  }
+
+  /** Makes the table anew with more slots: most stores have few values. */
+  #grow(): void {
+    const before = this.#table;
+    this.#table = new Uint32Array(Math.min(4 * before.length, this.#slotsMax));
+    this.#mask = this.#table.length - 1;
+    for (const held of before) {
+      if (held === 0) continue;
+      let slot = hash(this.#fields[2 * (held - 1)]!) & this.#mask;
+      while (this.#table[slot] !== 0) slot = (slot + 1) & this.#mask;
+      this.#table[slot] = held;
+    }
   }
 
   /** Empties a slot; those behind it that would not be found any more move up. */
@@ -200,6 +217,8 @@ export class ValueCache {
 
 /** Bytes of the cache for each slot of its table, half of which are in use at most. */
 const BYTES_A_SLOT = 64;
+/** Slots that the table has at first. */
+const SLOTS_FIRST = 256;
 /** Words before a value. */
 const HEAD_WORDS = 1;
 /** Of the field that has the bytes of a value: these. */
