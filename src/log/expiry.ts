@@ -29,9 +29,9 @@ export interface ExpiryOptions {
 export class Expiry {
   readonly #options: ExpiryOptions;
   /**
-   * By deadline, then by key. Of each entry that has a deadline it has this one or an earlier one. A
-   * deadline that was changed since stays in it until its time: what the index says of the entry
-   * counts, which may be that of another key by then.
+   * By deadline, then by key. Of each entry with a deadline it has this one or an earlier one. What
+   * was changed since stays in it until its time: what the index says of the entry counts, which
+   * may be that of another key by then.
    */
   readonly #heap: DeadlineHeap;
   /** When the timer fires, by the clock. */
