@@ -350,8 +350,9 @@ export class CommitLoop {
     const queue = this.#queue;
     this.#queue = [];
     this.#queuedBytes = 0;
-    // First those that were put back: they were in no write, but for one that was in part.
-    for (const queued of queue) if (!waiting.includes(queued)) queued.reject(stopped(failed));
+    // First those that were put back: they were in no write, but for one that was in part, and
+    // that knows.
+    for (const queued of queue) queued.reject(stopped(failed));
     this.#giveUpSettling(stopped(failed));
     for (const queued of waiting) queued.reject(failed);
     if (isFirst) this.#options.fatal(failed);

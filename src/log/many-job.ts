@@ -20,6 +20,7 @@ export class ManyJob implements Job {
   readonly #limits: Limits;
   readonly #resolve: () => void;
   readonly #reject: (error: Error) => void;
+  readonly #from: number;
   /** The first operation that is not answered, and the first that is not evaluated. */
   #at: number;
   #to: number;
@@ -30,7 +31,6 @@ export class ManyJob implements Job {
   readonly #read = new Map<number, Read>();
   readonly #errors = new Map<number, KvError>();
   #readBytes = 0;
-  #isBegun = false;
 
   /** `from`: the first of the operations that is to be run. */
   constructor(operations: Many, from: number, answers: ManyAnswers, limits: Limits) {
@@ -38,6 +38,7 @@ export class ManyJob implements Job {
     this.#operations = operations;
     this.#answers = answers;
     this.#limits = limits;
+    this.#from = from;
     this.#at = from;
     this.#to = from;
     this.#outcomes = new Int32Array(count);
@@ -59,7 +60,6 @@ export class ManyJob implements Job {
   }
 
   applied(batch: Batch): void {
-    this.#isBegun = true;
     while (this.#at < this.#to) this.#give(batch, this.#at++);
     this.#forget();
   }
@@ -87,9 +87,9 @@ export class ManyJob implements Job {
   }
 
   reject(error: KvError): void {
-    // Some of them may be answered already: it is not so that none was run.
+    // Some of them may be answered, or be in the write that failed: it is not so that none was run.
     const { message, details, cause } = error;
-    const isBegun = error.code === "unavailable" && this.#isBegun;
+    const isBegun = error.code === "unavailable" && this.#to > this.#from;
     this.#reject(isBegun ? new KvError("outcome_unknown", message, details, cause) : error);
   }
 

@@ -7,7 +7,7 @@ import { decodeSegmentHeader } from "../../src/log/format.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn, segmentNames } from "../support/logs.ts";
 import { random } from "../support/random.ts";
-import { dump, failure, put, textOf, write } from "../support/stores.ts";
+import { delRange, dump, failure, put, textOf, write } from "../support/stores.ts";
 
 /** A store with one entry, on a disk whose faults begin later. */
 async function begin(options: { segmentBytesMax?: number } = {}) {
@@ -47,6 +47,19 @@ describe("an error of the disk in a write", () => {
       expect(disk.openFiles).toBe(0);
     },
   );
+
+  test("a transaction that came too late for the write that failed was not applied", async () => {
+    const { disk, store } = await begin();
+    disk.fault = ({ kind }) => (kind === "sync" ? "EIO" : undefined);
+    const first = write(store, put("a", "1"));
+    // It looks at a range, for which the key of the first one has to be in the state.
+    const ranged = write(store, delRange({ prefix: "a" }));
+    const last = write(store, put("b", "1"));
+    await failure(() => first, "outcome_unknown");
+    await failure(() => ranged, "unavailable");
+    await failure(() => last, "unavailable");
+    await store.close();
+  });
 
   test("a sync that failed is never tried again", async () => {
     const { disk, store } = await begin();
