@@ -154,11 +154,11 @@ class Run<T> {
 
   /** Where none opens, half of the time must be left to do without. */
   async #open(frames: Frames): Promise<FrameChannel | undefined> {
-    const { promise: late, resolve } = Promise.withResolvers<"late">();
-    const timer = setTimeout(
-      () => resolve("late"),
-      Math.min(this.#timeoutMs, CLIENT_TIMEOUT_MS) / 2,
-    );
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<"late">((resolve) => {
+      const halfMs = Math.min(this.#timeoutMs, CLIENT_TIMEOUT_MS) / 2;
+      timer = setTimeout(() => resolve("late"), halfMs);
+    });
     const opened = await Promise.race([frames.open(), late, this.#stopped]);
     clearTimeout(timer);
     return typeof opened === "string" ? undefined : opened;
