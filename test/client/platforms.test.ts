@@ -76,12 +76,14 @@ const model = { numbers, expiring, past, folders, waited, late, same: oldest ===
 const watch = kv.watch({ prefix: "a/" }, { from: oldest + 1 });
 await kv.put("a/new", "x");
 const watched = await watch.next().then((next) => next.value.revision - oldest, (error) => error.code);
+await kv.putMany([{ key: "m/1", value: "one" }, { key: "m/2", value: "two" }]);
+const many = (await kv.getMany(["m/1", "m/2", "m/3"])).map((entry) => entry?.text() ?? null);
 await kv.close();
 const gone = [];
 for (const port of [process.argv[3], "9"]) {
   await connect(":" + port).put("k", "v").catch((error) => gone.push(error.code));
 }
-const result = { model, text, same, listed, succeeded, refused, deleted, watched, gone };
+const result = { model, text, same, listed, succeeded, refused, deleted, watched, many, gone };
 console.log(JSON.stringify(result));
 `;
 
@@ -132,6 +134,7 @@ test("the bundle for browsers runs in Node.js", async () => {
     deleted: 1,
     // Over a stream where Node.js has no WebSocket, which is before version 22.
     watched: 1,
+    many: ["one", "two", null],
     // Nobody listens on the first, and the standard of fetch forbids the second.
     gone: ["unavailable", "unavailable"],
   });
