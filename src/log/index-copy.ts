@@ -7,6 +7,7 @@ import type { Entries } from "./entries.ts";
 import type { KeyColumns } from "./key-columns.ts";
 import type { KeyOrder } from "./key-order.ts";
 import { newestOf, type Newest } from "./newest.ts";
+import { NumberMap } from "./number-map.ts";
 import { WantedKey } from "./wanted-key.ts";
 
 export class IndexCopy {
@@ -16,7 +17,7 @@ export class IndexCopy {
   readonly #entries: Entries;
   readonly #order: KeyOrder;
   /** Of entries that have changed since and were not read yet: one of `#kept`, or `ABSENT`. */
-  readonly #before = new Map<number, number>();
+  readonly #before = new NumberMap<number>();
   readonly #kept: Entries;
   /** The last entry that was read: what happens up to its key does not count any more. */
   #read = -1;
@@ -70,8 +71,7 @@ export class IndexCopy {
 
   /** Lets go of what was kept. */
   end(): void {
-    for (const kept of this.#before.values()) if (kept !== ABSENT) this.#kept.remove(kept);
-    this.#before.clear();
+    for (const [, kept] of this.#before.entries()) if (kept !== ABSENT) this.#kept.remove(kept);
   }
 
   #counts(entry: number): boolean {
@@ -86,7 +86,7 @@ export class IndexCopy {
     for (let entry = scan.next(); entry >= 0; entry = scan.next()) {
       if (entry === this.#read) continue;
       this.#read = entry;
-      const before = this.#before.size > 0 ? this.#before.get(entry) : undefined;
+      const before = this.#before.get(entry);
       let goOn = true;
       if (before === undefined) goOn = visit(this.#entries, entry);
       else if (before !== ABSENT) {

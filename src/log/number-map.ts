@@ -3,27 +3,24 @@
  * one go when it grows, for tens of milliseconds. Many small ones do that at different times.
  */
 
-/** A power of two. */
-const PARTS = 256;
-
 export class NumberMap<V> {
   /** Those that were not needed yet are absent. */
   readonly #parts: (Map<number, V> | undefined)[] = [];
 
   get(number: number): V | undefined {
-    return this.#parts[number & (PARTS - 1)]?.get(number);
+    return this.#parts[partOf(number)]?.get(number);
   }
 
   has(number: number): boolean {
-    return this.#parts[number & (PARTS - 1)]?.has(number) === true;
+    return this.#parts[partOf(number)]?.has(number) === true;
   }
 
   set(number: number, value: V): void {
-    (this.#parts[number & (PARTS - 1)] ??= new Map()).set(number, value);
+    (this.#parts[partOf(number)] ??= new Map()).set(number, value);
   }
 
   delete(number: number): void {
-    this.#parts[number & (PARTS - 1)]?.delete(number);
+    this.#parts[partOf(number)]?.delete(number);
   }
 
   get size(): number {
@@ -36,3 +33,15 @@ export class NumberMap<V> {
     return undefined;
   }
 }
+
+/**
+ * In which of the small ones a number is. Entries are numbered by their places: most often all of
+ * them are multiples of some number, and have to be spread all the same.
+ */
+export function partOf(number: number): number {
+  return Math.imul(number, 0x9e3779b1) >>> (32 - PART_BITS);
+}
+
+// --- internal ---
+
+const PART_BITS = 8;
