@@ -4,9 +4,9 @@
  */
 
 import { BACKGROUND_LOOK_MS, BACKGROUND_RETRY_MS, BACKGROUND_SLICE_MS } from "../limits.ts";
+import { Slice } from "../slice.ts";
 import { isSpaceError } from "./disk.ts";
 import type { Timer } from "./expiry.ts";
-import { Slice } from "./slice.ts";
 
 /** A piece of background work. */
 export interface Job {

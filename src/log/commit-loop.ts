@@ -22,6 +22,7 @@ import {
   type Limits,
 } from "../limits.ts";
 import type { Many, ManyAnswers } from "../many.ts";
+import { Slice } from "../slice.ts";
 import { NotWrittenError, SpaceError } from "./appender.ts";
 import { Batch } from "./batch.ts";
 import { PendingRecords } from "./encoding.ts";
@@ -29,7 +30,6 @@ import type { Expiry } from "./expiry.ts";
 import { storageFull, type FullDisk } from "./full-disk.ts";
 import { ManyJob } from "./many-job.ts";
 import { OVERHEAD_BYTES, TxnJob, type Compacting, type Job, type Queued } from "./queued.ts";
-import { Slice } from "./slice.ts";
 import type { State } from "./state.ts";
 
 export interface CommitLoopOptions {

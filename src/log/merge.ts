@@ -7,6 +7,7 @@
 
 import { assert } from "../errors.ts";
 import { BACKGROUND_SLICE_MS, BACKGROUND_SYNC_BYTES } from "../limits.ts";
+import { Slice } from "../slice.ts";
 import type { Turns } from "./background.ts";
 import {
   createAnew,
@@ -36,7 +37,6 @@ import { NO_ENTRY, position, segmentOf, type KeyIndex } from "./key-index.ts";
 import { Moves } from "./moves.ts";
 import { piecesOf, scanInTurns, Segment, segmentName } from "./segment.ts";
 import type { Segments } from "./segments.ts";
-import { Slice } from "./slice.ts";
 import type { Surveyed } from "./survey.ts";
 
 export interface MergeOptions {

@@ -5,12 +5,12 @@
 
 import type { ListedEntry, ListOptions, ListResult, Range } from "../kv.ts";
 import { EXPIRE_EVENTS_MAX, type Limits } from "../limits.ts";
+import { Slice } from "../slice.ts";
 import { EntriesAhead } from "./entries-ahead.ts";
 import type { KeyIndex } from "./key-index.ts";
 import { LATER, Listing } from "./listing.ts";
 import { PastSearch } from "./past-search.ts";
 import type { Reader } from "./reader.ts";
-import { Slice } from "./slice.ts";
 
 export interface RangedReadOptions {
   readonly index: KeyIndex;

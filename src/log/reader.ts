@@ -14,6 +14,7 @@ import type {
   PastEvent,
 } from "../kv.ts";
 import { PAGE_ENTRIES_DEFAULT, type Limits } from "../limits.ts";
+import { Slice } from "../slice.ts";
 import { sameBytes } from "./bytes.ts";
 import type { Ahead } from "./entries-ahead.ts";
 import { KIND, recordBytes } from "./format.ts";
@@ -22,7 +23,6 @@ import type { Log } from "./log.ts";
 import { PastSearch } from "./past-search.ts";
 import { entryOf } from "./records.ts";
 import type { ScannedRecord } from "./segment.ts";
-import { Slice } from "./slice.ts";
 import type { ValueCache } from "./value-cache.ts";
 import { ValueRead } from "./value-read.ts";
 import { WindowRead } from "./window-read.ts";

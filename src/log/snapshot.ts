@@ -8,6 +8,7 @@ import { KvError } from "../errors.ts";
 import type { SnapshotOptions } from "../kv.ts";
 import { SNAPSHOT_PIECE_BYTES } from "../limits.ts";
 import { beyondError, checkInteger, compactedError } from "../rules.ts";
+import { Slice } from "../slice.ts";
 import type { Copies } from "./copies.ts";
 import type { Disk } from "./disk.ts";
 import {
@@ -26,7 +27,6 @@ import {
 import type { Horizon } from "./horizon.ts";
 import { damage, endsCommit, openSegment, type ScannedRecord, type Segment } from "./segment.ts";
 import type { Segments } from "./segments.ts";
-import { Slice } from "./slice.ts";
 import {
   encodeSnapshotHeader,
   SNAPSHOT_HEADER_BYTES,

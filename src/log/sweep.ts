@@ -6,6 +6,7 @@
 
 import { KvError } from "../errors.ts";
 import { OFFLINE_WRITE_BYTES } from "../limits.ts";
+import { Slice } from "../slice.ts";
 import type { Finding } from "./check-report.ts";
 import { CommitAssembly, type OpenFinding, type Swept } from "./commit-assembly.ts";
 import { readFully, type Disk, type DiskFile } from "./disk.ts";
@@ -18,7 +19,6 @@ import {
 } from "./format.ts";
 import { resume } from "./resume.ts";
 import { Segment, segmentName, segmentNumber } from "./segment.ts";
-import { Slice } from "./slice.ts";
 import { hasBatchStart } from "./tail.ts";
 
 export interface SweepOptions {

@@ -11,6 +11,7 @@ import {
   SEGMENT_BYTES_MAX,
   TOMBSTONES_SLICE,
 } from "../limits.ts";
+import { Slice } from "../slice.ts";
 import type { Appender } from "./appender.ts";
 import { Background } from "./background.ts";
 import { Checkpoints } from "./checkpoint-writer.ts";
@@ -28,7 +29,6 @@ import type { Recovered } from "./recovery.ts";
 import { openReserve } from "./reserve.ts";
 import { bytesAbove, Retention } from "./retention.ts";
 import type { Segments } from "./segments.ts";
-import { Slice } from "./slice.ts";
 
 export interface UpkeepOptions {
   readonly options: LogOptions;
