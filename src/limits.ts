@@ -233,6 +233,8 @@ export const CLIENT_REQUESTS_MAX = 16;
 
 /** Bytes after which a segment is sealed and the next one begun. */
 export const SEGMENT_BYTES_MAX = 128 * MIB;
+/** The highest id that positions in memory name a segment by: the index has 21 bits for it. */
+export const SEGMENT_ID_MAX = 2 ** 21 - 1;
 /** Bytes of keys and values that one batch of commits takes on. */
 export const BATCH_BYTES_MAX = 32 * MIB;
 /** Operations of one block of many that share a batch, at most: others have their turn then. */

@@ -4,6 +4,7 @@
  */
 
 import { assert } from "../errors.ts";
+import { SEGMENT_ID_MAX } from "../limits.ts";
 import { decodeUtf8 } from "../text.ts";
 import { ContentTypes } from "./content-types.ts";
 import { chunkOf, EntryArena, USED, wordOf } from "./entry-arena.ts";
@@ -246,7 +247,7 @@ export class Entries {
     const bytes = columns.recordBytes[index]!;
     const deadline = columns.deadlines[index]!;
     const segment = Math.floor(position / TWO_TO_32);
-    assert(segment < 2 ** SEGMENT_BITS, "the id of a segment fits into the index");
+    assert(segment <= SEGMENT_ID_MAX, "the id of a segment fits into the index");
     assert(bytes < TIMED, "the size of a record fits into the index");
     const createHigh = ((segment >>> LOW_SEGMENT_BITS) << HIGH_BITS) | USED;
     words[first] = revision;
@@ -317,7 +318,7 @@ export class Entries {
   /** Writes another position. */
   move(entry: number, position: number): void {
     const segment = Math.floor(position / TWO_TO_32);
-    assert(segment < 2 ** SEGMENT_BITS, "the id of a segment fits into the index");
+    assert(segment <= SEGMENT_ID_MAX, "the id of a segment fits into the index");
     const words = this.#words(entry);
     const at = wordOf(entry);
     const revisionHigh = words[at + REVISION_HIGH]! & HIGH_MASK;
@@ -369,7 +370,6 @@ const TWO_TO_32 = 2 ** 32;
 const HIGH_BITS = 21;
 const HIGH_MASK = 2 ** HIGH_BITS - 1;
 const LOW_SEGMENT_BITS = 32 - HIGH_BITS;
-const SEGMENT_BITS = 21;
 const TIMED = 2 ** 31;
 const KEY_BYTES_MAX = 0xffff;
 

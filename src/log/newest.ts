@@ -30,10 +30,7 @@ export function newestOf(entries: Entries, entry: number): Newest {
   };
 }
 
-/**
- * Segment and offset as one number, exact below 2^53: segments up to two million, offsets up to 4
- * GiB.
- */
+/** The id of a segment and an offset up to 4 GiB as one number, exact below 2^53. */
 export function position(segment: number, offset: number): number {
   return segment * 2 ** 32 + offset;
 }

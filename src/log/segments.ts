@@ -4,17 +4,19 @@
  */
 
 import { assert } from "../errors.ts";
+import { SEGMENT_ID_MAX } from "../limits.ts";
 import type { Segment } from "./segment.ts";
 
 export class Segments {
   readonly #all: Segment[];
   readonly #byId = new Map<number, Segment>();
-  #lastId = 0;
+  #lastId: number;
   #generation = 0;
 
   constructor(segments: readonly Segment[]) {
     this.#all = [...segments];
     for (const segment of segments) this.#note(segment);
+    this.#lastId = Math.max(...segments.map(({ id }) => id));
   }
 
   /** In the order of revisions; replaced ones are not among them. */
@@ -39,9 +41,14 @@ export class Segments {
     return this.#generation;
   }
 
-  /** A number for a segment that is opened next: positions in memory name segments by it. */
+  /**
+   * A number for a segment that is opened next: positions in memory name segments by it. After the
+   * highest one those of segments that are gone are given anew: a store may run for years.
+   */
   nextId(): number {
-    return ++this.#lastId;
+    do this.#lastId = this.#lastId === SEGMENT_ID_MAX ? 1 : this.#lastId + 1;
+    while (this.#byId.has(this.#lastId));
+    return this.#lastId;
   }
 
   /** Adds the next active segment. */
@@ -95,6 +102,5 @@ export class Segments {
 
   #note(segment: Segment): void {
     this.#byId.set(segment.id, segment);
-    this.#lastId = Math.max(this.#lastId, segment.id);
   }
 }

@@ -15,6 +15,8 @@ export class WindowRead {
   /** What is in memory: bytes of the log from a position on, all of which are applied. */
   #from = 0;
   #to = 0;
+  /** The state of the log's segments in which it was read: their ids are given anew. */
+  #generation = 0;
 
   constructor(log: Log, index: KeyIndex) {
     this.#log = log;
@@ -34,6 +36,7 @@ export class WindowRead {
     const entry = ahead.entries[ahead.at]!;
     const position = this.#index.position(entry);
     const size = this.#index.bytes(entry);
+    if (this.#generation !== this.#log.generation) this.forget();
     if (!this.#holds(position, size) && !this.#load(ahead)) return undefined;
     const { number } = this.#log.segmentAt(position);
     const buffer = this.#buffer!;
@@ -82,6 +85,7 @@ export class WindowRead {
     }
     this.#from = from;
     this.#to = to;
+    this.#generation = this.#log.generation;
     return true;
   }
 }
