@@ -7,7 +7,7 @@ import { rounds } from "../support/rounds.ts";
 
 test("whatever is done with it, a value is the right one or is not there", async () => {
   await withSeed(randomSeed(), (random) => {
-    for (let run = 0; run < rounds(20); run++) {
+    for (let run = 0; run < rounds(5); run++) {
       const cache = new ValueCache(random.pick([0, 200, 3_000, 20_000, 100_000]));
       const right = new Map<number, Uint8Array<ArrayBuffer>>();
       const entries = random.pick([10, 200, 5_000]);
