@@ -14,7 +14,7 @@ const NAME =
 test(
   `${NAME}: over the model`,
   async () => {
-    const tally = await simulate(rounds(10), 400, async (random, run) => {
+    const tally = await simulate(10 + rounds(3), 400, async (random, run) => {
       const store = openModel({ chunkCommitsMax: 1 + random.below(5), step: 1 + random.below(3) });
       await run(store);
     });
@@ -26,7 +26,7 @@ test(
 test(
   `${NAME}: over the log engine`,
   async () => {
-    const tally = await simulate(rounds(3), 600, async (random, run) => {
+    const tally = await simulate(3 + rounds(1), 600, async (random, run) => {
       // Small segments and a short memory, so that most of the history comes from files.
       const segmentBytesMax = 2_000_000;
       const recentBytesMax = random.below(500_000);
