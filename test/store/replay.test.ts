@@ -91,7 +91,7 @@ test.each(ends)(
         await check();
         await store.close();
       }),
-      { numRuns: rounds(20), ...(seed === undefined ? undefined : { seed: Number(seed) }) },
+      { numRuns: rounds(8), ...(seed === undefined ? undefined : { seed: Number(seed) }) },
     );
   },
   rounds(30_000),
