@@ -12,7 +12,7 @@ testWithTool(
   () =>
     withSeed(randomSeed(), async ({ seed }) => {
       const began = performance.now();
-      const [disks, refused, deleted] = [rounds(2), { count: 0 }, { count: 0 }];
+      const [disks, refused, deleted] = [Math.ceil(rounds(4) / 3), { count: 0 }, { count: 0 }];
       let begun = 0;
       const lane = async (): Promise<void> => {
         while (begun < disks) {

@@ -14,15 +14,15 @@ import type { Opened } from "./subject.ts";
 conformance("the log engine", openInDirectory);
 
 describe("random transactions give the same on the log engine and on the model", () => {
-  test("on files", () => sameAsModel(openInDirectory, rounds(5)), rounds(20_000));
+  test("on files", () => sameAsModel(openInDirectory, rounds(3)), rounds(20_000));
 
-  test("with small segments", () => sameAsModel(openSmall({}), rounds(20)), rounds(20_000));
+  test("with small segments", () => sameAsModel(openSmall({}), rounds(12)), rounds(20_000));
 
   test(
     "with merges after every compaction",
     async () => {
       const options = { mergeBytesMin: 1, segmentBytesMax: 1_000, valueCacheBytesMax: 2_000 };
-      await sameAsModel(openSmall(options), rounds(40));
+      await sameAsModel(openSmall(options), rounds(24));
     },
     rounds(20_000),
   );
@@ -31,7 +31,7 @@ describe("random transactions give the same on the log engine and on the model",
     "with nothing kept in memory",
     async () => {
       const options = { valueCacheBytesMax: 0, recentBytesMax: 0 };
-      await sameAsModel(openSmall(options), rounds(20));
+      await sameAsModel(openSmall(options), rounds(12));
     },
     rounds(20_000),
   );
