@@ -11,7 +11,7 @@ export interface ColumnHead {
   readonly width: number;
 }
 
-/** The head of the column that holds the first `count` values. */
+/** The head of the column that holds the first `count` values, at least one. */
 export function headOfColumn(values: Float64Array, count: number): ColumnHead {
   let low = Infinity;
   let high = 0;
@@ -20,7 +20,7 @@ export function headOfColumn(values: Float64Array, count: number): ColumnHead {
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  if (count === 0 || high === low) return { base: count === 0 ? 0 : low, width: 0 };
+  if (high === low) return { base: low, width: 0 };
   const range = high - low;
   return { base: low, width: range < 2 ** 8 ? 1 : range < 2 ** 16 ? 2 : range < 2 ** 32 ? 4 : 8 };
 }

@@ -118,7 +118,7 @@ export class EntryArena {
   /** What is left of the last chunk is for smaller ones. */
   #leaveChunk(): void {
     const last = this.words.length - 1;
-    const left = last < 0 ? 0 : CHUNK_UNITS - this.#ends[last]!;
+    const left = CHUNK_UNITS - this.#ends[last]!;
     if (left < UNITS_MIN) return;
     this.release(last * CHUNK_UNITS + this.#ends[last]!, left);
     this.#ends[last] = CHUNK_UNITS;

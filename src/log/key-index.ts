@@ -37,12 +37,6 @@ export class KeyIndex extends IndexReads {
     this.#setNewest(newest, true);
   }
 
-  /** The newest record of a key stands elsewhere now: a merge has moved it. */
-  move(key: string, position: number): void {
-    const entry = this.findKey(key);
-    if (entry !== NO_ENTRY) this.moveEntry(entry, position);
-  }
-
   /** As `set`, while a log is read: the order is made once after it, by `sort`. */
   load(key: string, newest: Newest): void {
     this.wanted.setText(key);

@@ -150,8 +150,9 @@ export class KeyOrder {
     // Keys that come in order, upwards or downwards, leave full leaves behind.
     if (at === 0) return leaves.insert(this.#addLeaf(place), 0, entry, isLive);
     if (at === count) {
-      const next = place + 1 < this.#size ? this.#directory[place + 1]! : -1;
-      const hasRoom = next >= 0 && leaves.count(next) < LEAF_ENTRIES_MAX;
+      // There is a next one: behind the last key of all they are appended.
+      const next = this.#directory[place + 1]!;
+      const hasRoom = leaves.count(next) < LEAF_ENTRIES_MAX;
       return leaves.insert(hasRoom ? next : this.#addLeaf(place + 1), 0, entry, isLive);
     }
     const upper = this.#addLeaf(place + 1);

@@ -239,7 +239,7 @@ export class Loader {
     const before = known === NO_ENTRY ? 0 : this.#index.revision(known);
     if (previousRevision !== 0)
       return previousRevision <= this.#merged && before < previousRevision;
-    if (known === NO_ENTRY) return false;
+    // The key is known: else there is nothing that could be left out.
     const isForgotten = this.#index.version(known) === 0 && before <= this.#oldest;
     return isForgotten || before <= this.#merged;
   }

@@ -18,7 +18,7 @@ import { Slice } from "../slice.ts";
 import { sameBytes } from "./bytes.ts";
 import type { Ahead } from "./entries-ahead.ts";
 import { KIND, recordBytes } from "./format.ts";
-import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
+import type { KeyIndex } from "./key-index.ts";
 import type { Log } from "./log.ts";
 import { PastSearch } from "./past-search.ts";
 import { entryOf } from "./records.ts";
@@ -67,7 +67,7 @@ export class Reader {
 
   /**
    * The entry of a key at a revision that can be read, or the search for it where that takes long:
-   * give it to `complete`. `number` is that of the key in the index, or `NO_ENTRY`.
+   * give it to `complete`. `number` is that of the key in the index.
    * @throws `internal` when a record is damaged.
    */
   entry(
@@ -77,7 +77,6 @@ export class Reader {
     { keys = false, ahead }: EntryOptions = {},
   ): ListedEntry | PastSearch | undefined {
     const index = this.#index;
-    if (number === NO_ENTRY) return undefined;
     if (index.revision(number) > revision) {
       const search = new PastSearch(this.#log, key, () => this.#index.get(key), revision);
       let steps = 0;

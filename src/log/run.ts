@@ -316,17 +316,11 @@ export class Run {
 
 /**
  * Results of a transaction that changed nothing in the end: a revision that is not taken must not
- * be shown, whatever its operations saw of each other.
+ * be shown, whatever its operations saw of each other. What has it was made by them and is gone.
  */
 export function neverTaken({ results, revision }: Run): OperationResult[] {
   const zero = <E extends { revision: number; createRevision: number }>(entry: E): E =>
-    entry.revision === revision
-      ? {
-          ...entry,
-          revision: 0,
-          createRevision: entry.createRevision === revision ? 0 : entry.createRevision,
-        }
-      : entry;
+    entry.revision === revision ? { ...entry, revision: 0, createRevision: 0 } : entry;
   return results.map((result) => {
     if (result.op === "list") return { ...result, entries: result.entries.map(zero) };
     if (result.op !== "get" || result.entry === undefined) return result;
