@@ -2,6 +2,8 @@
 
 import { expect, test } from "bun:test";
 import { compareKeys } from "../../src/keys.ts";
+import type { IndexCopy } from "../../src/log/index-copy.ts";
+import { KeyColumns } from "../../src/log/key-columns.ts";
 import { KeyIndex, type Newest } from "../../src/log/key-index.ts";
 import { type Random, randomSeed, withSeed } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
@@ -48,6 +50,20 @@ test("there is one copy at a time, and another one after it", () => {
   expect(seen).toEqual(["a"]);
 });
 
+test("columns that are full take no key more, and none is lost", () => {
+  const index = new KeyIndex();
+  for (const key of ["a", "b", "c"]) index.set(key, newestOf(1, 1));
+  const copy = index.copy();
+  const columns = new KeyColumns(2);
+  expect([fill(copy, columns), columns.count]).toEqual([true, 2]);
+  expect([fill(copy, columns), columns.count]).toEqual([true, 2]);
+  expect(Buffer.from(columns.keys).toString("latin1", 0, columns.keysEnd)).toBe("ab");
+  columns.count = 0;
+  expect([fill(copy, columns), columns.count]).toEqual([false, 1]);
+  expect(Buffer.from(columns.keys).toString("latin1", 0, columns.keysEnd)).toBe("c");
+  index.endCopy();
+});
+
 test("the bytes of live keys follow puts, changes and deletes", () => {
   const index = new KeyIndex();
   index.set("a", newestOf(1, 1, 100));
@@ -60,6 +76,13 @@ test("the bytes of live keys follow puts, changes and deletes", () => {
   index.set("b", newestOf(5, 1, 10));
   expect(index.liveBytes).toBe(160);
 });
+
+// --- internal ---
+
+function fill(copy: IndexCopy, columns: KeyColumns): boolean {
+  // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- it is no array
+  return copy.fill(columns);
+}
 
 function keyOf(random: Random): string {
   return `${random.pick(["a", "é", "\uFFFF", "\u{1F600}", ""])}${random.below(150)}`;

@@ -1,6 +1,7 @@
 /** What the index takes of memory: counted, not measured, so that it is the same everywhere. */
 
 import { expect, test } from "bun:test";
+import { KeyColumns } from "../../src/log/key-columns.ts";
 import { secretHash } from "../../src/log/key-hash.ts";
 import { KeyIndex, type Newest } from "../../src/log/key-index.ts";
 
@@ -96,7 +97,61 @@ test("more content types than a number of 16 bits tells apart stay apart, and go
   expect(index.bytesHeld).toBeLessThan(before);
 });
 
+test("keys of the greatest length leave their room to others when they are forgotten", () => {
+  const index = fixedIndex();
+  const put = (length: number, revision: number, version: number): void => {
+    for (let at = 0; at < 1_000; at++) {
+      index.set(keyOf(at).padEnd(length, "-"), newestOf(revision, version));
+    }
+  };
+  let most = 0;
+  for (let revision = 1; revision < 20; revision += 2) {
+    put(revision % 4 === 1 ? 1_024 : 1_000, revision, 1);
+    put(revision % 4 === 1 ? 1_024 : 1_000, revision + 1, 0);
+    expect(index.dropTombstones(revision + 1, Infinity)).toBe(false);
+    if (revision === 1) most = index.bytesHeld;
+  }
+  expect(index.bytesHeld).toBe(most);
+  expect(most).toBeLessThan(1_000 * 1_200 + 2 ** 21);
+});
+
+test("what does not fit into an entry is in a copy, and is appended from it", () => {
+  const index = fixedIndex();
+  const types = 66_000;
+  for (let at = 0; at < types; at++) {
+    const version = at % 2 === 0 ? 2 ** 32 - 1 : 2 ** 40 + at;
+    index.set(keyOf(at), { ...newestOf(at + 1, version), contentType: typeOf(at) });
+  }
+  const right = [...index.all()];
+  const copy = index.copy();
+  // The copy keeps what was there.
+  for (let at = 0; at < types; at++) index.set(keyOf(at), newestOf(types, 1));
+  const again = fixedIndex();
+  const columns = new KeyColumns(1_000);
+  for (let more = true; more;) {
+    columns.count = 0;
+    // oxlint-disable-next-line unicorn/no-array-fill-with-reference-type -- it is no array
+    more = copy.fill(columns);
+    expect(again.appendColumns(columns)).toBe(true);
+  }
+  again.endAppend();
+  index.endCopy();
+  expect(differing(again, right)).toEqual([]);
+  // Each goes again as it came.
+  for (let at = 0; at < types; at++) again.set(keyOf(at), newestOf(types, 1));
+  expect(differing(again, [...index.all()])).toEqual([]);
+});
+
 // --- internal ---
+
+/** The keys of which an index says something else. Far faster than to compare all at once. */
+function differing(index: KeyIndex, right: readonly [string, Newest][]): string[] {
+  const isOther = ([key, newest]: [string, Newest]): boolean => {
+    const told = index.get(key);
+    return told === undefined || !Bun.deepEquals(told, newest);
+  };
+  return right.filter(isOther).map(([key]) => key);
+}
 
 /** With a hash that is the same in every run. */
 function fixedIndex(): KeyIndex {

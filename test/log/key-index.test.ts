@@ -114,6 +114,21 @@ test("an index whose keys are all forgotten is empty, and takes keys again", () 
   expect([...index.up("")]).toEqual(keys);
 });
 
+test("the entry of a key that was forgotten is that of no key", () => {
+  const index = new KeyIndex();
+  const key = Buffer.from("a");
+  index.set("a", newestOf(1, 1));
+  const entry = index.findKey("a");
+  expect(index.isEntryOf(entry, key, 0, 1)).toBe(true);
+  index.set("a", newestOf(2, 0));
+  expect(index.isEntryOf(entry, key, 0, 1)).toBe(true);
+  index.dropTombstones(2, 10);
+  expect(index.isEntryOf(entry, key, 0, 1)).toBe(false);
+  index.set("b", newestOf(3, 1));
+  expect(index.findKey("b")).toBe(entry);
+  expect(index.isEntryOf(entry, key, 0, 1)).toBe(false);
+});
+
 test("a key that is deleted a million times has few deletions to forget", () => {
   const index = new KeyIndex();
   for (let revision = 1; revision <= 1_000_000; revision++) {

@@ -40,7 +40,30 @@ test.each([
   });
 });
 
+test("rows of deleted keys are passed over both ways, and come again when they are put", () => {
+  const index = new KeyIndex();
+  const names = Array.from({ length: 3_000 }, (_, at) => String(at).padStart(4, "0"));
+  for (const name of names) index.set(name, { ...NEWEST, version: 1 });
+  const gone = names.slice(300, 2_800);
+  for (const name of gone) index.set(name, { ...NEWEST, version: 0 });
+  const left = names.filter((name) => !gone.includes(name));
+  expect(all(index.living.up(""))).toEqual(left);
+  expect(all(index.living.down(undefined))).toEqual(left.toReversed());
+  expect(all(index.living.down("1500"))).toEqual(left.slice(0, 300).toReversed());
+  expect(all(index.living.up("1500"))).toEqual(left.slice(300));
+  expect([...index.down("1500")]).toEqual(names.slice(0, 1_500).toReversed());
+  index.set("1499", { ...NEWEST, version: 2 });
+  expect(index.living.down("1500").next().value).toBe("1499");
+  expect(index.living.up("0300").next().value).toBe("1499");
+});
+
 // --- internal ---
+
+function all(keys: Iterator<string>): string[] {
+  const found: string[] = [];
+  for (let next = keys.next(); next.done !== true; next = keys.next()) found.push(next.value);
+  return found;
+}
 
 function word(random: Random, letters: readonly string[]): string {
   return Array.from({ length: 1 + random.below(7) }, () => random.pick(letters)).join("");

@@ -1,33 +1,15 @@
 /** Many operations at once on a log: in few batches, each a commit, also where the disk fails. */
 
 import { describe, expect, test } from "bun:test";
-import { AnswerWriter, decodeAnswers } from "../../src/binary-answer.ts";
-import { encodeRequest, RequestColumns, type FrameOperation } from "../../src/binary-request.ts";
-import { KvError } from "../../src/errors.ts";
-import type { Store } from "../../src/kv.ts";
 import { MANY_GETS_A_TURN, MANY_OPERATIONS_A_BATCH, TOMBSTONES_SLICE } from "../../src/limits.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
-import { deleteFrame, getFrame, putFrame, shown } from "../support/frames.ts";
+import { deleteFrame, getFrame, many, putFrame } from "../support/frames.ts";
 import { leave, openFilling } from "../support/full-disk.ts";
 import { HeldDisk } from "../support/held-disk.ts";
 import { openOn } from "../support/logs.ts";
 import { changesBetween, failure, put, write } from "../support/stores.ts";
 import { turns } from "../support/turns.ts";
-
-/** Hands operations over; the answers are made when it resolves, and so is what it threw. */
-async function many(store: Store, operations: readonly FrameOperation[]): Promise<string[]> {
-  const columns = new RequestColumns();
-  columns.decode(encodeRequest(1, operations));
-  const writer = new AnswerWriter((error) => {
-    throw error;
-  });
-  writer.begin(1);
-  await store.many!(columns, writer);
-  const { answers } = decodeAnswers(writer.end());
-  if (answers instanceof KvError) throw answers;
-  return shown(answers);
-}
 
 function named(name: string, count: number): string[] {
   return Array.from({ length: count }, (_, at) => `${name}${at}`);

@@ -1,9 +1,10 @@
 /** Operations of binary frames as tests write them, and answers as they compare them. */
 
-import type { FrameAnswer } from "../../src/binary-answer.ts";
+import { AnswerWriter, decodeAnswers, type FrameAnswer } from "../../src/binary-answer.ts";
 import { STATUS } from "../../src/binary-frame.ts";
-import type { FrameOperation } from "../../src/binary-request.ts";
+import { encodeRequest, RequestColumns, type FrameOperation } from "../../src/binary-request.ts";
 import { KvError } from "../../src/errors.ts";
+import type { Store } from "../../src/kv.ts";
 import { MANY } from "../../src/many.ts";
 import { decodeUtf8, encodeUtf8 } from "../../src/text.ts";
 
@@ -33,4 +34,29 @@ export function shown(answers: readonly FrameAnswer[] | KvError): string[] {
     if (status === STATUS.failed) return `failed ${error!.code}`;
     return status === STATUS.unread ? name : `${name} ${revision}`;
   });
+}
+
+/**
+ * Hands operations over, and answers what `shown` makes of the answers, or what it threw. Failures
+ * that are faults of the server go to `internal`.
+ */
+export async function many(
+  store: Store,
+  operations: readonly FrameOperation[],
+  internal: (error: KvError) => void = thrown,
+): Promise<string[]> {
+  const columns = new RequestColumns();
+  columns.decode(encodeRequest(1, operations));
+  const writer = new AnswerWriter(internal);
+  writer.begin(1);
+  await store.many!(columns, writer);
+  const { answers } = decodeAnswers(writer.end());
+  if (answers instanceof KvError) throw answers;
+  return shown(answers);
+}
+
+// --- internal ---
+
+function thrown(error: KvError): never {
+  throw error;
 }

@@ -273,9 +273,10 @@ export class ModelledIndex {
   /** Nothing is moved while there is a copy. */
   #move(key: string, to: number): void {
     if (this.#copy !== undefined) return;
-    this.index.move(key, to);
     const newest = this.right.get(key);
-    if (newest !== undefined) this.right.set(key, { ...newest, position: to });
+    if (newest === undefined) return;
+    this.index.moveEntry(this.index.findKey(key), to);
+    this.right.set(key, { ...newest, position: to });
   }
 
   #readCopy(count: number, asColumns: boolean): void {
