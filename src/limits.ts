@@ -237,6 +237,8 @@ export const SEGMENT_BYTES_MAX = 128 * MIB;
 export const SEGMENT_ID_MAX = 2 ** 21 - 1;
 /** Bytes of keys and values that one batch of commits takes on. */
 export const BATCH_BYTES_MAX = 32 * MIB;
+/** Records after which a batch takes on no more: some 30 ms of work, while nobody has a turn. */
+export const BATCH_RECORDS_MAX = 8_192;
 /** Operations of one block of many that share a batch, at most: others have their turn then. */
 export const MANY_OPERATIONS_A_BATCH = 4_096;
 /** The same of gets alone, which need no batch. */

@@ -15,6 +15,7 @@ import { KvError } from "../errors.ts";
 import type { CommitResult, CompactResult, Txn } from "../kv.ts";
 import {
   BATCH_BYTES_MAX,
+  BATCH_RECORDS_MAX,
   EXPIRE_EVENTS_MAX,
   EXPIRE_LOOK_MS_MAX,
   QUEUE_BYTES_MAX,
@@ -265,7 +266,8 @@ export class CommitLoop {
   /**
    * Evaluates as many jobs as this batch can have, and answers these; the others are the beginning
    * of the next one. One that looks at a range has to find in the state the keys that others before
-   * it have made; and it may take long, so that others outside of this loop need their turn.
+   * it have made; and it may take long, so that others outside of this loop need their turn; as
+   * they do after a great many small ones.
    */
   #evaluate(batch: Batch, taken: readonly Job[]): readonly Job[] {
     const slice = new Slice(1);
@@ -274,7 +276,9 @@ export class CommitLoop {
       if (isRanged && batch.putsKeys) return this.#leave(taken, at, at);
       // One of many operations may be in several batches.
       if (!job.evaluate(batch)) return this.#leave(taken, at + 1, at);
-      if (isRanged && slice.isOver()) return this.#leave(taken, at + 1, at + 1);
+      const isLong = isRanged && slice.isOver();
+      const isFull = batch.records.count >= BATCH_RECORDS_MAX;
+      if (isLong || isFull) return this.#leave(taken, at + 1, at + 1);
     }
     return taken;
   }

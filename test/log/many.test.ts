@@ -1,7 +1,12 @@
 /** Many operations at once on a log: in few batches, each a commit, also where the disk fails. */
 
 import { describe, expect, test } from "bun:test";
-import { MANY_GETS_A_TURN, MANY_OPERATIONS_A_BATCH, TOMBSTONES_SLICE } from "../../src/limits.ts";
+import {
+  BATCH_RECORDS_MAX,
+  MANY_GETS_A_TURN,
+  MANY_OPERATIONS_A_BATCH,
+  TOMBSTONES_SLICE,
+} from "../../src/limits.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { deleteFrame, getFrame, many, putFrame } from "../support/frames.ts";
@@ -100,6 +105,24 @@ test("more than a batch takes goes in several, in order", async () => {
   expect(answers).toEqual(puts.map((_, at) => `put ${at + 2}`));
   expect(syncs()).toBe(3);
   expect(await after).toBe(1);
+  await store.close();
+});
+
+test("what many have sent at once goes in several batches, in order, with turns in between", async () => {
+  const disk = new FakeDisk();
+  const store = await openOn(disk);
+  const syncs = syncsOf(disk);
+  const sent = Math.ceil((3 * BATCH_RECORDS_MAX) / MANY_OPERATIONS_A_BATCH);
+  const puts = Array.from({ length: MANY_OPERATIONS_A_BATCH }, (_, at) => putFrame(`k${at}`, "1"));
+  const frames = Array.from({ length: sent }, () => many(store, puts));
+  const after = Array.from({ length: BATCH_RECORDS_MAX }, () => write(store, put("a", "1")));
+  for (const [at, answers] of (await Promise.all(frames)).entries()) {
+    expect(answers).toEqual(puts.map((_, row) => `put ${at * puts.length + row + 1}`));
+  }
+  for (const [at, { revision }] of (await Promise.all(after)).entries()) {
+    expect(revision).toBe(sent * puts.length + at + 1);
+  }
+  expect(syncs()).toBe(4);
   await store.close();
 });
 
