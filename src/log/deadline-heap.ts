@@ -43,15 +43,21 @@ export class DeadlineHeap {
 
   /** Takes out the first one. */
   pop(): void {
+    const deadline = this.#deadline(this.#size - 1);
+    const entry = this.takeLast();
+    if (this.#size > 0) this.#sink(0, entry, deadline);
+  }
+
+  /** Takes out one that is not the first, unless it is alone; answers its entry. */
+  takeLast(): number {
     const last = --this.#size;
     const entry = this.#entry(last);
-    const deadline = this.#deadline(last);
     // A chunk more than is needed stays.
     while (this.#entries.length * CHUNK_ENTRIES > last + 2 * CHUNK_ENTRIES) {
       this.#entries.pop();
       this.#deadlines.pop();
     }
-    if (last > 0) this.#sink(0, entry, deadline);
+    return entry;
   }
 
   /** Becomes what is given, in any order. */

@@ -4,7 +4,7 @@
  */
 
 import { EXPIRE_EVENTS_MAX, EXPIRE_LOOK_MS_MAX } from "../limits.ts";
-import { DeadlineHeap } from "./deadline-heap.ts";
+import { Deadlines } from "./deadlines.ts";
 import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
 
 /** Calls back after some milliseconds; what it returns takes that back. */
@@ -29,11 +29,11 @@ export interface ExpiryOptions {
 export class Expiry {
   readonly #options: ExpiryOptions;
   /**
-   * By deadline, then by key. Of each entry with a deadline it has this one or an earlier one. What
-   * was changed since stays in it until its time: what the index says of the entry counts, which
-   * may be that of another key by then.
+   * Of each entry with a deadline they have this one or an earlier one. What was changed since may
+   * stay among them until its time: what the index says of the entry counts, which may be that of
+   * another key by then.
    */
-  readonly #heap: DeadlineHeap;
+  readonly #deadlines: Deadlines;
   /** When the timer fires, by the clock. */
   #firesAt = Infinity;
   #cancel: (() => void) | undefined;
@@ -41,10 +41,8 @@ export class Expiry {
 
   /** Reads the deadlines of all keys. */
   constructor(options: ExpiryOptions) {
-    const { index } = options;
     this.#options = options;
-    this.#heap = new DeadlineHeap((a, b) => index.compareEntries(a, b));
-    this.#heap.rebuild(index.deadlines());
+    this.#deadlines = new Deadlines(options.index);
   }
 
   /** The deadline of an entry was `before` and is another one now; 0 = none. */
@@ -52,15 +50,12 @@ export class Expiry {
     // One that was moved behind is found when the one before it is due: a key that is touched all
     // the time costs nothing until then.
     if (deadline === 0 || (before !== 0 && before <= deadline)) return;
-    const { index } = this.#options;
-    this.#heap.push(entry, deadline);
-    // Deadlines that come and go leave old ones behind; at most as many as there are keys.
-    if (this.#heap.size > 2 * index.timed + STALE_MIN) this.#heap.rebuild(index.deadlines());
+    this.#deadlines.push(entry, deadline);
   }
 
   /** Is a key due? It may be one whose deadline was changed since. */
   isDue(now: number): boolean {
-    return this.#heap.firstDeadline <= now;
+    return this.#deadlines.firstDeadline <= now;
   }
 
   /**
@@ -70,14 +65,14 @@ export class Expiry {
    */
   take(now: number, max: number): string[] {
     const { index } = this.#options;
-    const heap = this.#heap;
+    const deadlines = this.#deadlines;
     const taken = new Set<number>();
     for (let looks = 0; taken.size < max && looks < EXPIRE_EVENTS_MAX && this.isDue(now); looks++) {
-      const { firstEntry, firstDeadline } = heap;
-      heap.pop();
+      const { firstEntry, firstDeadline } = deadlines;
+      deadlines.pop();
       const deadline = index.isUsed(firstEntry) ? index.deadline(firstEntry) : 0;
       if (deadline === firstDeadline) taken.add(firstEntry);
-      else if (deadline > firstDeadline) heap.push(firstEntry, deadline);
+      else if (deadline > firstDeadline) deadlines.push(firstEntry, deadline);
     }
     return Array.from(taken, (entry) => index.key(entry));
   }
@@ -88,16 +83,16 @@ export class Expiry {
     for (const key of keys) {
       const entry = index.findKey(key);
       const deadline = entry === NO_ENTRY ? 0 : index.deadline(entry);
-      if (deadline !== 0) this.#heap.push(entry, deadline);
+      if (deadline !== 0) this.#deadlines.push(entry, deadline);
     }
   }
 
   /** Sets the timer for the first deadline; a clock that jumps is met by looking now and then. */
   schedule(notBefore = 0): void {
-    if (this.#stopped || this.#heap.size === 0) return;
+    if (this.#stopped || this.#deadlines.size === 0) return;
     const { clock, timer, wake } = this.#options;
     const now = clock();
-    const at = Math.max(this.#heap.firstDeadline, notBefore, now + 1);
+    const at = Math.max(this.#deadlines.firstDeadline, notBefore, now + 1);
     const delay = Math.min(at - now, EXPIRE_LOOK_MS_MAX);
     // Still to come, and soon enough.
     if (this.#cancel !== undefined && this.#firesAt <= now + delay) return;
@@ -115,8 +110,3 @@ export class Expiry {
     this.#cancel = undefined;
   }
 }
-
-// --- internal ---
-
-/** Deadlines that were changed, which the heap keeps at any rate before it is made anew. */
-const STALE_MIN = 1_024;

@@ -20,11 +20,17 @@ function beginWith(index: KeyIndex) {
   return { expiry, time, wakes: () => woken };
 }
 
-test(
-  "what is due comes by deadline, then by key, each once, whatever was changed before",
-  async () => {
+/** Many changes are of deadlines that move to another heap all the time. */
+const CHANGES: [string, number, number][] = [
+  ["a few times", 4, 20],
+  ["a great many times", 400, 2],
+];
+
+test.each(CHANGES)(
+  "what is due comes by deadline, then by key, each once, where keys were changed %s",
+  async (_, changesMax, runs) => {
     await withSeed(randomSeed(), (random) => {
-      for (let run = 0; run < rounds(20); run++) {
+      for (let run = 0; run < rounds(runs); run++) {
         const index = new KeyIndex();
         const { expiry } = beginWith(index);
         const deadlines = new Map<string, number>();
@@ -35,7 +41,7 @@ test(
           else deadlines.delete(key);
         };
         for (let round = 0; round < 200; round++) {
-          for (let change = random.below(4); change > 0; change--) {
+          for (let change = random.below(changesMax); change > 0; change--) {
             set(random.pick(KEYS) + random.below(4), random.oneIn(4) ? 0 : 1 + random.below(100));
           }
           if (!random.oneIn(3)) continue;
@@ -99,6 +105,39 @@ test("keys that are touched all the time never make all deadlines be looked at a
   expect(expiry.isDue(10_999)).toBe(false);
   expect(expiry.take(11_000, 10)).toEqual(names);
   expect(expiry.isDue(Number.MAX_SAFE_INTEGER)).toBe(false);
+});
+
+test("deadlines that are taken away and set again make no call look at many, and leave few behind", () => {
+  const index = new KeyIndex();
+  const names = Array.from({ length: 3_000 }, (_, at) => `k${String(at).padStart(6, "0")}`);
+  const { expiry } = beginWith(index);
+  // Beside keys that stay as they are, with the deadline that the others have in the end.
+  const still = names.map((name) => `${name}/`);
+  for (const name of still) setDeadline(index, expiry, name, 1, 1_970);
+  let looks = 0;
+  const { deadline } = index;
+  index.deadline = (entry) => {
+    looks++;
+    return deadline.call(index, entry);
+  };
+  index.deadlines = () => {
+    throw new Error("all of them are looked at");
+  };
+  let most = 0;
+  for (let at = 1; at <= 30; at++) {
+    for (const name of names) {
+      setDeadline(index, expiry, name, 2 * at, 0);
+      looks = 0;
+      setDeadline(index, expiry, name, 2 * at + 1, 2_000 - at);
+      most = Math.max(most, looks);
+    }
+  }
+  expect(most).toBeLessThan(10);
+  looks = 0;
+  const taken: string[] = [];
+  while (expiry.isDue(1_970)) taken.push(...expiry.take(1_970, EXPIRE_EVENTS_MAX));
+  expect([...new Set(taken)]).toEqual(names.flatMap((name, at) => [name, still[at]!]));
+  expect(looks).toBeLessThan(6 * names.length + 2_000);
 });
 
 test("many deadlines that were moved are passed a part at a time, and none is lost", () => {
