@@ -18,6 +18,7 @@ import {
   TYPE_WRITTEN,
   viewOf,
 } from "./binary-frame.ts";
+import { copyBytes } from "./copy-bytes.ts";
 import { KvError } from "./errors.ts";
 import { errorFromJson, errorToJson } from "./json.ts";
 import { FRAME_ANSWER_BYTES } from "./limits.ts";
@@ -77,7 +78,7 @@ export class AnswerWriter implements ManyAnswers {
     this.#view.setUint8(at + ANSWER_FIELD.contentType, code);
     this.#view.setUint32(at + ANSWER_FIELD.valueBytes, value.length, true);
     if (typed > 0) this.#writeType(at + ANSWER_HEADER, contentType);
-    this.#bytes.set(value, at + ANSWER_HEADER + typed);
+    copyBytes(value, 0, value.length, this.#bytes, at + ANSWER_HEADER + typed);
   }
 
   absent(revision: number): void {

@@ -126,6 +126,11 @@ export class Entries {
     into.set(this.#arena.bytes[chunkOf(entry)]!, start, start + this.keyBytes(entry));
   }
 
+  /** Reads ahead where many entries and their keys begin; -1 stands for none. */
+  touch(entries: Int32Array, count: number): number {
+    return this.#arena.touch(entries, count, KEY);
+  }
+
   isKey(entry: number, { words, length }: WantedKey): boolean {
     const own = this.#words(entry);
     const start = wordOf(entry);

@@ -44,6 +44,22 @@ export class EntryArena {
     return place;
   }
 
+  /**
+   * Reads the first word of many places and the one that is `further` behind it, as
+   * `HashTables.touch` does; what is negative is no place.
+   */
+  touch(places: Int32Array, count: number, further: number): number {
+    let sum = 0;
+    for (let at = 0; at < count; at++) {
+      const place = places[at]!;
+      if (place < 0) continue;
+      const words = this.words[place >>> CHUNK_SHIFT]!;
+      const word = wordOf(place);
+      sum ^= words[word]! ^ words[word + further]!;
+    }
+    return sum;
+  }
+
   release(place: number, units: number): void {
     if (units >= this.#free.length) {
       const larger = new Uint32Array(units + 1).fill(NONE);

@@ -16,6 +16,8 @@ import { WantedKey } from "./wanted-key.ts";
 export const NO_ENTRY = -1;
 
 export class IndexReads implements KeySource {
+  /** Made of what was read ahead: a read whose result nobody has is left out. */
+  touched = 0;
   protected readonly entries = new Entries();
   protected readonly tables = new HashTables(this.entries, (entry) =>
     this.entries.hash(entry, this.#hash),
@@ -27,6 +29,8 @@ export class IndexReads implements KeySource {
   protected bytesOfLive = 0;
   protected timedKeys = 0;
   readonly #hash: HashWords;
+  /** Of the keys of one call. */
+  #hashes = new Uint32Array(0);
 
   /** Another `hash` than one with a secret of its own is for tests. */
   constructor(hash: HashWords = secretHash()) {
@@ -70,6 +74,37 @@ export class IndexReads implements KeySource {
   findKey(key: string): number {
     this.wanted.setText(key);
     return this.findWanted();
+  }
+
+  /**
+   * As `find`, of the keys at `starts` to `ends` from number `from` up to `to`: the first entry
+   * goes to `into[0]`. What the searches read of memory is read ahead of them, for all at once.
+   */
+  findMany(
+    bytes: Uint8Array,
+    starts: Uint32Array,
+    ends: Uint32Array,
+    from: number,
+    to: number,
+    into: Int32Array,
+  ): void {
+    const { tables, wanted } = this;
+    const count = to - from;
+    if (this.#hashes.length < count) this.#hashes = new Uint32Array(count);
+    const hashes = this.#hashes;
+    for (let at = 0; at < count; at++) {
+      wanted.set(bytes, starts[from + at]!, ends[from + at]!);
+      hashes[at] = this.hashOfWanted();
+    }
+    let touched = tables.touch(hashes, count);
+    for (let at = 0; at < count; at++) into[at] = tables.guess(hashes[at]!);
+    touched ^= this.entries.touch(into, count);
+    for (let at = 0; at < count; at++) {
+      if (into[at] === NO_ENTRY) continue;
+      wanted.set(bytes, starts[from + at]!, ends[from + at]!);
+      if (!this.entries.isKey(into[at]!, wanted)) into[at] = tables.find(hashes[at]!, wanted);
+    }
+    this.touched = touched;
   }
 
   /** Is there an entry of that number? Those of keys that were forgotten are given anew. */

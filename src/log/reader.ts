@@ -126,6 +126,11 @@ export class Reader {
     return this.#cache.ring.subarray(at, at + this.#cache.length(at));
   }
 
+  /** Reads ahead where the values of many entries are in memory, before they are asked for. */
+  touch(entries: Int32Array, count: number): void {
+    this.#cache.touch(entries, count);
+  }
+
   /** A copy of the value of the entry that a listing looks at. */
   #scanned(ahead: Ahead): Uint8Array {
     return this.#window.value(ahead) ?? this.value(ahead.entries[ahead.at]!, false);
@@ -134,7 +139,7 @@ export class Reader {
   #read(entry: number, keep: boolean): ValueRead {
     const read = this.#valueRead;
     read.read(entry);
-    if (keep) this.#cache.put(entry, read.bytes, read.start, read.end);
+    if (keep) this.#cache.offer(entry, read.bytes, read.start, read.end);
     return read;
   }
 

@@ -45,6 +45,9 @@ export interface StateReadsOptions {
 
 export class StateReads {
   readonly #options: StateReadsOptions;
+  /** Entries of the gets of many that are answered now, the first one's number. */
+  readonly #found = new Int32Array(FOUND_AHEAD_MAX);
+  #foundFrom = 0;
 
   constructor(options: StateReadsOptions) {
     this.#options = options;
@@ -81,7 +84,10 @@ export class StateReads {
   many(operations: Many, from: number, answers: ManyAnswers): MaybePromise<void> {
     const end = Math.min(operations.count, from + MANY_GETS_A_TURN);
     let at = from;
-    while (at < end && this.#answerNow(operations, at, answers)) at++;
+    for (let foundTo = from; at < end; at++) {
+      if (at === foundTo) foundTo = this.#findAhead(operations, at, end);
+      if (!this.#answerNow(operations, at, answers)) break;
+    }
     if (at === operations.count) return;
     if (at === end) return this.#manyLater(operations, at, answers);
     return this.#options.many(operations, at, answers);
@@ -119,6 +125,18 @@ export class StateReads {
     await this.many(operations, at, answers);
   }
 
+  /** Finds the entries of the gets that follow each other from `at` on; answers up to where. */
+  #findAhead({ kinds, bytes, keyStarts, keyEnds }: Many, at: number, end: number): number {
+    const most = Math.min(end, at + FOUND_AHEAD_MAX);
+    let to = at;
+    while (to < most && kinds[to] === MANY.get) to++;
+    if (to === at) return at + 1;
+    this.#options.index.findMany(bytes, keyStarts, keyEnds, at, to, this.#found);
+    this.#options.reader.touch(this.#found, to - at);
+    this.#foundFrom = at;
+    return to;
+  }
+
   /** Answers a get, unless its key is overdue; another operation only where it cannot be run. */
   #answerNow(operations: Many, at: number, answers: ManyAnswers): boolean {
     try {
@@ -138,8 +156,7 @@ export class StateReads {
       return true;
     }
     const { index, horizon, reader, limits } = this.#options;
-    const { bytes, keyStarts, keyEnds } = operations;
-    const entry = index.find(bytes, keyStarts[at]!, keyEnds[at]!);
+    const entry = this.#found[at - this.#foundFrom]!;
     if (this.isOverdue(entry)) return false;
     const version = entry === NO_ENTRY ? 0 : index.version(entry);
     if (version === 0) {
@@ -190,3 +207,8 @@ export class StateReads {
     await this.#options.commit({ checks: [], then: gets });
   }
 }
+
+// --- internal ---
+
+/** Gets whose entries are found at once: what is read ahead of them has to stay near. */
+const FOUND_AHEAD_MAX = 128;

@@ -17,12 +17,15 @@ test("whatever is done with it, a value is the right one or is not there", async
         if (what < 4) {
           const value = randomValue(random);
           const padded = Uint8Array.of(1, 2, 3, ...value, 4);
-          cache.put(entry, padded, 3, 3 + value.length);
+          if (cache.find(entry) < 0 && random.oneIn(2)) {
+            cache.offer(entry, padded, 3, 3 + value.length);
+          } else cache.put(entry, padded, 3, 3 + value.length);
           right.set(entry, value);
         } else if (what === 4) {
           cache.remove(entry);
           right.delete(entry);
         } else {
+          if (what === 5) cache.touch(Int32Array.of(entry, -1, entries), 3);
           const found = cache.get(entry);
           if (found !== undefined) expect(found).toEqual(right.get(entry)!);
         }
@@ -93,6 +96,26 @@ test("empty values count too, so that no number of them fills the memory", () =>
   for (let at = 0; at < 10_000; at++) if (cache.get(at) !== undefined) held++;
   expect(held).toBeGreaterThan(10);
   expect(held).toBeLessThan(200);
+});
+
+test("all that is offered is kept while there is room", () => {
+  const cache = new ValueCache(100_000);
+  for (let at = 0; at < 500; at++) cache.offer(at, new Uint8Array(100), 0, 100);
+  expect(cache.count).toBe(500);
+});
+
+test("where there is none, what is offered once pushes little out, and again and again comes in", () => {
+  const cache = new ValueCache(12_000);
+  for (let at = 0; at < 20; at++) add(cache, at, new Uint8Array(1_000));
+  const full = cache.count;
+  for (let at = 100; at < 104; at++) cache.offer(at, new Uint8Array(1_000), 0, 1_000);
+  const came = [100, 101, 102, 103].filter((at) => cache.find(at) >= 0);
+  expect(came).toHaveLength(1);
+  expect(cache.count).toBe(full);
+  for (let times = 0; times < 4; times++) {
+    if (cache.find(200) < 0) cache.offer(200, new Uint8Array(1_000), 0, 1_000);
+  }
+  expect(cache.find(200)).toBeGreaterThanOrEqual(0);
 });
 
 test("a value that is added twice is there once", () => {
