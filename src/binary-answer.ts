@@ -69,16 +69,19 @@ export class AnswerWriter implements ManyAnswers {
     createRevision: number,
     version: number,
     deadline: number,
-    value: Uint8Array,
+    bytes: Uint8Array,
+    start = 0,
+    end = bytes.length,
   ): void {
+    const valueBytes = end - start;
     const code = contentTypeCode(contentType);
     const typed = code === TYPE_WRITTEN ? 1 + contentType.length : 0;
-    const at = this.#next(typed + value.length);
+    const at = this.#next(typed + valueBytes);
     this.#write(at, STATUS.found, revision, createRevision, version, deadline);
     this.#view.setUint8(at + ANSWER_FIELD.contentType, code);
-    this.#view.setUint32(at + ANSWER_FIELD.valueBytes, value.length, true);
+    this.#view.setUint32(at + ANSWER_FIELD.valueBytes, valueBytes, true);
     if (typed > 0) this.#writeType(at + ANSWER_HEADER, contentType);
-    copyBytes(value, 0, value.length, this.#bytes, at + ANSWER_HEADER + typed);
+    copyBytes(bytes, start, end, this.#bytes, at + ANSWER_HEADER + typed);
   }
 
   absent(revision: number): void {

@@ -36,7 +36,10 @@ export interface ManyAnswers {
   readonly isFull: boolean;
   /** To a get, where `isFull`. */
   unread(): void;
-  /** To a get. The value may be the store's own: it is read before the call returns, or copied. */
+  /**
+   * To a get. The value is `bytes` from `start` to `end`, all of it when left out. They may be the
+   * store's own: they are read before the call returns, or copied.
+   */
   found(
     contentType: string,
     revision: number,
@@ -44,7 +47,9 @@ export interface ManyAnswers {
     version: number,
     /** Milliseconds since 1970; 0 = never. */
     deadline: number,
-    value: Uint8Array,
+    bytes: Uint8Array,
+    start?: number,
+    end?: number,
   ): void;
   /** To a get or a delete of a key that is not there; `revision` is the store's. */
   absent(revision: number): void;

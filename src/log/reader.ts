@@ -47,6 +47,10 @@ export interface EntryOptions {
 }
 
 export class Reader {
+  /** What `seek` has found last. */
+  bytes: Uint8Array;
+  start = 0;
+  end = 0;
   readonly #log: Log;
   readonly #index: KeyIndex;
   readonly #cache: ValueCache;
@@ -60,6 +64,7 @@ export class Reader {
     this.#log = log;
     this.#index = index;
     this.#cache = cache;
+    this.bytes = cache.ring;
     this.#limits = limits;
     this.#valueRead = new ValueRead(log, index);
     this.#window = new WindowRead(log, index);
@@ -116,14 +121,24 @@ export class Reader {
     return bytes.slice(start, end);
   }
 
-  /** As `value`, in memory that the next read uses again. */
-  peek(entry: number): Uint8Array {
-    const at = this.#cache.find(entry);
-    if (at < 0) {
-      const { bytes, start, end } = this.#read(entry, true);
-      return bytes.subarray(start, end);
+  /**
+   * Finds the value of an entry's newest record: from `start` to `end` of `bytes`, until the next
+   * one is looked for.
+   * @throws `internal` when it is damaged.
+   */
+  seek(entry: number): void {
+    const cache = this.#cache;
+    const at = cache.find(entry);
+    if (at >= 0) {
+      this.bytes = cache.ring;
+      this.start = at;
+      this.end = at + cache.length(at);
+      return;
     }
-    return this.#cache.ring.subarray(at, at + this.#cache.length(at));
+    const { bytes, start, end } = this.#read(entry, true);
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
   }
 
   /** Reads ahead where the values of many entries are in memory, before they are asked for. */
@@ -153,7 +168,8 @@ export class Reader {
     });
     // As far as the size of the record tells, which is padded.
     if (bytes !== this.#index.bytes(entry)) return false;
-    return sameBytes(this.peek(entry), value);
+    this.seek(entry);
+    return sameBytes(this.bytes.subarray(this.start, this.end), value);
   }
 
   /**

@@ -11,6 +11,11 @@ export class RecordBuffer {
   end = 0;
   readonly #view: DataView;
   readonly #index: KeyIndex;
+  /** Of the record before: most have the same sizes, and a view takes longer than a checksum. */
+  #header: Uint8Array = NOTHING;
+  #headerAt = -1;
+  #body: Uint8Array = NOTHING;
+  #bodyAt = -1;
 
   constructor(bytes: number, index: KeyIndex) {
     this.bytes = new Uint8Array(bytes);
@@ -28,7 +33,7 @@ export class RecordBuffer {
     const isThere =
       view.getUint32(at + 24, true) === segment && view.getUint32(at + 28, true) === offset;
     const body = at + RECORD_HEADER_BYTES;
-    if (!isThere || view.getUint32(at, true) !== crc32(bytes.subarray(at + 4, body))) return false;
+    if (!isThere || view.getUint32(at, true) !== this.#headerCrc(at)) return false;
     const contentTypeBytes = view.getUint16(at + 14, true);
     const keyBytes = view.getUint16(at + 16, true);
     const extensionBytes = view.getUint16(at + 18, true);
@@ -37,7 +42,7 @@ export class RecordBuffer {
       return false;
     }
     const end = at + size;
-    if (view.getUint32(at + 4, true) !== crc32(bytes.subarray(body, end))) return false;
+    if (view.getUint32(at + 4, true) !== this.#bodyCrc(body, end)) return false;
     const isOwn = this.#index.isEntryOf(entry, bytes, body, body + keyBytes);
     assert(isOwn, "the index points at a record of its key");
     this.start = body + keyBytes + contentTypeBytes + extensionBytes;
@@ -49,4 +54,23 @@ export class RecordBuffer {
   copy(): Uint8Array {
     return this.bytes.slice(this.start, this.end);
   }
+  #headerCrc(at: number): number {
+    if (this.#headerAt !== at) {
+      this.#header = this.bytes.subarray(at + 4, at + RECORD_HEADER_BYTES);
+      this.#headerAt = at;
+    }
+    return crc32(this.#header);
+  }
+
+  #bodyCrc(start: number, end: number): number {
+    if (this.#bodyAt !== start || this.#body.length !== end - start) {
+      this.#body = this.bytes.subarray(start, end);
+      this.#bodyAt = start;
+    }
+    return crc32(this.#body);
+  }
 }
+
+// --- internal ---
+
+const NOTHING = new Uint8Array(0);

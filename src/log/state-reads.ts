@@ -165,11 +165,13 @@ export class StateReads {
       answers.absent(horizon.revision);
       return true;
     }
-    const value = reader.peek(entry);
+    reader.seek(entry);
+    const { bytes, start, end } = reader;
     const deadline = index.deadline(entry);
     const revision = index.revision(entry);
     const createRevision = index.createRevision(entry);
-    answers.found(index.contentType(entry), revision, createRevision, version, deadline, value);
+    const type = index.contentType(entry);
+    answers.found(type, revision, createRevision, version, deadline, bytes, start, end);
     return true;
   }
 

@@ -15,12 +15,15 @@ export class ValueRead {
   readonly #log: Log;
   readonly #index: KeyIndex;
   readonly #buffer: RecordBuffer;
+  /** The memory of the record before: most have the same size. */
+  #record: Uint8Array;
 
   constructor(log: Log, index: KeyIndex) {
     this.#log = log;
     this.#index = index;
     this.#buffer = new RecordBuffer(KEPT_BYTES, index);
     this.bytes = this.#buffer.bytes;
+    this.#record = this.bytes;
   }
 
   /**
@@ -53,8 +56,9 @@ export class ValueRead {
   /** Answers false when the record has no place in the memory kept, or cannot be read. */
   #fill(segment: Segment, offset: number, size: number): boolean {
     if (size > KEPT_BYTES) return false;
+    if (this.#record.length !== size) this.#record = this.#buffer.bytes.subarray(0, size);
     try {
-      return segment.file.read(this.#buffer.bytes.subarray(0, size), offset) === size;
+      return segment.file.read(this.#record, offset) === size;
     } catch {
       return false;
     }
