@@ -30,6 +30,22 @@ describe("a block of requests", () => {
     expect(text).toBe(respRequest("SET", keyOf(number), valueOf(number)));
   });
 
+  test("asks for other keys each time where there are more of them than requests", () => {
+    for (const operation of ["get", "put"] as const) {
+      const keys = 600_000;
+      const block = new RequestBlock({ dialect: "redis", operation, keys });
+      const texts = Array.from({ length: 20 }, () => textOf(block, 7));
+      expect(new Set(texts).size).toBe(20);
+      for (const text of texts) {
+        const key = keyOf(numberOf(text));
+        const words = operation === "get" ? ["GET", key] : ["SET", key, valueOf(numberOf(text))];
+        expect(text).toBe(respRequest(...words));
+      }
+      const last = operation === "get" ? valueOf(numberOf(texts.at(-1)!)) : "+OK\r\n";
+      block.check(Buffer.from(last), 0, 7);
+    }
+  });
+
   test("takes the value of its own key only", () => {
     const block = new RequestBlock({ dialect: "kv", operation: "get", keys: 100 });
     const number = numberOf(textOf(block, 5));

@@ -4,7 +4,7 @@
  */
 
 import { bodyStart, failed, httpAnswerBytes, respAnswerBytes, type AnswerSize } from "./answers.ts";
-import { keyOf, Picker, valueOf } from "./keys.ts";
+import { keyOf, Picker, valueOf, writeKey } from "./keys.ts";
 
 /** Who is spoken to: kv (a bare route answers the same), etcd by its JSON gateway, Redis. */
 export type Dialect = "kv" | "etcd" | "redis";
@@ -17,23 +17,34 @@ export interface RequestPlan {
   readonly keys: number;
 }
 
-/** Requests, one behind the other, in a random order of keys that is the same each time. */
+/** Requests, one behind the other, in a random order of keys. */
 export class RequestBlock {
   readonly answerBytes: AnswerSize;
   readonly #plan: RequestPlan;
   readonly #bytes: Buffer;
   readonly #ends: Uint32Array;
   readonly #numbers: Uint32Array;
+  readonly #picker: Picker;
+  /** Where the key stands in a request, and again in the value that it puts; negative = nowhere. */
+  readonly #keyAt: number;
+  readonly #valueAt: number;
+  /** There are more keys than requests: each gets another key whenever it is sent. */
+  readonly #isRenewed: boolean;
 
   constructor(plan: RequestPlan) {
     const picker = new Picker(plan.keys, 42);
+    this.#picker = picker;
     const count = Math.min(Math.max(plan.keys, 10_000), BLOCK_REQUESTS_MAX);
     this.#plan = plan;
     this.answerBytes = plan.dialect === "redis" ? respAnswerBytes : httpAnswerBytes;
     this.#numbers = Uint32Array.from({ length: count }, () => picker.next());
     this.#ends = new Uint32Array(count);
     // Requests of one plan differ in their keys only, which are of one length.
-    const first = requestOf(plan, 0).length;
+    const example = requestOf(plan, 0);
+    const first = example.length;
+    this.#keyAt = example.indexOf(keyOf(0));
+    this.#valueAt = example.indexOf(keyOf(0), this.#keyAt + 1);
+    this.#isRenewed = plan.keys > count && this.#keyAt >= 0;
     this.#bytes = Buffer.allocUnsafe(first * count);
     for (let index = 0; index < count; index++) {
       const text = requestOf(plan, this.#numbers[index]!);
@@ -46,6 +57,7 @@ export class RequestBlock {
   /** Connections begin at different places, and begin anew at the end. */
   request(connection: number, n: number): Uint8Array {
     const index = this.#indexOf(connection, n);
+    if (this.#isRenewed) this.#renew(index);
     return this.#bytes.subarray(index === 0 ? 0 : this.#ends[index - 1], this.#ends[index]);
   }
 
@@ -57,6 +69,14 @@ export class RequestBlock {
     if (dialect !== "kv" || operation !== "get") return;
     const body = answer.toString("latin1", bodyStart(answer));
     if (body !== valueOf(number)) throw failed(answer);
+  }
+
+  #renew(index: number): void {
+    const start = index === 0 ? 0 : this.#ends[index - 1]!;
+    const number = this.#picker.next();
+    this.#numbers[index] = number;
+    writeKey(this.#bytes, start + this.#keyAt, number);
+    if (this.#valueAt >= 0) writeKey(this.#bytes, start + this.#valueAt, number);
   }
 
   #indexOf(connection: number, n: number): number {
@@ -78,7 +98,10 @@ export function respRequest(...words: readonly string[]): string {
 
 // --- internal ---
 
-/** More differ in nothing that a server could notice, and take memory. */
+/**
+ * More take memory. A server that keeps the values it was asked for would soon know all of these, so
+ * where there are more keys they do not stay the same.
+ */
 const BLOCK_REQUESTS_MAX = 500_000;
 
 /** One request, as text of one byte a character. */
