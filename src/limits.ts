@@ -261,6 +261,14 @@ export const MARK_BYTES = 16 * KIB;
 export const CHANGES_SCAN_BYTES = 1 * MIB;
 /** Keys that the lists and deletions of ranges of one transaction look at. */
 export const TXN_SCAN_KEYS_MAX = 100_000;
+/** Milliseconds that a sync took behind which the next batch waits for those who come back. */
+export const GATHER_SYNC_MS_MIN = 2;
+/** Milliseconds for which it waits, at most. */
+export const GATHER_MS_MAX = 20;
+/** Writers that there have to be for it. */
+export const GATHER_WRITERS_MIN = 8;
+/** Batches that do not wait behind one for which it was not worth it. */
+export const GATHER_REST_BATCHES = 64;
 /** Keys that expire in one commit, at most. */
 export const EXPIRE_EVENTS_MAX = 2_000;
 /** Milliseconds after which the clock is looked at again for keys that are due: it may jump. */

@@ -29,8 +29,17 @@ import { Batch } from "./batch.ts";
 import { PendingRecords } from "./encoding.ts";
 import type { Expiry } from "./expiry.ts";
 import { storageFull, type FullDisk } from "./full-disk.ts";
+import type { Gathering } from "./gathering.ts";
 import { ManyJob } from "./many-job.ts";
-import { OVERHEAD_BYTES, TxnJob, type Compacting, type Job, type Queued } from "./queued.ts";
+import {
+  OVERHEAD_BYTES,
+  TxnJob,
+  type Compacting,
+  type Job,
+  type Queued,
+  type Settling,
+} from "./queued.ts";
+import { stopped, tooManyFiles } from "./refusals.ts";
 import type { State } from "./state.ts";
 
 export interface CommitLoopOptions {
@@ -43,6 +52,7 @@ export interface CommitLoopOptions {
   readonly apply: (records: PendingRecords) => void;
   /** Makes a revision the oldest readable one, durably. Fails as `append`. */
   readonly compact: (revision: number) => Promise<CompactResult>;
+  readonly gathering: Gathering;
   readonly fullDisk: Pick<FullDisk, "refusal" | "failure" | "makeRoom" | "noteWritten">;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
@@ -78,26 +88,16 @@ export class CommitLoop {
    * effect.
    */
   commit(txn: Txn): Promise<CommitResult> {
-    const refusal = this.#fullQueue();
-    if (refusal !== undefined) return Promise.reject(refusal);
-    const job = new TxnJob(txn);
-    this.#enqueue(job);
-    return job.promise;
+    return this.#enqueue(new TxnJob(txn)).promise;
   }
 
   /** Queues many operations from `from` on. Resolves when all of them are answered. */
   many(operations: Many, from: number, answers: ManyAnswers): Promise<void> {
-    const refusal = this.#fullQueue();
-    if (refusal !== undefined) return Promise.reject(refusal);
-    const job = new ManyJob(operations, from, answers, this.#options.limits);
-    this.#enqueue(job);
-    return job.promise;
+    return this.#enqueue(new ManyJob(operations, from, answers, this.#options.limits)).promise;
   }
 
   /** Queues a compaction; it comes after what was queued before. */
   compact(revision: number): Promise<CompactResult> {
-    const refusal = this.#fullQueue();
-    if (refusal !== undefined) return Promise.reject(refusal);
     const { promise, resolve, reject } = Promise.withResolvers<CompactResult>();
     this.#enqueue({ bytes: OVERHEAD_BYTES, compact: revision, resolve, reject });
     return promise;
@@ -111,6 +111,7 @@ export class CommitLoop {
   settled(asOf: number): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#settling.push({ asOf, resolve, reject });
+    this.#options.gathering.hurry();
     if (this.#failed === undefined) this.#running ??= this.#run();
     else this.#giveUpSettling(stopped(this.#failed));
     return promise;
@@ -136,6 +137,7 @@ export class CommitLoop {
   /** As `idle`, and lets no further keys expire. */
   async close(): Promise<void> {
     this.#closing = true;
+    this.#options.gathering.hurry();
     await this.idle();
   }
 
@@ -149,10 +151,15 @@ export class CommitLoop {
     return new KvError("unavailable", message);
   }
 
-  #enqueue(queued: Queued): void {
-    this.#queue.push(queued);
-    this.#queuedBytes += queued.bytes;
-    this.#running ??= this.#run();
+  #enqueue<Q extends Queued>(queued: Q): Q {
+    const refusal = this.#fullQueue();
+    if (refusal === undefined) {
+      this.#queue.push(queued);
+      this.#queuedBytes += queued.bytes;
+      this.#options.gathering.came(this.#queue.length, this.#queuedBytes);
+      this.#running ??= this.#run();
+    } else queued.reject(refusal);
+    return queued;
   }
 
   async #run(): Promise<void> {
@@ -160,6 +167,7 @@ export class CommitLoop {
     await Promise.resolve();
     const slice = new Slice(1);
     while (this.#queue.length > 0 || (!this.#closing && this.#mayExpire(this.#options.clock()))) {
+      await this.#gather();
       const taken = this.#take();
       try {
         if ("compact" in taken) await this.#compact(taken);
@@ -177,6 +185,17 @@ export class CommitLoop {
     this.#settle();
     if (this.#closing) this.#giveUpSettling(new KvError("unavailable", "the store is closed"));
     this.#options.expiry.schedule(this.#expireAgainAt);
+  }
+
+  /** Waits for others that may be in the next batch, where that is worth it. */
+  async #gather(): Promise<void> {
+    if (this.#closing || this.#settling.length > 0 || this.#queue.length === 0) return;
+    const { gathering, clock } = this.#options;
+    const waited = gathering.wait(this.#queue.length, this.#queuedBytes, clock());
+    if (waited === undefined) return;
+    // Who is to come back has to be answered first.
+    this.#answer();
+    await waited;
   }
 
   /** Answers those for whom nothing is due any more; a clock that was set back counts. */
@@ -228,7 +247,7 @@ export class CommitLoop {
   }
 
   async #process(taken: readonly Job[]): Promise<void> {
-    const { expiry, append, apply, clock, fullDisk } = this.#options;
+    const { expiry, append, apply, clock, fullDisk, gathering } = this.#options;
     const now = clock();
     const batch = this.#batch(now);
     const due = this.#mayExpire(now) ? expiry.take(now, EXPIRE_EVENTS_MAX) : [];
@@ -238,7 +257,10 @@ export class CommitLoop {
       try {
         const written = append(batch.records);
         this.#answer();
+        const began = clock();
         await written;
+        // What a batch had no room for waits for nobody.
+        gathering.note(jobs === taken ? jobs.length + this.#queue.length : 0, began, clock());
         apply(batch.records);
         fullDisk.noteWritten();
       } catch (error) {
@@ -365,14 +387,6 @@ export class CommitLoop {
 
 // --- internal ---
 
-/** Waits until nothing is due as of a time. */
-interface Settling {
-  /** Milliseconds since 1970. */
-  readonly asOf: number;
-  readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
-}
-
 const NONE: readonly Job[] = [];
 
 /** Why a key is overdue, and nobody may see it so. */
@@ -380,13 +394,4 @@ function notExpired(cause: NotWrittenError | undefined): KvError {
   const what = "keys that are overdue cannot expire";
   if (cause === undefined || cause instanceof SpaceError) return storageFull(what, cause);
   return tooManyFiles(what, cause);
-}
-
-function tooManyFiles(what: string, cause: Error): KvError {
-  const message = `too many open files, ${what}: raise the limit (ulimit -n)`;
-  return new KvError("unavailable", message, {}, cause);
-}
-
-function stopped(cause: KvError): KvError {
-  return new KvError("unavailable", `the store has stopped: ${cause.message}`, {}, cause);
 }

@@ -45,6 +45,7 @@ import type { PendingRecords } from "./encoding.ts";
 import { Expiry, systemTimer } from "./expiry.ts";
 import { SEGMENT_HEADER_BYTES } from "./format.ts";
 import { Horizon } from "./horizon.ts";
+import { Gathering } from "./gathering.ts";
 import type { KeyIndex } from "./key-index.ts";
 import type { Lock } from "./lock.ts";
 import { Log } from "./log.ts";
@@ -339,6 +340,7 @@ export class LogStore implements Store {
       apply: (records) => this.#apply(records),
       compact: (revision) => this.#compact(revision),
       fullDisk: this.#upkeep.fullDisk,
+      gathering: new Gathering(options.timer),
       clock: this.#clock,
       fatal: (error) => {
         this.#failed = error;

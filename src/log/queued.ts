@@ -93,6 +93,14 @@ export interface Compacting {
 
 export type Queued = Job | Compacting;
 
+/** Waits until nothing is due as of a time; of no batch either. */
+export interface Settling {
+  /** Milliseconds since 1970. */
+  readonly asOf: number;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
 /** What a check or an operation counts beyond its key and value: its memory, and its record. */
 export const OVERHEAD_BYTES = 128;
 
