@@ -1,9 +1,8 @@
 /** A check of a directory changes nothing, finds every damage, and says what a start would say. */
 
 import { describe, expect, test } from "bun:test";
-import { KvError } from "../../src/errors.ts";
 import { checkLog } from "../../src/log/check.ts";
-import { describeFinding, type CheckReport } from "../../src/log/check-report.ts";
+import { describeFinding } from "../../src/log/check-report.ts";
 import {
   BLOCK,
   BLOCK_HEADER_BYTES,
@@ -14,51 +13,13 @@ import {
   sealBlock,
 } from "../../src/log/checkpoint-format.ts";
 import type { Disk } from "../../src/log/disk.ts";
-import type { LogStore } from "../../src/log/engine.ts";
-import { DamageError } from "../../src/log/segment.ts";
+import { agreed, checkpointed, mergedLog, SMALL, smallLog } from "../support/checks.ts";
 import { copyOf, restoreInto, writeSome } from "../support/copies.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { cut, flipped, killedAfter, openOn, recordsOf, segmentNames } from "../support/logs.ts";
 import { random } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
-import { del, failure, put, write } from "../support/stores.ts";
-
-const SMALL = { segmentBytesMax: 500 };
-
-/** Some segments, left by a process that died: `DURABLE` says that all is synced. */
-function smallLog(): Promise<FakeDisk> {
-  return killedAfter(async (store) => {
-    await write(store, put("a", "1"));
-    await write(store, put("a", "2"), put("b", "3"));
-    await write(store, del("a"));
-    await write(store, put("a", "4"));
-    await store.compact(2);
-    await write(store, put("c", "5"), del("b"));
-  }, SMALL);
-}
-
-/** A merged segment, and others. */
-async function mergedLog(): Promise<FakeDisk> {
-  const disk = new FakeDisk();
-  const store = (await openOn(disk, { ...SMALL, mergeBytesMin: 100 })) as LogStore;
-  for (let at = 0; at < 12; at++) await write(store, put(at % 2 === 0 ? "a" : "b", String(at)));
-  await store.compact(8);
-  await store.maintained();
-  await write(store, put("c"));
-  return disk.kill();
-}
-
-/** A log with a checkpoint, which a start uses. */
-async function checkpointed(): Promise<FakeDisk> {
-  const disk = new FakeDisk();
-  const options = { ...SMALL, checkpointBytesMin: 1 };
-  const store = (await openOn(disk, options)) as LogStore;
-  for (const key of ["a", "b", "c"]) await write(store, put(key, "1"));
-  await store.maintained();
-  await store.close();
-  expect(disk.list()).toContain(CHECKPOINT_FILE);
-  return disk;
-}
+import { failure, put, write } from "../support/stores.ts";
 
 /** The blocks of a checkpoint, as parts of its bytes. */
 function blocksOf(bytes: Uint8Array): Uint8Array[] {
@@ -69,34 +30,6 @@ function blocksOf(bytes: Uint8Array): Uint8Array[] {
     at = end;
   }
   return blocks;
-}
-
-/** What a start says of a disk, which is left as it is. */
-async function startOf(disk: FakeDisk): Promise<KvError | undefined> {
-  try {
-    await (await openOn(disk.copy())).close();
-    return undefined;
-  } catch (error) {
-    if (error instanceof KvError) return error;
-    throw error;
-  }
-}
-
-/** The check of a disk, which must say what a start says. */
-async function agreed(disk: FakeDisk): Promise<CheckReport> {
-  const before = new Map(disk.list().map((name) => [name, disk.bytes(name).slice()]));
-  const { calls, openFiles } = disk;
-  const report = await checkLog({ disk });
-  expect([disk.calls, disk.openFiles]).toEqual([calls, openFiles]);
-  expect(new Map(disk.list().map((name) => [name, disk.bytes(name)]))).toEqual(before);
-  const error = await startOf(disk);
-  expect(report.sound).toBe(error === undefined);
-  if (error instanceof DamageError) {
-    const { file, offset } = error;
-    const damages = report.findings.filter(({ severity }) => severity === "damage");
-    expect(damages).toContainEqual(expect.objectContaining({ file, offset }));
-  }
-  return report;
 }
 
 describe("a check of a sound log", () => {

@@ -146,7 +146,7 @@ describe("a checkpoint is of no use", () => {
     [
       "with a record where none begins",
       "a key has its record where none can be",
-      changed((block) => add(headOf(block, COLUMN.offset), 0, 4)),
+      changed((block) => void (columnOf(block, COLUMN.offset)[2]! ^= 4)),
     ],
     [
       "with a record behind what it covers",

@@ -275,6 +275,23 @@ describe("writes go on by themselves", () => {
   });
 });
 
+test("a checkpoint is the last thing that needs room: a full disk gets none", async () => {
+  const { disk, store, look } = await openFilling({ checkpointBytesMin: 1 });
+  for (let at = 0; at < 20; at++) await write(store, put(`k${at}`, "x".repeat(300)));
+  await store.maintained();
+  const before = disk.bytes("CHECKPOINT").slice();
+  leave(disk, 300);
+  await failure(() => write(store, put("c", LARGE)), "storage_full");
+  for (let at = 0; at < 20; at++) await write(store, del(`k${at}`));
+  await store.maintained();
+  expect(disk.bytes("CHECKPOINT")).toEqual(before);
+  disk.capacityBytes = Infinity;
+  await look();
+  await look();
+  expect(disk.bytes("CHECKPOINT")).not.toEqual(before);
+  await store.close();
+});
+
 test("history yields once for each look, and where that fails it is tried at the next", async () => {
   const { disk, store, look, notices } = await openFilling();
   const history = () => notices.filter((notice) => notice.includes("forgot the history")).length;

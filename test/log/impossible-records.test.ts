@@ -1,8 +1,19 @@
 /** Records that are sound in themselves and cannot be where they are: the start is refused. */
 
-import { expect, test } from "bun:test";
-import { crc32, KIND, RECORD_HEADER_BYTES, type RecordContent } from "../../src/log/format.ts";
-import type { FakeDisk } from "../support/fake-disk.ts";
+import { describe, expect, test } from "bun:test";
+import { checkLog } from "../../src/log/check.ts";
+import type { LogStore } from "../../src/log/engine.ts";
+import {
+  crc32,
+  encodeSegmentHeader,
+  KIND,
+  RECORD_HEADER_BYTES,
+  SEGMENT_HEADER_BYTES,
+  type RecordContent,
+  type SegmentHeader,
+} from "../../src/log/format.ts";
+import { segmentName } from "../../src/log/segment.ts";
+import { FakeDisk } from "../support/fake-disk.ts";
 import { appendRecord, killedAfter, openOn, recordsOf, segmentNames } from "../support/logs.ts";
 import { bytes, failure, put, write } from "../support/stores.ts";
 
@@ -29,6 +40,7 @@ test.each<[string, Partial<RecordContent>, string]>([
   ["a void of nothing", { kind: KIND.void, revision: 2, createRevision: 2 }, "a void up to 2"],
   ["the end of a merged segment", { kind: KIND.end, revision: 2 }, "of kind 7"],
   ["a kind of a later version", { kind: 200 as typeof KIND.put, revision: 2 }, "of kind 200"],
+  ["a reserve at another revision", { kind: KIND.reserve, revision: 1 }, "not of its place"],
 ])("%s", async (_, content, message) => {
   const disk = await logOfTwo();
   appendRecord(disk, content);
@@ -52,6 +64,89 @@ test.each<[string, Partial<RecordContent>, string]>([
   changeLast(disk, (header) => header.setUint8(13, 0));
   appendRecord(disk, content);
   await refused(disk, message);
+});
+
+test.each<[string, (header: DataView) => void, string]>([
+  ["another place", (header) => header.setUint32(28, 8, true), "no record of this place"],
+  ["another segment", (header) => header.setUint32(24, 9, true), "no record of this place"],
+  ["another log", (header) => header.setUint32(8, 7, true), "does not follow"],
+])("a record of %s", async (_, change, message) => {
+  const disk = await logOfTwo();
+  appendRecord(disk, again);
+  // At the end of the log it would be an unfinished write.
+  appendSegment(disk);
+  changeLast(disk, change, segmentNames(disk)[0]);
+  await refused(disk, message);
+});
+
+test("a commit of two records at a revision that was before, of which nothing is told", async () => {
+  const disk = await logOfTwo();
+  appendRecord(disk, { ...again, revision: 2 });
+  changeLast(disk, (header) => header.setUint8(13, 0));
+  appendRecord(disk, { ...again, key: bytes("b"), revision: 2 });
+  await refused(disk, "not above the one before");
+  const { findings } = await checkLog({ disk });
+  // The second one of them is of the same commit.
+  expect(findings.filter(({ file }) => file === segmentNames(disk)[0])).toHaveLength(1);
+});
+
+describe("a segment", () => {
+  test("behind a commit that has no end", async () => {
+    const disk = await logOfTwo();
+    appendRecord(disk, again);
+    changeLast(disk, (header) => header.setUint8(13, 0));
+    appendSegment(disk);
+    await refused(disk, "a commit has no end");
+  });
+
+  test.each<[string, Partial<SegmentHeader>, string]>([
+    ["whose revisions were before", { nextRevision: 2 }, "its revisions do not follow"],
+    ["whose oldest revision is to come", { compactedRevision: 9 }, "below its oldest readable"],
+    ["with another number", { number: 7 }, "its header says that it is segment 7"],
+    ["of another store", { store: "ab".repeat(16) }, "it belongs to another store"],
+    ["that begins elsewhere", { previousEnd: 128 }, "does not follow"],
+    ["that stands for others", { merged: { first: 1, last: 2 } }, "it stands for segments 1 to 2"],
+    ["that stands for none", { merged: { first: 2, last: 1 } }, "it stands for segments 2 to 1"],
+  ])("%s", async (_, parts, message) => {
+    const disk = await logOfTwo();
+    appendSegment(disk, parts);
+    await refused(disk, message);
+  });
+
+  test.each<[string, (header: DataView) => void, string]>([
+    ["of a later version", (header) => header.setUint32(8, 2, true), "its format is version 2"],
+    ["with flags of a later one", (header) => header.setUint32(68, 4, true), "its flags are 4"],
+  ])("%s", async (_, change, message) => {
+    const disk = await logOfTwo();
+    appendSegment(disk);
+    const header = disk.bytes(segmentNames(disk).at(-1)!).subarray(0, SEGMENT_HEADER_BYTES);
+    const view = new DataView(header.buffer, header.byteOffset, header.length);
+    change(view);
+    view.setUint32(12, crc32(header.subarray(16), crc32(header.subarray(0, 12))), true);
+    await refused(disk, message);
+  });
+
+  test("that is right is one more", async () => {
+    const disk = await logOfTwo();
+    appendSegment(disk);
+    expect((await checkLog({ disk })).sound).toBe(true);
+    const store = await openOn(disk);
+    expect(await store.status()).toMatchObject({ revision: 2, keys: 2 });
+    await store.close();
+  });
+});
+
+test("a record behind the end of a merged segment", async () => {
+  const disk = new FakeDisk();
+  const store = (await openOn(disk, { segmentBytesMax: 500, mergeBytesMin: 100 })) as LogStore;
+  for (let at = 0; at < 12; at++) await write(store, put(at % 2 === 0 ? "a" : "b", String(at)));
+  await store.compact(8);
+  await store.maintained();
+  const died = disk.kill();
+  const [merged] = segmentNames(died);
+  expect(recordsOf(died, merged!).at(-1)!.kind).toBe(KIND.end);
+  appendRecord(died, { ...again, revision: 12 }, merged);
+  await refused(died, "a record behind the end record");
 });
 
 test("an extension that must be understood; another one is passed over", async () => {
@@ -80,15 +175,44 @@ function logOfTwo(): Promise<FakeDisk> {
   });
 }
 
+/** Is refused by a start, and damaged in the same place for a check. */
 async function refused(disk: FakeDisk, message: string): Promise<void> {
-  const error = await failure(() => openOn(disk), "internal");
+  const error = await failure(() => openOn(disk.copy()), "internal");
   expect(error.message).toContain(message);
-  expect(error.message).toMatch(/\d{10}\.log is damaged at offset \d+/);
+  const [, file, offset] = /(\d{10}\.log) is damaged at offset (\d+)/.exec(error.message)!;
+  const { sound, findings } = await checkLog({ disk });
+  expect(sound).toBe(false);
+  const places = findings.filter(({ severity }) => severity === "damage");
+  expect(places).toContainEqual(expect.objectContaining({ file, offset: Number(offset) }));
+}
+
+/** Adds a segment without a record, which goes on from the last one unless `parts` say otherwise. */
+function appendSegment(disk: FakeDisk, parts: Partial<SegmentHeader> = {}): void {
+  const names = segmentNames(disk);
+  const before = disk.bytes(names.at(-1)!);
+  const store = Buffer.from(before.subarray(16, 32)).toString("hex");
+  const last = recordsOf(disk, names.at(-1)!).at(-1)!;
+  const header = encodeSegmentHeader({
+    store,
+    number: names.length + 1,
+    nextRevision: last.revision + 1,
+    compactedRevision: 0,
+    previousEnd: before.length,
+    previousCrc: last.crc,
+    createdAt: 0,
+    reservedRevision: 0,
+    ...parts,
+  });
+  disk.remove("DURABLE");
+  disk.place(segmentName(names.length + 1), header);
 }
 
 /** Changes the header of the last record, which then is sound again. */
-function changeLast(disk: FakeDisk, change: (header: DataView) => void): void {
-  const name = segmentNames(disk).at(-1)!;
+function changeLast(
+  disk: FakeDisk,
+  change: (header: DataView) => void,
+  name = segmentNames(disk).at(-1)!,
+): void {
   const all = disk.bytes(name);
   const last = recordsOf(disk, name).at(-1)!;
   const header = all.subarray(last.offset, last.offset + RECORD_HEADER_BYTES);

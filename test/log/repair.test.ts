@@ -254,6 +254,29 @@ describe("a repair", () => {
   });
 });
 
+test("a key that was made anew after its deletion was forgotten begins anew", async () => {
+  const disk = await killedAfter(async (store) => {
+    await write(store, put("a", "1"));
+    await write(store, del("a"));
+    await store.compact(2);
+    await (store as LogStore).maintained();
+    await write(store, put("a", "2"));
+    await write(store, put("b", "3"));
+  });
+  const records = segmentNames(disk).flatMap((name) => recordsOf(disk, name));
+  expect(records.find(({ revision, kind }) => revision === 3 && kind === 1)).toMatchObject({
+    previousRevision: 0,
+    createRevision: 3,
+  });
+  const { result, commits } = await repaired(disk);
+  expect(result.findings).toEqual([]);
+  expect(commits.at(-2)!.events).toMatchObject([{ key: "a", createRevision: 3, version: 1 }]);
+  const into = new FakeDisk();
+  await repairOf(disk, into);
+  const made = segmentNames(into).flatMap((name) => recordsOf(into, name));
+  expect(made.find(({ revision }) => revision === 3)).toMatchObject({ previousRevision: 0 });
+});
+
 /** A copy of a disk on which no file is open. */
 function copyOpen(disk: FakeDisk): FakeDisk {
   return disk.copy();

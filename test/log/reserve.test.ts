@@ -35,6 +35,14 @@ function disk(capacityBytes = Number.POSITIVE_INFINITY): FakeDisk {
 }
 
 describe("making it", () => {
+  test("takes the place of what an attempt before could not remove", async () => {
+    const on = disk();
+    on.place(`${RESERVE_FILE}.tmp`, new Uint8Array(BYTES * 2));
+    expect(await reserveOn(on).fill(going())).toBe(true);
+    expect(on.list().toSorted()).toEqual([RESERVE_FILE, OTHER].toSorted());
+    expect(on.bytes(RESERVE_FILE)).toHaveLength(BYTES);
+  });
+
   let directory: TemporaryDirectory | undefined;
   afterEach(() => directory?.remove());
 

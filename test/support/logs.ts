@@ -107,11 +107,14 @@ export function recordsOf(disk: FakeDisk, name: string): RecordHeader[] {
 }
 
 /**
- * Writes one more record at the end of the last segment, sound in itself: of a compaction, unless
- * `parts` say otherwise.
+ * Writes one more record at the end of a segment, sound in itself: of a compaction, unless `parts`
+ * say otherwise.
  */
-export function appendRecord(disk: FakeDisk, parts: Partial<RecordContent>): void {
-  const name = segmentNames(disk).at(-1)!;
+export function appendRecord(
+  disk: FakeDisk,
+  parts: Partial<RecordContent>,
+  name = segmentNames(disk).at(-1)!,
+): void {
   const before = disk.bytes(name);
   const last = recordsOf(disk, name).at(-1)!;
   const content: RecordContent = {
