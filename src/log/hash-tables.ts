@@ -106,8 +106,14 @@ export class HashTables<K> {
       ends[number] = end;
       end += more;
     }
-    const sorted = new Uint32Array(count);
-    for (let at = 0; at < count; at++) sorted[ends[hashes[at]! >>> this.#shift]!++] = at;
+    // With their hashes beside them: each is written once, and then read in a row.
+    const sorted = new Uint32Array(2 * count);
+    for (let at = 0; at < count; at++) {
+      const hash = hashes[at]!;
+      const to = 2 * ends[hash >>> this.#shift]!++;
+      sorted[to] = hash;
+      sorted[to + 1] = entries[at]!;
+    }
     this.#size += count;
     let at = 0;
     for (let number = 0; number < tables; number++) {
@@ -117,9 +123,8 @@ export class HashTables<K> {
       const size = (this.#counts[number]! += more);
       if (size * SLOT > table.length * FILL_MAX) table = this.#resize(number, size);
       for (; at < ends[number]!; at++) {
-        const from = sorted[at]!;
-        const entry = entries[from]!;
-        insert(table, tagOf(hashes[from]!), entry & 0xffff, entry >>> 16);
+        const entry = sorted[2 * at + 1]!;
+        insert(table, tagOf(sorted[2 * at]!), entry & 0xffff, entry >>> 16);
       }
     }
   }

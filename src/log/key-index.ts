@@ -96,7 +96,8 @@ export class KeyIndex extends IndexReads {
     this.wanted.set(keyBytes, start, end);
     this.#replace(
       entry,
-      true,
+      // While a log is read there may be no order yet.
+      !this.order.isEmpty,
       revision,
       createRevision,
       version,

@@ -17,6 +17,7 @@ import {
 import type { Void } from "./horizon.ts";
 import { KeyIndex, NO_ENTRY, position } from "./key-index.ts";
 import { damage, endsCommit, type ScannedRecord, type Segment } from "./segment.ts";
+import { Warming } from "./warming.ts";
 
 /** What the records of a log say. */
 export interface Loaded {
@@ -61,6 +62,7 @@ export class Loader {
   #reserved = 0;
   #voids: Void[] = [];
   readonly #types = new Types();
+  readonly #warming = new Warming();
   #seal: Seal | undefined;
   /** Inside a commit: its revision. */
   #open: number | undefined;
@@ -198,6 +200,7 @@ export class Loader {
     const end = start + header.keyBytes;
     if (!isText(bytes, start, end)) throw faulty(segment, header, "a key that is no UTF-8");
     const index = this.#index;
+    this.#warming.before(index, bytes, at);
     const known = index.find(bytes, start, end);
     const before = known === NO_ENTRY ? 0 : index.revision(known);
     if (previousRevision !== before && !this.#isLeftOut(known, header)) {
@@ -211,7 +214,21 @@ export class Loader {
     const type = this.#types.of(bytes, end, header.contentTypeBytes);
     const place = position(segment.id, header.offset);
     const size = recordBytes(header);
-    if (this.#resumed === undefined) {
+    if (known !== NO_ENTRY) {
+      index.putEntry(
+        known,
+        bytes,
+        start,
+        end,
+        revision,
+        createRevision,
+        version,
+        type,
+        deadline,
+        place,
+        size,
+      );
+    } else if (this.#resumed === undefined) {
       index.loadBytes(
         bytes,
         start,
