@@ -133,6 +133,12 @@ describe("a checkpoint that is sound in itself", () => {
   });
 });
 
+test("a finding about the log as a whole names no file", () => {
+  const about = { severity: "damage", file: "", what: "it is gone" } as const;
+  expect(describeFinding(about)).toBe("it is gone");
+  expect(describeFinding({ ...about, file: "DURABLE" })).toBe("DURABLE: it is gone");
+});
+
 // --- internal ---
 
 /** A log of a process that died before its writes were synced: revisions of it are void. */

@@ -5,10 +5,19 @@ import type { Commit } from "../../src/kv.ts";
 import { RESTORE_VOID_REVISIONS } from "../../src/limits.ts";
 import { checkLog } from "../../src/log/check.ts";
 import type { LogStore } from "../../src/log/engine.ts";
+import { KIND } from "../../src/log/format.ts";
 import { repair, type Repaired, type RepairOptions } from "../../src/log/repair.ts";
 import { expectEmpty, later, randomBytes, stateAt, writeSome } from "../support/copies.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
-import { commitsIn, cut, killedAfter, openOn, recordsOf, segmentNames } from "../support/logs.ts";
+import {
+  appendRecord,
+  commitsIn,
+  cut,
+  killedAfter,
+  openOn,
+  recordsOf,
+  segmentNames,
+} from "../support/logs.ts";
 import { random, randomSeed, withSeed, type Random } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
 import {
@@ -252,6 +261,21 @@ describe("a repair", () => {
     await failure(() => repairOf(disk, into), "conflict");
     expect(into.list()).toEqual(["there"]);
   });
+});
+
+test("a void of nothing, which a start refuses, is left out", async () => {
+  const disk = await killedAfter(async (store) => {
+    for (const key of ["a", "b"]) await write(store, put(key, "1"));
+  });
+  const { message } = await failure(async () => {
+    const copy = disk.copy();
+    appendRecord(copy, { kind: KIND.void, revision: 2, createRevision: 2 });
+    await openOn(copy);
+  }, "internal");
+  expect(message).toContain("a void up to 2, which cannot be");
+  appendRecord(disk, { kind: KIND.void, revision: 2, createRevision: 2 });
+  const { commits } = await repaired(disk);
+  expect(commits.map(({ revision }) => revision)).toEqual([1, 2]);
 });
 
 test("a key that was made anew after its deletion was forgotten begins anew", async () => {
