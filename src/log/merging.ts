@@ -45,10 +45,12 @@ export class Merging implements Job {
   }
 
   isDue(): boolean {
-    const { horizon, index, mergeBytesMin, clock, isFull } = this.#options;
+    const { horizon, segments, index, mergeBytesMin, clock, isFull } = this.#options;
     if (horizon.oldest <= this.#surveyedTo) return false;
     const below = this.#sealedBelow(horizon.oldest);
-    if (below - this.#keptBytes >= Math.max(mergeBytesMin, this.#keptBytes / 2)) return true;
+    const hasGrown = below - this.#keptBytes >= Math.max(mergeBytesMin, this.#keptBytes / 2);
+    // Where nothing was replaced, nothing below can be garbage, however much it has grown.
+    if (hasGrown && segments.bytes - index.liveBytes >= mergeBytesMin) return true;
     const garbage = below - index.liveBytes;
     if (isFull() && garbage - this.#leftBytes >= mergeBytesMin / LITTLE) return true;
     const now = clock();

@@ -1,0 +1,43 @@
+/** When garbage is looked for. */
+
+import { expect, test } from "bun:test";
+import type { LogStore } from "../../src/log/engine.ts";
+import { FakeDisk } from "../support/fake-disk.ts";
+import { openOn } from "../support/logs.ts";
+import { put, write } from "../support/stores.ts";
+
+test("garbage is not looked for where no key was put twice, after a start neither", async () => {
+  const options = { segmentBytesMax: 4_000, mergeBytesMin: 3_000 };
+  const disk = new FakeDisk();
+  const store = (await openOn(disk, options)) as LogStore;
+  for (let at = 0; at < 200; at++) await write(store, put(`k${at}`, "x".repeat(60)));
+  const reads = readsOf(disk);
+  await store.compact(200);
+  await store.maintained();
+  // Of nine segments; sealing the last one may read something of it.
+  expect(reads()).toBeLessThan(3);
+  await store.close();
+
+  const again = (await openOn(disk, options)) as LogStore;
+  const readByStart = reads();
+  await write(again, put("one more", "x"));
+  await again.compact(201);
+  await again.maintained();
+  expect(reads()).toBeLessThan(readByStart + 3);
+  // The same with a segment that was replaced whole.
+  for (let at = 0; at < 30; at++) await write(again, put(`k${at}`, "y".repeat(60)));
+  await again.compact(231);
+  await again.maintained();
+  expect(reads()).toBeGreaterThan(readByStart + 5);
+  await again.close();
+});
+
+/** How often a segment was read from then on. */
+function readsOf(disk: FakeDisk): () => number {
+  let reads = 0;
+  disk.lookFault = ({ kind, name }) => {
+    if (kind === "read" && name.endsWith(".log")) reads++;
+    return undefined;
+  };
+  return () => reads;
+}
