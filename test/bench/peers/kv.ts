@@ -47,6 +47,15 @@ export class KvServer implements AsyncDisposable {
     return processorMs(this.#process!.pid);
   }
 
+  /** When the server has done what a load left it to do, or after a minute. */
+  async quiet(): Promise<void> {
+    for (let look = 0; look < QUIET_LOOKS_MAX; look++) {
+      const before = this.processorMs();
+      await Bun.sleep(QUIET_LOOK_MS);
+      if (this.processorMs() - before < QUIET_LOOK_MS / 20) return;
+    }
+  }
+
   residentBytes(): number {
     return residentBytes(this.#process!.pid);
   }
@@ -56,3 +65,8 @@ export class KvServer implements AsyncDisposable {
     this.#directory.remove();
   }
 }
+
+// --- internal ---
+
+const QUIET_LOOK_MS = 1_000;
+const QUIET_LOOKS_MAX = 60;
