@@ -111,10 +111,11 @@ class Sweep {
       const part = this.#open(number);
       // One whose header is damaged may stand for those that are not there.
       const isKnown = before === undefined || before.header !== undefined;
-      if (number > next && isKnown) this.#missing(next, number);
+      const isMissing = number > next && isKnown;
+      // Where a segment ends is told by the beginning of the next one, when that is there.
+      if (before !== undefined) await this.#read(before, isMissing ? undefined : part.header);
+      if (isMissing) this.#missing(next, number);
       next = (part.header?.merged?.last ?? number) + 1;
-      // What is behind its beginning depends on the beginning of the next one.
-      if (this.#parts.length > 1) await this.#read(this.#parts.at(-2)!, part.header);
     }
     const last = this.#parts.at(-1);
     if (last !== undefined) await this.#read(last, undefined, readMark(disk));

@@ -163,6 +163,10 @@ describe("a check finds", () => {
       const { findings } = await agreed(copy);
       expect(findings[0]).toMatchObject({ severity: "damage", file: name });
       expect(findings[0]!.what).toMatch(/^it is missing, but there is \d{10}\.log$/);
+      expect(findings.length).toBe(1);
+      // All that stood in it, and nothing else.
+      const lost = recordsOf(disk, name).map(({ revision }) => revision);
+      expect(findings[0]!.revisions).toEqual({ first: Math.min(...lost), last: Math.max(...lost) });
     }
   });
 
