@@ -26,7 +26,7 @@ import type { Subject } from "../subject.ts";
 const HOUR = 3_600_000;
 
 /** Long enough to look at a key before it expires on a slow machine, most times. */
-const SOON = 40;
+const SOON = 100;
 
 export function ttlSection(subject: Subject): void {
   const { fresh } = subject;
