@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn } from "../support/logs.ts";
-import { put, write } from "../support/stores.ts";
+import { del, delRange, listAll, put, write } from "../support/stores.ts";
 
 test("a page downwards from behind the end of its range begins at the end", async () => {
   const store = await openOn(new FakeDisk());
@@ -55,4 +55,20 @@ test("a history passes over large commits that the key has no part in", async ()
     }
   }
   await store.close();
+});
+
+test("keys that were deleted before a start are in ranges once they are put again", async () => {
+  const disk = new FakeDisk();
+  const store = await openOn(disk);
+  // Several leaves of the order: in those but the first, none is left.
+  const keys = Array.from({ length: 3_000 }, (_, at) => `k${String(at).padStart(4, "0")}`);
+  await write(store, ...keys.map((key) => put(key)));
+  await write(store, ...keys.map((key) => del(key)));
+  const again = await openOn(disk.kill());
+  expect(await listAll(again, {})).toEqual([]);
+  await write(again, ...keys.map((key) => put(key)));
+  expect((await listAll(again, {})).map(({ key }) => key)).toEqual(keys);
+  const { results } = await write(again, { op: "list", range: {}, limit: 5_000 }, delRange({}));
+  expect(results).toMatchObject([{ entries: keys.map((key) => ({ key })) }, { deleted: 3_000 }]);
+  await again.close();
 });
