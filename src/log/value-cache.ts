@@ -16,14 +16,19 @@ import { copyBytes } from "./bytes.ts";
 export class ValueCache {
   /** Made of what was read ahead: a read whose result nobody has is left out. */
   touched = 0;
-  /** The ring. What a value is in it may be overwritten by the next one that is added. */
-  readonly ring: Uint8Array;
-  readonly #fields: Uint32Array;
+  /**
+   * The ring, until the next value is added: that may take the place of another one, or a larger
+   * ring the place of this one.
+   */
+  ring: Uint8Array;
+  #fields: Uint32Array;
   /** By hash: an entry, and the word at which its value begins, plus 1; 0 = none. */
   #table: Uint32Array;
   #mask: number;
   readonly #slotsMax: number;
-  readonly #words: number;
+  /** Words of the ring, now and at most. */
+  #words: number;
+  readonly #wordsMax: number;
   readonly #countMax: number;
   /** The word of the oldest, the one behind the youngest, and how many words are in use. */
   #oldest = 0;
@@ -41,11 +46,10 @@ export class ValueCache {
     this.#table = new Uint32Array(2 * Math.min(slots, SLOTS_FIRST));
     this.#mask = this.#table.length / 2 - 1;
     this.#countMax = slots / 2;
-    this.#words = Math.max(0, Math.floor((bytesMax - 8 * slots) / 8));
-    // Nothing of it is read before it is written, and zeros would take milliseconds at each start.
-    const { buffer } = Buffer.allocUnsafeSlow(8 * this.#words);
-    this.ring = new Uint8Array(buffer);
-    this.#fields = new Uint32Array(buffer);
+    this.#wordsMax = Math.max(0, Math.floor((bytesMax - 8 * slots) / 8));
+    this.#words = Math.min(this.#wordsMax, WORDS_FIRST);
+    this.ring = new Uint8Array(8 * this.#words);
+    this.#fields = new Uint32Array(this.ring.buffer);
     this.#turn = this.#words;
   }
 
@@ -110,7 +114,7 @@ export class ValueCache {
       if (isSame) return this.#write(word, entry, bytes, start, length);
       this.#drop(slot);
     }
-    if (words > this.#words / 8) return;
+    if (words > this.#wordsMax / 8) return;
     const word = this.#room(words);
     this.#write(word, entry, bytes, start, length);
     this.#enter(entry, word);
@@ -122,7 +126,7 @@ export class ValueCache {
    * for once pushes little out.
    */
   offer(entry: number, bytes: Uint8Array, start: number, end: number): void {
-    const isFull = this.#usedWords + wordsOf(end - start) > this.#words;
+    const isFull = this.#usedWords + wordsOf(end - start) > this.#wordsMax;
     if ((isFull || this.#count >= this.#countMax) && ++this.#offers % OFFERS !== 0) return;
     this.put(entry, bytes, start, end);
   }
@@ -156,6 +160,10 @@ export class ValueCache {
       const isBehind = this.#next > this.#oldest || this.#usedWords === 0;
       const end = isBehind ? this.#words : this.#oldest;
       if (this.#next + words <= end) break;
+      if (isBehind && this.#words < this.#wordsMax) {
+        this.#widen();
+        continue;
+      }
       if (isBehind && this.#usedWords > 0) {
         // None is cut in two: the rest of the ring stays empty this time.
         this.#turn = this.#next;
@@ -167,6 +175,17 @@ export class ValueCache {
     this.#next += words;
     this.#usedWords += words;
     return word;
+  }
+
+  /** Takes all the memory that it may. Nothing of the ring has turned round yet. */
+  #widen(): void {
+    this.#words = this.#turn = this.#wordsMax;
+    // Nothing of it is read before it is written, and zeros would take milliseconds.
+    const { buffer } = Buffer.allocUnsafeSlow(8 * this.#words);
+    const before = this.ring;
+    this.ring = new Uint8Array(buffer);
+    this.#fields = new Uint32Array(buffer);
+    this.ring.set(before);
   }
 
   /**
@@ -261,8 +280,9 @@ export class ValueCache {
 
 /** Bytes of the cache for each slot of its table, half of which are in use at most. */
 const BYTES_A_SLOT = 64;
-/** Slots that the table has at first. */
+/** Slots that the table has at first, and words of the ring. */
 const SLOTS_FIRST = 256;
+const WORDS_FIRST = 2_048;
 /** Words before a value. */
 const HEAD_WORDS = 1;
 /** Of the field that has the bytes of a value: these. */

@@ -55,6 +55,24 @@ test("it takes no more memory than it may", () => {
   }
 });
 
+test("the newest stay, whatever memory it had when the oldest came", () => {
+  const cache = new ValueCache(100_000);
+  // Of eight words each, so that one begins wherever the memory may have ended before.
+  for (let at = 0; at < 10_000; at++) {
+    add(cache, at, new Uint8Array(56).fill(at));
+    if (at >= 600) expect(cache.count).toBeGreaterThan(400);
+  }
+  for (let at = 9_600; at < 10_000; at++) expect(cache.get(at)?.[55]).toBe(at % 256);
+  const there = Array.from({ length: 10_000 }, (_, at) => at).filter((at) => cache.find(at) >= 0);
+  expect(there).toHaveLength(cache.count);
+});
+
+test("one that takes an eighth of it is kept from the beginning", () => {
+  const cache = new ValueCache(200_000);
+  add(cache, 1, new Uint8Array(20_000));
+  expect(cache.get(1)).toHaveLength(20_000);
+});
+
 test("what was used stays, what was not goes first", () => {
   const cache = new ValueCache(12_000);
   for (let at = 0; at < 100; at++) {
