@@ -55,7 +55,9 @@ export function pipelineSide(bench: Bench, server: Peer, batches: Batches): () =
     const milliseconds = performance.now() - began;
     const serverMs = server.processorMs() - before;
     const serverMicros = (serverMs * 1_000) / requests;
-    requests = Math.max(FIRST_REQUESTS, Math.round((rate * bench.milliseconds) / 1_000));
+    // Whole pipelines: it gives up where more were answered than it was told to send.
+    const pipelines = Math.round((rate * bench.milliseconds) / 1_000 / count);
+    requests = Math.max(FIRST_REQUESTS, pipelines * count);
     return { value: rate, serverCores: serverMs / milliseconds, serverMicros };
   };
 }
