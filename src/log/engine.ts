@@ -340,7 +340,7 @@ export class LogStore implements Store {
       apply: (records) => this.#apply(records),
       compact: (revision) => this.#compact(revision),
       fullDisk: this.#upkeep.fullDisk,
-      gathering: new Gathering(options.timer),
+      gathering: new Gathering(options.gatherTimer),
       clock: this.#clock,
       fatal: (error) => {
         this.#failed = error;

@@ -15,6 +15,8 @@ export interface LogOptions {
   readonly clock?: () => number;
   /** Wakes the engine when keys fall due by that clock. */
   readonly timer?: Timer;
+  /** Ends the wait of a batch for writers that come back; a timer of its own, for others wait. */
+  readonly gatherTimer?: Timer;
   /** Fresh random bytes. */
   readonly random?: (bytes: number) => Uint8Array;
   readonly limits?: Partial<Limits>;

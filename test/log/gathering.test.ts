@@ -11,6 +11,7 @@ import {
   GATHER_WRITERS_MIN,
 } from "../../src/limits.ts";
 import { Gathering } from "../../src/log/gathering.ts";
+import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { HeldDisk } from "../support/held-disk.ts";
 import { openOn } from "../support/logs.ts";
@@ -132,7 +133,8 @@ describe("a batch", () => {
 async function begin() {
   const disk = new HeldDisk();
   const time = new FakeTime();
-  const store = await openOn(disk, { clock: time.clock, timer: time.timer });
+  const { clock, timer } = time;
+  const store = await openOn(disk, { clock, timer, gatherTimer: timer });
   await write(store, ...shortLived);
   await turns();
   disk.isHeld = true;
@@ -215,6 +217,16 @@ describe("writers that come back one after the other on a slow disk", () => {
     disk.isHeld = false;
     await disk.release();
     await last;
+    await store.close();
+  });
+
+  test("wait by the platform's timer, whatever wakes the store for keys that fall due", async () => {
+    const disk = new FakeDisk();
+    let now = 0;
+    disk.fault = ({ kind }) => void (kind === "sync" && (now += SLOW));
+    const store = await openOn(disk, { clock: () => now, timer: () => () => undefined });
+    await writeAll(store);
+    await write(store, put("key0"));
     await store.close();
   });
 
