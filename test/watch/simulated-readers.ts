@@ -10,13 +10,14 @@ import type { StreamTransport, WatchStream } from "../../src/watch/stream-subscr
 import type { Subscriber } from "../../src/watch/subscriber.ts";
 import type { WatchSession } from "../../src/watch/watch-session.ts";
 import { abridgedFrame } from "../guarantees/abridged.ts";
-import type {
-  Arrival,
-  RecordedSession,
-  Transport,
-  WatchBegin,
-  WatcherRecord,
-  WatchFilter,
+import {
+  type Arrival,
+  firstWanted,
+  type RecordedSession,
+  type Transport,
+  type WatchBegin,
+  type WatcherRecord,
+  type WatchFilter,
 } from "../guarantees/record.ts";
 
 /** What a platform takes before it closes a connection. */
@@ -52,17 +53,14 @@ export class Recording {
     this.ended ??= performance.now();
   }
 
-  /** The watch has said that everything up to here was sent. */
+  /** The watch has said that everything up to here was sent; -1 before all of a state is there. */
   get through(): number {
     const last = this.arrivals.findLast(
-      ({ frame }) =>
-        frame.type === "sync" ||
-        frame.type === "progress" ||
-        (frame.type === "change" && frame.more !== true),
+      ({ frame }) => frame.type !== "state" && (frame.type !== "change" || frame.more !== true),
     )?.frame;
-    if (last !== undefined && "revision" in last) return last.revision;
-    const created = this.arrivals[0]?.frame;
-    return created?.type === "created" ? created.revision : -1;
+    if (last === undefined || last.type === "reset" || !("revision" in last)) return -1;
+    const awaitsState = this.begin.initial === true && firstWanted(this.begin) === undefined;
+    return last.type === "created" && awaitsState ? -1 : last.revision;
   }
 
   /** `reaches` is the revision that a watch which is still open must have come to. */
