@@ -151,9 +151,14 @@ export function prefixEnd(prefix: string): string | undefined {
 
 /** The smallest text above every key of the range; `undefined` when there is none. */
 export function rangeEnd(range: Range): string | undefined {
-  if (range.key !== undefined) return `${range.key}\u0000`;
+  if (range.key !== undefined) return keyBehind(range.key);
   if (range.prefix !== undefined) return prefixEnd(range.prefix);
   return range.end;
+}
+
+/** The smallest text behind `key`: U+0000 is the smallest character. */
+export function keyBehind(key: string): string {
+  return `${key}\u0000`;
 }
 
 /** Is the range every key, whatever way it says so? */

@@ -9,6 +9,7 @@
  */
 
 import type { Commit, DeleteEvent, Entry, ListedEntry } from "./entry.ts";
+import type { EntrySink } from "./entry-sink.ts";
 import type { Range, Ranges } from "./keys.ts";
 import type { Limits } from "./limits.ts";
 import type { Many, ManyAnswers } from "./many.ts";
@@ -41,6 +42,16 @@ export interface ListResult extends Page {
   /** The revision at which the page was read. Ask for the next page at this one. */
   readonly revision: number;
   /** The last key or folder of the page, when there is more: `after` of the next page. */
+  readonly next?: string;
+}
+
+/** No limit when it is left out. */
+export type ScanOptions = Pick<ListOptions, "limit" | "keys" | "reverse" | "after" | "revision">;
+
+export interface ScanResult {
+  /** The revision at which the entries were read. Ask for the next ones at this one. */
+  readonly revision: number;
+  /** Where there may be more: `after` of the next scan. */
   readonly next?: string;
 }
 
@@ -163,6 +174,13 @@ export interface Store {
    * @throws `compacted` below `oldest`, `invalid_argument` above the store's revision.
    */
   list(range: Range, options?: ListOptions): MaybePromise<ListResult>;
+
+  /**
+   * Hands the entries of a range to `sink` in key order, until it is full. An engine without it is
+   * asked by `list`.
+   * @throws as `list`.
+   */
+  scan?(range: Range, options: ScanOptions, sink: EntrySink): MaybePromise<ScanResult>;
 
   /**
    * The changes of a key, newest first. A page ends as that of `list`.

@@ -6,7 +6,15 @@
 import { KvError } from "./errors.ts";
 import { isInt64 } from "./int64.ts";
 import { checkBound, checkKey, checkRange } from "./keys.ts";
-import type { Check, HistoryOptions, ListOptions, ListShape, Operation, Txn } from "./kv.ts";
+import type {
+  Check,
+  HistoryOptions,
+  ListOptions,
+  ListShape,
+  Operation,
+  ScanOptions,
+  Txn,
+} from "./kv.ts";
 import { TTL_MS_MAX, type Limits } from "./limits.ts";
 import { quote } from "./text.ts";
 
@@ -44,6 +52,12 @@ export function checkList(options: ListOptions, limits: Limits): void {
   const shaped = Object.entries(shape).find(([, value]) => value !== undefined && value !== false);
   if (count !== true || shaped === undefined) return;
   throw new KvError("invalid_argument", `count and ${shaped[0]} exclude each other`);
+}
+
+/** @throws `invalid_argument` unless a scan can be asked for. */
+export function checkScan({ limit, after }: ScanOptions): void {
+  if (limit !== undefined) checkInteger("limit", limit, 1);
+  if (after !== undefined) checkBound(after, "after");
 }
 
 /**

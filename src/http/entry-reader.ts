@@ -1,18 +1,14 @@
 /**
- * Reads all of a range at one revision, page after page, as lines of JSON. Holds one page at a
+ * Reads all of a range at one revision, piece after piece, as lines of JSON. Holds one piece at a
  * time, and leaves little behind: how much memory a stream takes is decided here. The revision is
  * pinned as long as there is more to read.
  */
 
 import { edenGC } from "bun:jsc";
-import { entryToJson } from "../json.ts";
-import type { ListedEntry, ListOptions, Range, Store } from "../kv.ts";
-import {
-  STREAM_GARBAGE_BYTES,
-  STREAM_PIECE_BYTES,
-  STREAM_READ_BYTES,
-  STREAM_READ_ENTRIES_MAX,
-} from "../limits.ts";
+import { giveEntry } from "../entry-sink.ts";
+import type { ListedEntry, MaybePromise, Range, ScanOptions, ScanResult, Store } from "../kv.ts";
+import { STREAM_GARBAGE_BYTES, STREAM_READ_BYTES, STREAM_READ_ENTRIES_MAX } from "../limits.ts";
+import { EntryLines } from "./entry-lines.ts";
 
 export interface EntryReaderOptions {
   readonly keys: boolean;
@@ -22,35 +18,32 @@ export interface EntryReaderOptions {
 }
 
 export class EntryReader {
-  readonly #store: Store;
-  readonly #range: Range;
-  readonly #shape: Pick<ListOptions, "keys" | "reverse">;
+  readonly #scan: Scan;
+  readonly #pin: Store["pin"];
+  readonly #shape: Pick<ScanOptions, "keys" | "reverse">;
   /** Entries that are still to be read. */
   #wanted: number;
-  /** Entries to ask for, as many as those before let expect to fit. */
-  #pageEntries = 64;
-  #next: Pick<ListOptions, "after" | "revision"> = {};
+  readonly #lines = new EntryLines();
+  #next: Pick<ScanOptions, "after" | "revision"> = {};
   #more = true;
-  #entries: readonly ListedEntry[] = [];
-  #at = 0;
   #unpin: (() => void) | undefined;
 
   constructor(store: Store, range: Range, options: EntryReaderOptions) {
+    this.#scan = scanOf(store, range);
+    this.#pin = store.pin?.bind(store);
     const { limit = Number.POSITIVE_INFINITY, ...shape } = options;
-    this.#store = store;
-    this.#range = range;
     this.#shape = shape;
     this.#wanted = limit;
   }
 
   /**
-   * Reads the first page, at `revision` or now, and answers at which revision that was. Call it
+   * Reads the first piece, at `revision` or now, and answers at which revision that was. Call it
    * first, and `end` at last. Throws what the store's `list` throws.
    */
   async begin(revision?: number): Promise<number> {
     if (revision !== undefined) this.#next = { revision };
     const readAt = await this.#read();
-    if (this.#goesOn) this.#unpin = this.#store.pin?.(readAt);
+    if (this.#more) this.#unpin = this.#pin?.(readAt);
     return readAt;
   }
 
@@ -60,54 +53,55 @@ export class EntryReader {
     this.#unpin = undefined;
   }
 
-  /** Some lines, each with its line end; none behind the last one. Throws as `begin`. */
-  async lines(): Promise<string> {
+  /** Some lines, each with its line end; `undefined` behind the last one. Throws as `begin`. */
+  async lines(): Promise<Uint8Array | undefined> {
     for (;;) {
-      const lines = this.#takeLines();
-      if (lines !== "" || !this.#goesOn) return lines;
-      // A turn of its own for each page: a client that takes all at once is not alone.
+      const lines = this.#lines.take();
+      if (lines.length > 0) {
+        garbageBytes += lines.length;
+        return lines;
+      }
+      if (!this.#more) return undefined;
+      // A turn of its own for each piece: a client that takes all at once is not alone.
       await new Promise<void>((resolve) => setImmediate(resolve));
       collectGarbage();
       await this.#read();
-      if (!this.#goesOn) this.end();
+      if (!this.#more) this.end();
     }
-  }
-
-  /** Is there a page behind the one that was read? */
-  get #goesOn(): boolean {
-    return this.#more && this.#wanted > 0;
   }
 
   async #read(): Promise<number> {
-    const limit = Math.min(this.#pageEntries, this.#wanted);
-    const page = await this.#store.list(this.#range, { ...this.#shape, ...this.#next, limit });
-    const { revision, entries, more, next } = page;
-    this.#entries = entries;
-    this.#at = 0;
-    this.#wanted -= entries.length;
-    this.#more = more;
+    const limit = Number.isFinite(this.#wanted) ? { limit: this.#wanted } : undefined;
+    const options = { ...this.#shape, ...this.#next, ...limit };
+    const { revision, next } = await this.#scan(options, this.#lines);
+    this.#wanted -= this.#lines.count;
+    this.#more = next !== undefined && this.#wanted > 0;
     if (next !== undefined) this.#next = { after: next, revision };
-    this.#pageEntries = fittingEntries(entries);
     return revision;
-  }
-
-  #takeLines(): string {
-    let lines = "";
-    while (lines.length < STREAM_PIECE_BYTES) {
-      const entry = this.#entries[this.#at++];
-      if (entry === undefined) {
-        // Let go of at once: see `collectGarbage`.
-        this.#entries = [];
-        break;
-      }
-      lines += `${JSON.stringify(entryToJson(entry))}\n`;
-    }
-    garbageBytes += lines.length;
-    return lines;
   }
 }
 
 // --- internal ---
+
+type Scan = (options: ScanOptions, sink: EntryLines) => MaybePromise<ScanResult>;
+
+function scanOf(store: Store, range: Range): Scan {
+  if (store.scan === undefined) return scanByPages(store, range);
+  return (options, sink) => store.scan!(range, options, sink);
+}
+
+function scanByPages(store: Store, range: Range): Scan {
+  /** Entries to ask for, as many as those before let expect to fit. */
+  let pageEntries = 64;
+  return async ({ limit = pageEntries, ...options }, sink) => {
+    const asked = { ...options, limit: Math.min(limit, pageEntries) };
+    const { revision, entries, next } = await store.list(range, asked);
+    sink.clear();
+    for (const entry of entries) giveEntry(sink, entry);
+    pageEntries = fittingEntries(entries);
+    return { revision, ...(next === undefined ? undefined : { next }) };
+  };
+}
 
 /** How many entries like these a page should have. */
 function fittingEntries(entries: readonly ListedEntry[]): number {
@@ -117,7 +111,7 @@ function fittingEntries(entries: readonly ListedEntry[]): number {
   return Math.max(1, Math.min(fitting, STREAM_READ_ENTRIES_MAX));
 }
 
-/** Lines that all streams together have made since the last collection. */
+/** Bytes of lines that all streams together have made since the last collection. */
 let garbageBytes = 0;
 
 /**

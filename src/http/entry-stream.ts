@@ -8,7 +8,6 @@ import { KvError } from "../errors.ts";
 import { rangeFromJson } from "../json.ts";
 import { ENTRY_STREAMS_MAX } from "../limits.ts";
 import { HEADERS, NDJSON_TYPE } from "../protocol.ts";
-import { encodeUtf8 } from "../text.ts";
 import { etag } from "./answers.ts";
 import type { Conditions } from "./conditions.ts";
 import { EntryReader } from "./entry-reader.ts";
@@ -99,10 +98,7 @@ function bodyOf(reader: EntryReader, call: Call): ReadableStream {
   const { streams } = call.context;
   streams.count++;
   const { stream } = streamBody(call, {
-    async next() {
-      const lines = await reader.lines();
-      return lines === "" ? undefined : encodeUtf8(lines);
-    },
+    next: () => reader.lines(),
     ended() {
       streams.count--;
       reader.end();

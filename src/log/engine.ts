@@ -5,6 +5,7 @@
 
 import { randomBytes } from "node:crypto";
 import { formatDurability, SYNC, type Durability } from "../durability.ts";
+import type { EntrySink } from "../entry-sink.ts";
 import { KvError } from "../errors.ts";
 import { checkKey, checkRanges, distinctRanges } from "../keys.ts";
 import type { Many, ManyAnswers } from "../many.ts";
@@ -21,6 +22,8 @@ import type {
   MaybePromise,
   Range,
   ReadOptions,
+  ScanOptions,
+  ScanResult,
   SnapshotOptions,
   Status,
   Store,
@@ -192,6 +195,11 @@ export class LogStore implements Store {
   list(range: Range, options: ListOptions = {}): MaybePromise<ListResult> {
     this.#checkOpen();
     return this.#reads.list(range, options);
+  }
+
+  scan(range: Range, options: ScanOptions, sink: EntrySink): MaybePromise<ScanResult> {
+    this.#checkOpen();
+    return this.#reads.scan(range, options, sink);
   }
 
   async history(key: string, options: HistoryOptions = {}): Promise<HistoryResult> {

@@ -3,7 +3,7 @@
  * is looked up again, and that those that come next are known before they are asked for.
  */
 
-import type { KeyIndex } from "./key-index.ts";
+import { type KeyIndex, NO_ENTRY } from "./key-index.ts";
 import type { EntryScan } from "./key-order.ts";
 import type { KeySource } from "./listing.ts";
 
@@ -18,6 +18,7 @@ export interface Ahead {
 /** Both ways are gone in turns: one iterator, that of the call that came last, is of use. */
 export class EntriesAhead implements KeySource, Ahead, Iterator<string> {
   readonly #index: KeyIndex;
+  readonly #isIn: ((key: string) => boolean) | undefined;
   #scan: EntryScan | undefined;
   /** As many as are taken from the scan at once; few at first, for most ranges are small. */
   #batch = BATCH_MIN;
@@ -26,8 +27,10 @@ export class EntriesAhead implements KeySource, Ahead, Iterator<string> {
   #end = 0;
   readonly #result: IteratorYieldResult<string> = { done: false, value: "" };
 
-  constructor(index: KeyIndex) {
+  /** `isIn`: keys behind the first that is not in it are left out, as is this one. */
+  constructor(index: KeyIndex, isIn?: (key: string) => boolean) {
     this.#index = index;
+    this.#isIn = isIn;
   }
 
   get entries(): Uint32Array {
@@ -55,9 +58,15 @@ export class EntriesAhead implements KeySource, Ahead, Iterator<string> {
     return this.#begin(this.#index.scanDown(end));
   }
 
+  /** The next entry; `NO_ENTRY` behind the last one, when there is no `entry` any more. */
+  nextEntry(): number {
+    if (++this.#at === this.#end && !this.#fill()) return NO_ENTRY;
+    return this.entry;
+  }
+
   /** The next key; the result is good until the one after it. */
   next(): IteratorResult<string> {
-    if (++this.#at === this.#end && !this.#fill()) return DONE;
+    if (this.nextEntry() === NO_ENTRY) return DONE;
     this.#result.value = this.#index.key(this.entry);
     return this.#result;
   }
@@ -80,8 +89,24 @@ export class EntriesAhead implements KeySource, Ahead, Iterator<string> {
       this.#entries[end] = entry;
     }
     this.#at = 0;
-    this.#end = end;
-    return end > 0;
+    this.#end = this.#cut(end);
+    return this.#end > 0;
+  }
+
+  /** How many of the first `count` entries are in: all behind the first that is not are left out. */
+  #cut(count: number): number {
+    const isIn = this.#isIn;
+    const isEntryIn = (at: number): boolean => isIn!(this.#index.key(this.#entries[at]!));
+    if (isIn === undefined || count === 0 || isEntryIn(count - 1)) return count;
+    this.#scan = NOTHING;
+    let low = 0;
+    let high = count - 1;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (isEntryIn(middle)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }
 
@@ -89,5 +114,7 @@ export class EntriesAhead implements KeySource, Ahead, Iterator<string> {
 
 const BATCH_MIN = 16;
 const BATCH_MAX = 1_024;
+
+const NOTHING: EntryScan = { next: () => NO_ENTRY };
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };

@@ -3,7 +3,15 @@
  * into folders. Knows neither where keys come from nor what an entry is.
  */
 
-import { folderOf, inRange, prefixEnd, rangeEnd, rangeStart, compareKeys } from "../keys.ts";
+import {
+  compareKeys,
+  folderOf,
+  inRange,
+  keyBehind,
+  prefixEnd,
+  rangeEnd,
+  rangeStart,
+} from "../keys.ts";
 import type { ListedEntry, ListOptions, Page, Range } from "../kv.ts";
 import { PAGE_ENTRIES_DEFAULT, type Limits } from "../limits.ts";
 
@@ -132,14 +140,16 @@ export class Listing {
       const below = folder === undefined || folder === after ? after : prefixEnd(folder);
       return this.#source.down(below !== undefined && isBelow(below, end) ? below : end);
     }
-    const from = folder === undefined ? nextKey(after) : prefixEnd(folder);
+    const from = folder === undefined ? keyBehind(after) : prefixEnd(folder);
     if (from === undefined) return NONE;
     // A folder may begin below its range, and `after` be any text.
     return this.#source.up(isBelow(start, from) ? from : start);
   }
 
   #behind(key: string): Iterator<string> {
-    return this.#options.reverse === true ? this.#source.down(key) : this.#source.up(nextKey(key));
+    return this.#options.reverse === true
+      ? this.#source.down(key)
+      : this.#source.up(keyBehind(key));
   }
 
   #behindFolder(folder: string): Iterator<string> {
@@ -152,11 +162,6 @@ export class Listing {
 // --- internal ---
 
 const NONE: Iterator<string> = { next: () => ({ done: true, value: undefined }) };
-
-/** U+0000 is the smallest character: nothing lies between a key and the key followed by it. */
-function nextKey(key: string): string {
-  return `${key}\u0000`;
-}
 
 function isBelow(key: string, end: string | undefined): boolean {
   return end === undefined || compareKeys(key, end) < 0;

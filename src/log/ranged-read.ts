@@ -11,6 +11,7 @@ import type { KeyIndex } from "./key-index.ts";
 import { LATER, Listing } from "./listing.ts";
 import { PastSearch } from "./past-search.ts";
 import type { Reader } from "./reader.ts";
+import type { ReadState, SlicedRead } from "./sliced-read.ts";
 
 export interface RangedReadOptions {
   readonly index: KeyIndex;
@@ -21,10 +22,9 @@ export interface RangedReadOptions {
   readonly now: number;
 }
 
-export class RangedRead {
+export class RangedRead implements SlicedRead<ListResult> {
   readonly revision: number;
   readonly now: number;
-  /** The overdue keys that were met, the first `EXPIRE_EVENTS_MAX` of them. */
   readonly overdue: string[] = [];
   readonly #options: RangedReadOptions;
   readonly #listing: Listing;
@@ -42,8 +42,7 @@ export class RangedRead {
     this.#listing = new Listing(this.#source, range, shape, options.limits);
   }
 
-  /** Reads for a slice of time: `slow` when there is more to look at. */
-  run(): "whole" | "slow" | "overdue" {
+  run(): ReadState {
     const whole = this.#listing.gather(
       (key, keys) => this.#read(key, keys),
       () => this.#isFullOfOverdue() || this.#slice.isOver(),
@@ -52,7 +51,6 @@ export class RangedRead {
     return whole ? "whole" : "slow";
   }
 
-  /** Lets others have their turn; `run` goes on where it was. */
   async pause(): Promise<void> {
     if (this.#search !== undefined) {
       const { key } = this.#search;

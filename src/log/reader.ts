@@ -123,10 +123,10 @@ export class Reader {
 
   /**
    * Finds the value of an entry's newest record: from `start` to `end` of `bytes`, until the next
-   * one is looked for.
+   * one is looked for. Kept in memory unless `keep` is false.
    * @throws `internal` when it is damaged.
    */
-  seek(entry: number): void {
+  seek(entry: number, keep = true): void {
     const cache = this.#cache;
     const at = cache.find(entry);
     if (at >= 0) {
@@ -135,10 +135,19 @@ export class Reader {
       this.end = at + cache.length(at);
       return;
     }
-    const { bytes, start, end } = this.#read(entry, true);
+    const { bytes, start, end } = this.#read(entry, keep);
     this.bytes = bytes;
     this.start = start;
     this.end = end;
+  }
+
+  /** As `seek`, of the entry that a listing looks at; its value is not kept in memory. */
+  seekAhead(ahead: Ahead): void {
+    const window = this.#window;
+    if (!window.seek(ahead)) return this.seek(ahead.entries[ahead.at]!, false);
+    this.bytes = window.bytes;
+    this.start = window.start;
+    this.end = window.end;
   }
 
   /** Reads ahead where the values of many entries are in memory, before they are asked for. */

@@ -50,10 +50,6 @@ export class RecordBuffer {
     return true;
   }
 
-  /** A copy of the value that was found last. */
-  copy(): Uint8Array {
-    return this.bytes.slice(this.start, this.end);
-  }
   #headerCrc(at: number): number {
     if (this.#headerAt !== at) {
       this.#header = this.bytes.subarray(at + 4, at + RECORD_HEADER_BYTES);

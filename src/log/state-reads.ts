@@ -3,6 +3,7 @@
  * may see, expire first; what takes long goes on in slices.
  */
 
+import type { EntrySink } from "../entry-sink.ts";
 import { KvError } from "../errors.ts";
 import { checkKey, checkRange } from "../keys.ts";
 import type {
@@ -14,17 +15,22 @@ import type {
   MaybePromise,
   Operation,
   Range,
+  ReadOptions,
+  ScanOptions,
+  ScanResult,
   Txn,
 } from "../kv.ts";
 import { EXPIRE_EVENTS_MAX, MANY_GETS_A_TURN, type Limits } from "../limits.ts";
 import { MANY, type Many, type ManyAnswers } from "../many.ts";
-import { checkList } from "../rules.ts";
+import { checkList, checkScan } from "../rules.ts";
 import type { Horizon } from "./horizon.ts";
 import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
 import { checkOne } from "./many-job.ts";
 import { PastSearch } from "./past-search.ts";
-import { RangedRead } from "./ranged-read.ts";
+import { RangedRead, type RangedReadOptions } from "./ranged-read.ts";
 import type { Reader } from "./reader.ts";
+import { ScanRead } from "./scan-read.ts";
+import type { SlicedRead } from "./sliced-read.ts";
 
 export interface StateReadsOptions {
   readonly index: KeyIndex;
@@ -42,6 +48,8 @@ export interface StateReadsOptions {
   /** Resolves when every key that was due at a time has expired. */
   readonly settled: (asOf: number) => Promise<void>;
 }
+
+type BeginRead<T> = (at: RangedReadOptions) => SlicedRead<T>;
 
 export class StateReads {
   readonly #options: StateReadsOptions;
@@ -70,11 +78,18 @@ export class StateReads {
   list(range: Range, options: ListOptions): MaybePromise<ListResult> {
     checkRange(range);
     checkList(options, this.#options.limits);
-    // Reads at a revision never look at the clock.
-    const now = options.revision === undefined ? this.#options.clock() : 0;
-    const read = this.#rangedRead(range, options, now);
-    const state = read.run();
-    return state === "whole" ? read.result() : this.#listOn(read, state, range, options);
+    return this.#read(options, (at) => new RangedRead(range, options, at));
+  }
+
+  /** Hands the entries of a range to `sink`, up to where it is full. */
+  scan(range: Range, options: ScanOptions, sink: EntrySink): MaybePromise<ScanResult> {
+    checkRange(range);
+    checkScan(options);
+    return this.#read(options, (at) => {
+      // What an attempt before it has handed over does not count.
+      sink.clear();
+      return new ScanRead(range, options, sink, at);
+    });
   }
 
   /**
@@ -175,31 +190,36 @@ export class StateReads {
     return true;
   }
 
-  #rangedRead(range: Range, options: ListOptions, now: number): RangedRead {
-    const { index, reader, limits, horizon } = this.#options;
-    const revision = horizon.readable(options.revision);
-    return new RangedRead(range, options, { index, reader, limits, revision, now });
+  #read<T>({ revision }: ReadOptions, begin: BeginRead<T>): MaybePromise<T> {
+    // Reads at a revision never look at the clock.
+    const now = revision === undefined ? this.#options.clock() : 0;
+    const anew = (now: number): SlicedRead<T> => {
+      const { index, reader, limits, horizon } = this.#options;
+      return begin({ index, reader, limits, revision: horizon.readable(revision), now });
+    };
+    const read = anew(now);
+    const state = read.run();
+    return state === "whole" ? read.result() : this.#readOn(read, state, anew);
   }
 
   /**
-   * Goes on with a listing that took long, or begins it anew when it met an overdue key. What falls
+   * Goes on with a read that took long, or begins it anew when it met an overdue key. What falls
    * due meanwhile does not count.
    */
-  async #listOn(
-    read: RangedRead,
+  async #readOn<T>(
+    read: SlicedRead<T>,
     state: "slow" | "overdue",
-    range: Range,
-    options: ListOptions,
-  ): Promise<ListResult> {
+    anew: (now: number) => SlicedRead<T>,
+  ): Promise<T> {
     if (state === "slow") await read.pause();
     else await this.#expire(read.overdue, read.now);
     this.#options.checkOpen();
     const isGone = state === "overdue" || read.revision < this.#options.horizon.oldest;
     // By a clock that was set back, they are not overdue any more.
     const now = Math.min(read.now, this.#options.clock());
-    const next = isGone ? this.#rangedRead(range, options, now) : read;
+    const next = isGone ? anew(now) : read;
     const after = next.run();
-    return after === "whole" ? next.result() : await this.#listOn(next, after, range, options);
+    return after === "whole" ? next.result() : await this.#readOn(next, after, anew);
   }
 
   /** Lets overdue keys expire: by a transaction that reads them, or with all that were due then. */

@@ -3,15 +3,21 @@
  * ones stand near to each other in the log, all of them with one read.
  */
 
+import { copyBytes } from "../copy-bytes.ts";
 import type { Ahead } from "./entries-ahead.ts";
 import { offsetOf, segmentOf, type KeyIndex } from "./key-index.ts";
 import type { Log } from "./log.ts";
 import { RecordBuffer } from "./record-buffer.ts";
 
 export class WindowRead {
+  /** What `seek` has found last. */
+  bytes: Uint8Array = NOTHING;
+  start = 0;
+  end = 0;
   readonly #log: Log;
   readonly #index: KeyIndex;
   #buffer: RecordBuffer | undefined;
+  #window: Uint8Array = NOTHING;
   /** What is in memory: bytes of the log from a position on, all of which are applied. */
   #from = 0;
   #to = 0;
@@ -28,20 +34,32 @@ export class WindowRead {
     this.#to = this.#from;
   }
 
-  /**
-   * A copy of the value of the newest record of the entry that a listing looks at; `undefined` when
-   * it is to be read alone: it has no neighbours, or is not sound.
-   */
+  /** A copy of the value that `seek` finds; `undefined` when it is to be read alone. */
   value(ahead: Ahead): Uint8Array | undefined {
+    return this.seek(ahead) ? this.bytes.slice(this.start, this.end) : undefined;
+  }
+
+  /**
+   * Finds the value of the newest record of the entry that a listing looks at: from `start` to
+   * `end` of `bytes`, until the next one is looked for. Answers false when it is to be read alone:
+   * it has no neighbours, or is not sound.
+   */
+  seek(ahead: Ahead): boolean {
     const entry = ahead.entries[ahead.at]!;
     const position = this.#index.position(entry);
     const size = this.#index.bytes(entry);
     if (this.#generation !== this.#log.generation) this.forget();
-    if (!this.#holds(position, size) && !this.#load(ahead)) return undefined;
+    if (!this.#holds(position, size) && !this.#load(ahead)) return false;
     const { number } = this.#log.segmentAt(position);
     const buffer = this.#buffer!;
     const at = position - this.#from;
-    return buffer.find(at, size, number, offsetOf(position), entry) ? buffer.copy() : undefined;
+    // Records of the same size are looked at in the same place, which needs no views of its own.
+    copyBytes(this.#window, at, at + size, buffer.bytes, 0);
+    if (!buffer.find(0, size, number, offsetOf(position), entry)) return false;
+    this.bytes = buffer.bytes;
+    this.start = buffer.start;
+    this.end = buffer.end;
+    return true;
   }
 
   #holds(position: number, size: number): boolean {
@@ -73,11 +91,14 @@ export class WindowRead {
 
   #read(from: number, to: number): boolean {
     this.forget();
-    this.#buffer ??= new RecordBuffer(WINDOW_BYTES, this.#index);
+    if (this.#buffer === undefined) {
+      this.#buffer = new RecordBuffer(WINDOW_BYTES, this.#index);
+      this.#window = new Uint8Array(WINDOW_BYTES);
+    }
     const { file } = this.#log.segmentAt(from);
     const bytes = to - from;
     try {
-      const count = file.read(this.#buffer.bytes.subarray(0, bytes), offsetOf(from));
+      const count = file.read(this.#window.subarray(0, bytes), offsetOf(from));
       if (count !== bytes) return false;
     } catch {
       // Whoever reads the record alone says what is wrong.
@@ -92,6 +113,7 @@ export class WindowRead {
 
 // --- internal ---
 
+const NOTHING = new Uint8Array(0);
 const WINDOW_BYTES = 128 * 1024;
 /** Bytes of a window for each byte of records that are wanted, at most: to read one costs more. */
 const SPARSE_FACTOR = 8;

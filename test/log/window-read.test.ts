@@ -7,6 +7,7 @@ import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn } from "../support/logs.ts";
 import { random, randomSeed, withSeed, type Random } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
+import { scanOnce } from "../support/scans.ts";
 import { del, failure, put, write } from "../support/stores.ts";
 
 /** No value in memory, so that all are read; merges as often as can be. */
@@ -123,12 +124,17 @@ async function compareOnce(store: LogStore, chance: Random): Promise<void> {
   };
   const page = await store.list(range, options);
   const keys = await store.list(range, { ...options, keys: true });
+  const scanned = await scanOnce(store, range, options);
   const alone: (ListedEntry | undefined)[] = [];
   for (const { key } of keys.entries.slice(0, page.entries.length)) {
     alone.push((await store.get(key, isPast ? { revision: at } : {})).entry);
   }
   expect(page.entries.map(shortened)).toEqual(alone.map(shortened));
   if (!page.more) expect(page.entries).toHaveLength(keys.entries.length);
+  // A scan has no bound of bytes.
+  expect(scanned.entries.map(({ key }) => key)).toEqual(keys.entries.map(({ key }) => key));
+  const paged = scanned.entries.slice(0, page.entries.length);
+  expect(paged.map(shortened)).toEqual(page.entries.map(shortened));
 }
 
 /** With a hash in the place of the value, which is much faster to compare. */

@@ -12,6 +12,7 @@ import { FakeTime } from "../support/fake-time.ts";
 import { openOn } from "../support/logs.ts";
 import { openModel } from "../support/model-store.ts";
 import { rounds } from "../support/rounds.ts";
+import { scanAll } from "../support/scans.ts";
 import {
   changesBetween,
   del,
@@ -144,6 +145,12 @@ describe.each(STORES)("%s", (_, open) => {
           expect(await listed(false)).toEqual(right);
           expect(await listed(true)).toEqual(right.toReversed());
           expect((await store.list(range, { count: true })).count).toBe(right.length);
+          if (store.scan === undefined) continue;
+          for (const reverse of [false, true]) {
+            const scanned = await scanAll(store, range, { reverse, keys: true }, limit);
+            const ordered = reverse ? right.toReversed() : right;
+            expect(scanned.map(({ key }) => key)).toEqual(ordered);
+          }
         }
         const [range] = ranges as [Range];
         const gone = keys.filter((key) => isInRange(range, key)).toSorted(compareBytes);

@@ -5,6 +5,7 @@
 
 import { expect } from "bun:test";
 import type { Commit, Entry, Event, ListOptions, Range, Store } from "../../src/kv.ts";
+import { scanAll } from "../support/scans.ts";
 import { failure, listAll, shown } from "../support/stores.ts";
 
 /**
@@ -89,6 +90,11 @@ async function equalsState(
     expect((await listAll(store, range, { ...at, limit: 3 })).map(shown)).toEqual(right);
     const reversed = await listAll(store, range, { ...at, limit: 4, reverse: true });
     expect(reversed.map(shown)).toEqual(right.toReversed());
+    if (store.scan !== undefined) {
+      expect((await scanAll(store, range, at, 3)).map(shown)).toEqual(right);
+      const back = await scanAll(store, range, { ...at, reverse: true });
+      expect(back.map(shown)).toEqual(right.toReversed());
+    }
     const bare = await store.list(range, { ...at, keys: true });
     expect(bare.entries.map(({ key }) => key)).toEqual(sorted.map(({ key }) => key));
     expect((await store.list(range, { ...at, count: true })).count).toBe(sorted.length);
