@@ -264,16 +264,10 @@ export class LogStore implements Store {
   }
 
   snapshot(options?: SnapshotOptions): AsyncGenerator<Uint8Array> {
-    const source = {
-      disk: this.#disk,
-      segments: this.#segments,
-      horizon: this.#horizon,
-      copies: this.#upkeep.copies,
-      store: this.#id,
-      clock: this.#clock,
-      checkOpen: () => this.#checkOpen(),
-    };
-    return snapshotOf(source, options);
+    const [disk, segments, horizon] = [this.#disk, this.#segments, this.#horizon];
+    const [store, clock, { copies }] = [this.#id, this.#clock, this.#upkeep];
+    const checkOpen = (): void => this.#checkOpen();
+    return snapshotOf({ disk, segments, horizon, copies, store, clock, checkOpen }, options);
   }
 
   status(): Status {

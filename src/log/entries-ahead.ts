@@ -93,7 +93,7 @@ export class EntriesAhead implements KeySource, Ahead, Iterator<string> {
     return this.#end > 0;
   }
 
-  /** How many of the first `count` entries are in: all behind the first that is not are left out. */
+  /** How many of the first `count` entries are in, before the first that is not. */
   #cut(count: number): number {
     const isIn = this.#isIn;
     const isEntryIn = (at: number): boolean => isIn!(this.#index.key(this.#entries[at]!));
