@@ -98,7 +98,6 @@ export class EntriesAhead implements KeySource, Ahead, Iterator<string> {
     const isIn = this.#isIn;
     const isEntryIn = (at: number): boolean => isIn!(this.#index.key(this.#entries[at]!));
     if (isIn === undefined || count === 0 || isEntryIn(count - 1)) return count;
-    this.#scan = NOTHING;
     let low = 0;
     let high = count - 1;
     while (low < high) {
@@ -114,7 +113,5 @@ export class EntriesAhead implements KeySource, Ahead, Iterator<string> {
 
 const BATCH_MIN = 16;
 const BATCH_MAX = 1_024;
-
-const NOTHING: EntryScan = { next: () => NO_ENTRY };
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };

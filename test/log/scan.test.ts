@@ -21,6 +21,18 @@ function nameOf(at: number): string {
   return `key/${String(at).padStart(5, "0")}`;
 }
 
+/** Takes so long over every 32nd entry that the turn of the scan is over. */
+function slowSink(most?: number): EntryCollector {
+  const sink = new EntryCollector(most);
+  const take = sink.entry.bind(sink);
+  sink.entry = (...entry) => {
+    take(...entry);
+    const until = performance.now() + READ_SLICE_MS + 1;
+    if (sink.entries.length % 32 === 0) while (performance.now() < until);
+  };
+  return sink;
+}
+
 async function keysOf(store: Store, range: Range, ...rest: [object?, number?]): Promise<string[]> {
   return (await scanAll(store, range, ...rest)).map(({ key }) => key);
 }
@@ -54,6 +66,13 @@ describe("a scan", () => {
     }
     expect(await keysOf(store, { prefix: "key/0012" })).toEqual(names.slice(120, 130));
     expect(await keysOf(store, { key: nameOf(9) })).toEqual([nameOf(9)]);
+    const range = { start: nameOf(10), end: nameOf(20) };
+    expect(await keysOf(store, range, { after: "a" })).toEqual(names.slice(10, 20));
+    expect(await keysOf(store, range, { after: nameOf(15) })).toEqual(names.slice(16, 20));
+    expect(await keysOf(store, range, { after: "z" })).toEqual([]);
+    const back = names.slice(10, 20).toReversed();
+    expect(await keysOf(store, range, { after: "z", reverse: true })).toEqual(back);
+    expect(await keysOf(store, range, { after: "a", reverse: true })).toEqual([]);
     expect(await keysOf(store, { prefix: "none" })).toEqual([]);
     await store.close();
   });
@@ -70,13 +89,7 @@ describe("a scan", () => {
 
   test("says where to go on also when its turn was over with the last entry", async () => {
     const { store } = await begin(40);
-    const sink = new EntryCollector(32);
-    const take = sink.entry.bind(sink);
-    sink.entry = (...entry) => {
-      const until = performance.now() + READ_SLICE_MS + 1;
-      take(...entry);
-      if (sink.isFull) while (performance.now() < until);
-    };
+    const sink = slowSink(32);
     const { next } = await store.scan!({}, {}, sink);
     expect([sink.entries.length, next]).toEqual([32, nameOf(31)]);
     await store.close();
@@ -84,6 +97,9 @@ describe("a scan", () => {
 
   test("finds entries of the past, however long that takes", async () => {
     const { store } = await begin(3);
+    // It is far to what the key was, from both sides.
+    for (let at = 0; at < 100; at++) await write(store, put("key/~", "x".repeat(17_000)));
+    await write(store, del("key/~"));
     const { entries, revision } = await store.list({});
     for (let at = 0; at < 200; at++) await write(store, put(nameOf(1), `later ${at}`));
     await write(store, del(nameOf(0)), put("a", ""));
@@ -109,6 +125,36 @@ describe("a scan", () => {
     expect(sink.entries.map(({ key }) => key)).toEqual(right);
     // At its revision it is still there: the clock does not count.
     expect(await keysOf(store, {}, { revision })).toHaveLength(50);
+    await store.close();
+  });
+
+  test("shows no key that was overdue when it began and expired in the middle", async () => {
+    const { store, time } = await begin(640);
+    await write(store, putFor(nameOf(600), "", 1_000));
+    time.now += 1_000;
+    const sink = slowSink();
+    const scanning = store.scan!({}, {}, sink);
+    time.fire();
+    expect((await scanning).revision).toBe((await store.status()).revision);
+    const right = Array.from({ length: 640 }, (_, at) => nameOf(at)).toSpliced(600, 1);
+    expect(sink.entries.map(({ key }) => key)).toEqual(right);
+    await store.close();
+  });
+
+  test("begins anew when its revision is forgotten, and is refused where that was asked for", async () => {
+    const { store } = await begin(640);
+    const { revision } = await store.status();
+    const sink = slowSink();
+    const scans = [store.scan!({}, {}, sink), store.scan!({}, { revision }, slowSink())];
+    const settled = Promise.allSettled(scans);
+    const forgotten = write(store, put(nameOf(1), "new"), del(nameOf(0)));
+    await store.compact((await forgotten).revision);
+    const [anew, refused] = await settled;
+    expect(anew).toMatchObject({ status: "fulfilled", value: { revision: revision + 1 } });
+    expect(sink.entries.map(({ key }) => key)).toEqual(
+      Array.from({ length: 639 }, (_, at) => nameOf(at + 1)),
+    );
+    expect(refused).toMatchObject({ status: "rejected", reason: { code: "compacted" } });
     await store.close();
   });
 
