@@ -312,7 +312,9 @@ function behindEnd(record: WatcherRecord, _: Truth, random: Random) {
 
 function beforeCreated(record: WatcherRecord, _: Truth, random: Random) {
   const place = framesOf(record, random, "created").find(({ at, session }) => {
-    return at === 0 && record.sessions[session]!.arrivals.length > 1;
+    // An end may be the only frame of a session.
+    const [, second] = record.sessions[session]!.arrivals;
+    return at === 0 && second !== undefined && second.frame.type !== "end";
   });
   return place && replaced(record, place, []);
 }
