@@ -49,8 +49,9 @@ export class Merging implements Job {
     if (horizon.oldest <= this.#surveyedTo) return false;
     const below = this.#sealedBelow(horizon.oldest);
     const hasGrown = below - this.#keptBytes >= Math.max(mergeBytesMin, this.#keptBytes / 2);
-    // Where nothing was replaced, nothing below can be garbage, however much it has grown.
-    if (hasGrown && segments.bytes - index.liveBytes >= mergeBytesMin) return true;
+    // Where little was replaced, little below can be garbage, however much it has grown.
+    const replaced = segments.bytes - index.liveBytes;
+    if (hasGrown && replaced >= Math.max(mergeBytesMin, index.liveBytes / LITTLE)) return true;
     const garbage = below - index.liveBytes;
     if (isFull() && garbage - this.#leftBytes >= mergeBytesMin / LITTLE) return true;
     const now = clock();
@@ -124,7 +125,10 @@ export class Merging implements Job {
 /** The share of a full disk's room that merges leave to deletes. */
 const DELETES_SHARE = 1 / 8;
 
-/** On a full disk this part of the garbage that is worth a survey else is worth one. */
+/**
+ * On a full disk this part of the garbage that is worth a survey else is worth one; else this part
+ * of the live data, where the log has grown by half.
+ */
 const LITTLE = 8;
 
 /** A segment with at most this part of the largest size is merged with its neighbours. */

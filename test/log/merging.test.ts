@@ -32,6 +32,24 @@ test("garbage is not looked for where no key was put twice, after a start neithe
   await again.close();
 });
 
+test("garbage is not looked for where it is little beside what lives", async () => {
+  const disk = new FakeDisk();
+  const options = { segmentBytesMax: 4_000, mergeBytesMin: 500 };
+  const store = (await openOn(disk, options)) as LogStore;
+  for (let at = 0; at < 200; at++) await write(store, put(`k${at}`, "x".repeat(60)));
+  const reads = readsOf(disk);
+  // An eighth is 3,500 bytes; a record has 140.
+  for (let at = 0; at < 15; at++) await write(store, put("k1", "y".repeat(60)));
+  await store.compact(215);
+  await store.maintained();
+  expect(reads()).toBeLessThan(3);
+  for (let at = 0; at < 15; at++) await write(store, put("k1", "y".repeat(60)));
+  await store.compact(230);
+  await store.maintained();
+  expect(reads()).toBeGreaterThan(5);
+  await store.close();
+});
+
 /** How often a segment was read from then on. */
 function readsOf(disk: FakeDisk): () => number {
   let reads = 0;
