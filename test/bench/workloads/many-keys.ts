@@ -31,16 +31,16 @@ export const manyKeys: Workload = {
   lines,
   async open(bench, stack, names) {
     const pairs: Record<string, Pair> = {};
+    // First, for systems take files out of memory that nobody reads for some minutes.
+    const peer = stack.use(redis({ appendfsync: "none" }));
+    const peerBytes = names.has("memory") ? await loadRedis(bench, peer) : 0;
     const kv = stack.use(new KvServer());
     await kv.start();
     bench.progress("many keys: loading kv");
     await fillWith(bench, kv, "kv", bench.manyKeys);
-    if (names.has("memory")) await Bun.sleep(bench.settleMs);
-    const residentBytes = kv.residentBytes();
     if (names.has("memory")) {
-      const peer = stack.use(redis({ appendfsync: "none" }));
-      const peerBytes = await loadRedis(bench, peer);
-      pairs["memory"] = { kv: constant(residentBytes), peer: constant(peerBytes) };
+      await Bun.sleep(bench.settleMs);
+      pairs["memory"] = { kv: constant(kv.residentBytes()), peer: constant(peerBytes) };
     }
     if (names.has("get-many") || names.has("put-many")) {
       const few = stack.use(new KvServer());
