@@ -6,7 +6,15 @@
 
 import { edenGC } from "bun:jsc";
 import { giveEntry } from "../entry-sink.ts";
-import type { ListedEntry, MaybePromise, Range, ScanOptions, ScanResult, Store } from "../kv.ts";
+import type {
+  ListedEntry,
+  ListResult,
+  MaybePromise,
+  Range,
+  ScanOptions,
+  ScanResult,
+  Store,
+} from "../kv.ts";
 import { STREAM_GARBAGE_BYTES, STREAM_READ_BYTES, STREAM_READ_ENTRIES_MAX } from "../limits.ts";
 import { EntryLines } from "./entry-lines.ts";
 
@@ -90,15 +98,22 @@ function scanOf(store: Store, range: Range): Scan {
   return (options, sink) => store.scan!(range, options, sink);
 }
 
+/** Reads pages, and hands over as much of one as there is room for. */
 function scanByPages(store: Store, range: Range): Scan {
   /** Entries to ask for, as many as those before let expect to fit. */
   let pageEntries = 64;
+  let page: ListResult = { revision: 0, entries: [], more: true };
+  let at = 0;
   return async ({ limit = pageEntries, ...options }, sink) => {
-    const asked = { ...options, limit: Math.min(limit, pageEntries) };
-    const { revision, entries, next } = await store.list(range, asked);
+    if (at === page.entries.length) {
+      page = await store.list(range, { ...options, limit: Math.min(limit, pageEntries) });
+      pageEntries = fittingEntries(page.entries);
+      at = 0;
+    }
+    const { revision, entries } = page;
     sink.clear();
-    for (const entry of entries) giveEntry(sink, entry);
-    pageEntries = fittingEntries(entries);
+    while (at < entries.length && !sink.isFull) giveEntry(sink, entries[at++]!);
+    const next = at < entries.length ? entries[at - 1]!.key : page.next;
     return { revision, ...(next === undefined ? undefined : { next }) };
   };
 }
