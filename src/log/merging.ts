@@ -39,6 +39,8 @@ export class Merging implements Job {
   /** Bytes of garbage that the last survey left. */
   #leftBytes = 0;
   #backoffMs = SURVEY_BACKOFF_MS_MIN;
+  /** Has somebody asked for room since the last survey? */
+  #isWanted = false;
 
   constructor(options: MergingOptions) {
     this.#options = options;
@@ -51,7 +53,8 @@ export class Merging implements Job {
     const hasGrown = below - this.#keptBytes >= Math.max(mergeBytesMin, this.#keptBytes / 2);
     // Where little was replaced, little below can be garbage, however much it has grown.
     const replaced = segments.bytes - index.liveBytes;
-    if (hasGrown && replaced >= Math.max(mergeBytesMin, index.liveBytes / LITTLE)) return true;
+    const little = this.#isWanted ? 0 : index.liveBytes / LITTLE;
+    if (hasGrown && replaced >= Math.max(mergeBytesMin, little)) return true;
     const garbage = below - index.liveBytes;
     if (isFull() && garbage - this.#leftBytes >= mergeBytesMin / LITTLE) return true;
     const now = clock();
@@ -64,8 +67,14 @@ export class Merging implements Job {
     return this.#options.clock() < this.#notBefore;
   }
 
-  /** Somebody wants room: no pause after surveys that found little. */
+  /** Somebody wants room: also little garbage is looked for, and at once. */
   hurry(): void {
+    this.#isWanted = true;
+    this.#endPause();
+  }
+
+  /** No pause after surveys that found little. */
+  #endPause(): void {
     this.#notBefore = 0;
     this.#backoffMs = SURVEY_BACKOFF_MS_MIN;
   }
@@ -73,6 +82,7 @@ export class Merging implements Job {
   async run(turns: Turns): Promise<void> {
     const { horizon, segments, index, syncLog, segmentBytesMax } = this.#options;
     const { oldest } = horizon;
+    this.#isWanted = false;
     const before = this.#sealedBelow(oldest);
     // A merged segment leaves out what is replaced: by records that a power cut must not take.
     await syncLog();
@@ -107,7 +117,7 @@ export class Merging implements Job {
   #rest(freedBytes: number): void {
     const { index, mergeBytesMin, clock } = this.#options;
     const garbage = this.#keptBytes - index.liveBytes;
-    if (freedBytes >= Math.max(mergeBytesMin, garbage / 4)) return this.hurry();
+    if (freedBytes >= Math.max(mergeBytesMin, garbage / 4)) return this.#endPause();
     this.#notBefore = clock() + this.#backoffMs;
     this.#backoffMs = Math.min(2 * this.#backoffMs, SURVEY_BACKOFF_MS_MAX);
   }
