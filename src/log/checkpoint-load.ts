@@ -9,11 +9,12 @@ import type { CoveredSegment } from "./checkpoint-format.ts";
 import type { Places } from "./checkpoint-keys.ts";
 import { CheckpointReader, Unusable } from "./checkpoint-reader.ts";
 import type { Disk } from "./disk.ts";
-import { crc32, RECORD_ALIGNMENT_BYTES, SEGMENT_HEADER_BYTES } from "./format.ts";
+import { ContentCheck } from "./content-check.ts";
+import { RECORD_ALIGNMENT_BYTES, SEGMENT_HEADER_BYTES } from "./format.ts";
 import type { KeyColumns } from "./key-columns.ts";
 import { KeyIndex, position, segmentOf } from "./key-index.ts";
 import { Loader, type Loaded } from "./loader.ts";
-import { piecesOf, type Segment } from "./segment.ts";
+import type { Segment } from "./segment.ts";
 
 /** How much of each segment a checkpoint covers, in bytes, and how large it is itself. */
 export interface Covers {
@@ -35,15 +36,15 @@ export interface Resumed {
  * Changes no file.
  * @throws whatever speaks against using it.
  */
-export function loadCheckpoint(
+export async function loadCheckpoint(
   disk: Disk,
   segments: readonly Segment[],
   endOf: (segment: Segment) => number,
-): Resumed | undefined {
+): Promise<Resumed | undefined> {
   const reader = CheckpointReader.open(disk);
   if (reader === undefined) return undefined;
   try {
-    return loadFrom(reader, segments, endOf);
+    return await loadFrom(reader, segments, endOf);
   } finally {
     reader.close();
   }
@@ -54,11 +55,11 @@ export function loadCheckpoint(
 /** The id of no segment: of records that a merge has left out, as later ones replaced them. */
 const NOWHERE = 0;
 
-function loadFrom(
+async function loadFrom(
   reader: CheckpointReader,
   segments: readonly Segment[],
   endOf: (segment: Segment) => number,
-): Resumed {
+): Promise<Resumed> {
   const { header, voids, bytes } = reader;
   const known = match(reader, segments);
   const sealed = segments.slice(0, -1);
@@ -70,12 +71,22 @@ function loadFrom(
     if (isLast ? covered.end > end : covered.end !== end) {
       throw new Unusable(`${segment.file.name} ends elsewhere`);
     }
-    compareContent(segment, covered);
     segment.takeOver(covered);
     loader.pass(segment);
   }
   const { segment } = known.pairs.at(-1)!;
-  const { index, nowhere } = readIndex(reader, known.pairs, loader.index);
+  const check = new ContentCheck(
+    known.pairs.map(({ segment: { file }, covered }) => ({ file, covered })),
+  );
+  let read: Awaited<ReturnType<typeof readIndex>>;
+  try {
+    read = await readIndex(reader, known.pairs, loader.index);
+    await check.done();
+  } catch (error) {
+    await check.stop();
+    throw error;
+  }
+  const { index, nowhere } = read;
   const { revision, oldest, time, reserved } = header;
   loader.resume({ index, revision, oldest, time, reserved, voids, segment });
   const ends = new Map(known.pairs.map(({ segment, covered }) => [segment, covered.end]));
@@ -116,32 +127,20 @@ function match(
   return { from: at + 1 - pairs.length, pairs };
 }
 
-/** Reads all that is covered of a segment: what has rotted since must not be taken for known. */
-function compareContent({ file }: Segment, { end, crc }: CoveredSegment): void {
-  let found = 0;
-  let at = SEGMENT_HEADER_BYTES;
-  for (const piece of piecesOf(file, at, end)) {
-    found = crc32(piece, found);
-    at += piece.length;
-  }
-  if (at < end) throw new Unusable(`${file.name} is shorter`);
-  if (found !== crc) throw new Unusable(`${file.name} has other content`);
-}
-
 /**
  * The index as the checkpoint has it. Of records in segments that were merged since, `merged` says
  * where they are now; `nowhere` are the keys of those that are in none.
  */
-function readIndex(
+async function readIndex(
   reader: CheckpointReader,
   pairs: readonly Pair[],
   merged: KeyIndex,
-): { readonly index: KeyIndex; readonly nowhere: readonly string[] } {
+): Promise<{ readonly index: KeyIndex; readonly nowhere: readonly string[] }> {
   const index = new KeyIndex();
   index.reserve(reader.header.keys);
   const nowhere: string[] = [];
   const placing = new Placing(reader.segments, pairs);
-  reader.readKeys((columns, places) => {
+  await reader.readKeys((columns, places) => {
     if (!placing.place(columns, places)) {
       for (let at = 0; at < columns.count; at++) {
         if (!placing.isKnown(places.segments[at]!)) findMerged(columns, at, merged, nowhere);

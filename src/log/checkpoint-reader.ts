@@ -76,10 +76,11 @@ export class CheckpointReader {
 
   /**
    * Visits all keys, a block at a time; their order is for `visit` to check. What it is called with
-   * is used again for the next one. To be called once.
+   * is used again for the next one. Lets go of the event loop between two blocks. To be called
+   * once.
    * @throws `Unusable`, at the end at the latest.
    */
-  readKeys(visit: (columns: KeyColumns, places: Places) => void): void {
+  async readKeys(visit: (columns: KeyColumns, places: Places) => void): Promise<void> {
     let blocks = new KeysBlocks(0);
     let columns = new KeyColumns(0);
     const intern = interning();
@@ -99,6 +100,7 @@ export class CheckpointReader {
       const places = kind === BLOCK.keys ? blocks.decode(body, items, intern, columns) : undefined;
       keys += items;
       visit(columns, sound(places, "a block of keys"));
+      await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }
 

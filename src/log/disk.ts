@@ -15,6 +15,7 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  read,
   readdirSync,
   readSync,
   renameSync,
@@ -32,6 +33,8 @@ export interface DiskFile {
   size(): number;
   /** Reads up to `into.length` bytes at an offset. Returns how many; 0 at the end. */
   read(into: Uint8Array, offset: number): number;
+  /** As `read`, off the event loop. The file must not be closed meanwhile. */
+  readAsync(into: Uint8Array, offset: number): Promise<number>;
   /** Writes up to all of `bytes` at an offset. Returns how many. */
   write(bytes: Uint8Array, offset: number): number;
   truncate(size: number): void;
@@ -299,6 +302,14 @@ class File implements DiskFile {
 
   read(into: Uint8Array, offset: number): number {
     return readSync(this.#descriptor, into, 0, into.length, offset);
+  }
+
+  readAsync(into: Uint8Array, offset: number): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    read(this.#descriptor, into, 0, into.length, offset, (error, count) =>
+      error ? reject(error) : resolve(count),
+    );
+    return promise;
   }
 
   write(bytes: Uint8Array, offset: number): number {

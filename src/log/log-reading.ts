@@ -42,10 +42,10 @@ export class LogReading {
   }
 
   /** Reads all segments but the last one. @throws `internal` when one is damaged. */
-  read(): void {
+  async read(): Promise<void> {
     const { disk, notice } = this.#options;
     try {
-      this.#resumed = loadCheckpoint(disk, [...this.#sealed, this.#active], this.#endOf);
+      this.#resumed = await loadCheckpoint(disk, [...this.#sealed, this.#active], this.#endOf);
     } catch (error) {
       noteUnusable(notice, error as Error);
     }

@@ -163,6 +163,10 @@ class OverlayFile implements DiskFile {
     return this.#content.read(into, offset);
   }
 
+  async readAsync(into: Uint8Array, offset: number): Promise<number> {
+    return this.read(into, offset);
+  }
+
   write(bytes: Uint8Array, offset: number): number {
     this.#content.write(bytes, offset);
     return bytes.length;

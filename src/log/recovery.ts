@@ -59,7 +59,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     const log = new LogReading(options, segments, (segment, next) =>
       sealedEnd(segment, next, mark),
     );
-    log.read();
+    await log.read();
     // Synced to its last byte, there is nothing to mend, and reading it once tells all.
     const isWhole = mark?.segment === active.number && mark.end === active.file.size();
     const end = isWhole ? undefined : examineTail(active, mark);

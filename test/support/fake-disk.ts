@@ -309,6 +309,10 @@ class FakeFile implements DiskFile {
     return this.#inode.read(wanted < into.length ? into.subarray(0, wanted) : into, offset);
   }
 
+  async readAsync(into: Uint8Array, offset: number): Promise<number> {
+    return this.read(into, offset);
+  }
+
   write(bytes: Uint8Array, offset: number): number {
     this.#checkOpen();
     const isShort = this.#disk.before({ kind: "write", name: this.name, at: offset, bytes });

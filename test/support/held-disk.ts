@@ -41,6 +41,7 @@ export class HeldDisk extends FakeDisk {
       },
       size: () => file.size(),
       read: (into, offset) => file.read(into, offset),
+      readAsync: (into, offset) => file.readAsync(into, offset),
       write: (bytes, offset) => file.write(bytes, offset),
       truncate: (size) => file.truncate(size),
       close: () => {
