@@ -1,7 +1,15 @@
 /** Whole files, the real directory, and the fake disk against it. */
 
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, renameSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { createWhole, openDirectory, readFully, writeFully } from "../../src/log/disk.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
@@ -34,6 +42,9 @@ describe.each(Object.entries(disks))("%s", (_, make) => {
     expect(Buffer.from(into.subarray(0, 8)).toString()).toBe("Jello\0\0!");
     expect(readFully(again, into, 6)).toBe(2);
     expect(readFully(again, into, 100)).toBe(0);
+    expect(await again.readAsync(into, 6)).toBe(2);
+    expect(Buffer.from(into.subarray(0, 2)).toString()).toBe("\0!");
+    expect(await again.readAsync(into, 100)).toBe(0);
     again.truncate(3);
     expect(again.size()).toBe(3);
     writeFully(again, bytes("x"), 4);
@@ -158,6 +169,14 @@ describe("a directory", () => {
     expect(existsSync(join(directory.path, "LOCK"))).toBe(true);
     expect(readdirSync(directory.path)).toEqual(["LOCK"]);
   });
+});
+
+test("a read off the event loop fails with the code of the system", async () => {
+  directory = temporaryDirectory();
+  mkdirSync(join(directory.path, "none"));
+  const file = openDirectory(directory.path).openReadOnly("none");
+  await expect(file.readAsync(new Uint8Array(1), 0)).rejects.toMatchObject({ code: "EISDIR" });
+  file.close();
 });
 
 test("a write that the system takes in parts is written whole", () => {

@@ -101,7 +101,9 @@ describe("a scan", () => {
     for (let at = 0; at < 100; at++) await write(store, put("key/~", "x".repeat(17_000)));
     await write(store, del("key/~"));
     const { entries, revision } = await store.list({});
-    for (let at = 0; at < 200; at++) await write(store, put(nameOf(1), `later ${at}`));
+    for (let at = 0; at < 200; at++) {
+      await write(store, put(nameOf(1), `later ${at}`), at % 2 === 0 ? put("key/+") : del("key/+"));
+    }
     await write(store, del(nameOf(0)), put("a", ""));
     expect(await scanAll(store, {}, { revision })).toEqual([...entries]);
     expect(await scanAll(store, {}, { revision, reverse: true }, 1)).toEqual(entries.toReversed());
