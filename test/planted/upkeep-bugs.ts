@@ -8,7 +8,7 @@ const WRITER = "src/log/checkpoint-writer.ts";
 export const UPKEEP_BUGS: readonly Bug[] = [
   {
     name: "what a checkpoint covers is not held against its checksum",
-    file: LOAD,
+    file: "src/log/content-check.ts",
     find: "if (found !== crc) throw",
     replace: "if (crc !== crc) throw",
     caughtBy: { file: "checkpoint-damage", name: "another way|rotted" },
