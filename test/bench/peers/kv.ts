@@ -1,5 +1,7 @@
 /** The server that all this is about, as it is started by default. */
 
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { startServerProcess, type ServerProcess } from "../../support/server-process.ts";
 import { temporaryDirectory } from "../../support/temporary.ts";
 import { processorMs, residentBytes } from "../processes.ts";
@@ -53,6 +55,14 @@ export class KvServer implements AsyncDisposable {
       const before = this.processorMs();
       await Bun.sleep(QUIET_LOOK_MS);
       if (this.processorMs() - before < QUIET_LOOK_MS / 20) return;
+    }
+  }
+
+  /** Reads all files, so that the system has them in its memory again, whatever it took out. */
+  async readFiles(): Promise<void> {
+    for (const name of readdirSync(this.directory)) {
+      const pieces = Bun.file(join(this.directory, name)).stream().getReader();
+      while (!(await pieces.read()).done);
     }
   }
 
