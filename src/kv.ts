@@ -176,7 +176,7 @@ export interface Store {
   list(range: Range, options?: ListOptions): MaybePromise<ListResult>;
 
   /**
-   * Hands the entries of a range to `sink` in key order, until it is full. An engine without it is
+   * Hands the entries of a range to `sink` in key order, until it is full or has `limit`. An engine without it is
    * asked by `list`.
    * @throws as `list`.
    */

@@ -38,9 +38,12 @@ export class EntryLines implements EntrySink {
 
   /** The lines, each with its end, which are the caller's own; the next ones begin anew. */
   take(): Uint8Array {
-    const lines = this.#bytes.subarray(0, this.#at);
+    const isTight = this.#bytes.length - this.#at <= SPARE_BYTES_MAX;
+    const lines = isTight ? this.#bytes.subarray(0, this.#at) : this.#bytes.slice(0, this.#at);
     this.clear();
     this.#replace(0);
+    this.#keys.forget();
+    this.#values.forget();
     return lines;
   }
 
@@ -136,8 +139,16 @@ export class EntryLines implements EntrySink {
 
   /** Text of whatever length and characters. */
   #slow(text: string): void {
-    this.#reserve(3 * text.length + LINE_BYTES_MAX);
-    this.#at += encodeUtf8Into(text, this.#bytes, this.#at);
+    if (text.length <= SHORT_CHARS_MAX) {
+      this.#reserve(3 * text.length + LINE_BYTES_MAX);
+      this.#at += encodeUtf8Into(text, this.#bytes, this.#at);
+      return;
+    }
+    // Three bytes for each character would be far too many for most.
+    const bytes = encodeUtf8(text);
+    this.#reserve(bytes.length + LINE_BYTES_MAX);
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
   }
 
   #reserve(bytes: number): void {
@@ -157,10 +168,13 @@ export class EntryLines implements EntrySink {
 
 // --- internal ---
 
+const NOTHING: Uint8Array = new Uint8Array(0);
+const NO_VIEW = viewOf(NOTHING);
+
 /** A view of the bytes that were asked for last. */
 class Source {
-  #bytes: Uint8Array = new Uint8Array(0);
-  #view = viewOf(this.#bytes);
+  #bytes = NOTHING;
+  #view = NO_VIEW;
 
   view(bytes: Uint8Array): DataView {
     if (bytes !== this.#bytes) {
@@ -168,6 +182,12 @@ class Source {
       this.#view = viewOf(bytes);
     }
     return this.#view;
+  }
+
+  /** Lets go of the bytes, which may be a large value. */
+  forget(): void {
+    this.#bytes = NOTHING;
+    this.#view = NO_VIEW;
   }
 }
 
@@ -183,6 +203,10 @@ const LINE_END = encodeUtf8("}\n");
 const LINE_BYTES_MAX = 2_048;
 /** Bytes for the lines of a piece, the last of which may go beyond it. */
 const PIECE_ROOM = STREAM_PIECE_BYTES + 4 * 1_024;
+/** Bytes of memory beyond the lines that a client may hold with them. */
+const SPARE_BYTES_MAX = PIECE_ROOM;
+/** Characters for which three bytes each are reserved. */
+const SHORT_CHARS_MAX = 4_096;
 const INT_MAX = 2 ** 31 - 1;
 const DIGIT_0 = 0x30;
 /** Three bytes that are plain, below which one fits in. */

@@ -98,11 +98,13 @@ function scanOf(store: Store, range: Range): Scan {
   return (options, sink) => store.scan!(range, options, sink);
 }
 
+const NO_PAGE: ListResult = { revision: 0, entries: [], more: true };
+
 /** Reads pages, and hands over as much of one as there is room for. */
 function scanByPages(store: Store, range: Range): Scan {
   /** Entries to ask for, as many as those before let expect to fit. */
   let pageEntries = 64;
-  let page: ListResult = { revision: 0, entries: [], more: true };
+  let page = NO_PAGE;
   let at = 0;
   return async ({ limit = pageEntries, ...options }, sink) => {
     if (at === page.entries.length) {
@@ -113,7 +115,10 @@ function scanByPages(store: Store, range: Range): Scan {
     const { revision, entries } = page;
     sink.clear();
     while (at < entries.length && !sink.isFull) giveEntry(sink, entries[at++]!);
-    const next = at < entries.length ? entries[at - 1]!.key : page.next;
+    const isLeft = at < entries.length;
+    const next = isLeft ? entries[at - 1]!.key : page.next;
+    // Let go of at once: see `collectGarbage`.
+    if (!isLeft) [page, at] = [NO_PAGE, 0];
     return { revision, ...(next === undefined ? undefined : { next }) };
   };
 }

@@ -80,9 +80,19 @@ export class Merging implements Job {
   }
 
   async run(turns: Turns): Promise<void> {
+    const isWanted = this.#isWanted;
+    this.#isWanted = false;
+    try {
+      await this.#run(turns);
+    } catch (error) {
+      this.#isWanted ||= isWanted;
+      throw error;
+    }
+  }
+
+  async #run(turns: Turns): Promise<void> {
     const { horizon, segments, index, syncLog, segmentBytesMax } = this.#options;
     const { oldest } = horizon;
-    this.#isWanted = false;
     const before = this.#sealedBelow(oldest);
     // A merged segment leaves out what is replaced: by records that a power cut must not take.
     await syncLog();

@@ -15,7 +15,10 @@ export interface LogOptions {
   readonly clock?: () => number;
   /** Wakes the engine when keys fall due by that clock. */
   readonly timer?: Timer;
-  /** Ends the wait of a batch for writers that come back; a timer of its own, for others wait. */
+  /**
+   * Ends the wait of a batch for writers that come back; the platform's when left out, also beside
+   * another `timer`, for somebody waits for an answer.
+   */
   readonly gatherTimer?: Timer;
   /** Fresh random bytes. */
   readonly random?: (bytes: number) => Uint8Array;

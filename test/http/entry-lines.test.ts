@@ -104,6 +104,16 @@ describe("lines", () => {
     expect(linesOf(entries.toReversed())).toBe(jsonOf(entries.toReversed()));
   });
 
+  test("have little memory beside them when they are taken", () => {
+    const entry = { key: "k", contentType: "", revision: 1, createRevision: 1, version: 1 };
+    for (const byte of [0x00, 0x61, 0xff]) {
+      const lines = new EntryLines();
+      giveEntry(lines, { ...entry, value: new Uint8Array(1_000_000).fill(byte) });
+      const taken = lines.take();
+      expect(taken.buffer.byteLength - taken.length).toBeLessThan(100_000);
+    }
+  });
+
   test("are taken from where they are in memory that is used again", () => {
     const memory = new Uint8Array(100);
     const lines = new EntryLines();

@@ -2,8 +2,9 @@
 
 import { expect, test } from "bun:test";
 import type { LogStore } from "../../src/log/engine.ts";
+import { FakeTime } from "../support/fake-time.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
-import { openOn } from "../support/logs.ts";
+import { openOn, segmentNames } from "../support/logs.ts";
 import { put, write } from "../support/stores.ts";
 
 test("garbage is not looked for where no key was put twice, after a start neither", async () => {
@@ -62,6 +63,30 @@ test("garbage is looked for where it is little, when history is forgotten by han
   await store.compact(215);
   await store.maintained();
   expect(reads()).toBeGreaterThan(10);
+  await store.close();
+});
+
+test("a wish for room outlives an attempt that fails", async () => {
+  const disk = new FakeDisk();
+  const time = new FakeTime();
+  const notices: string[] = [];
+  const store = (await openOn(disk, {
+    segmentBytesMax: 4_000,
+    mergeBytesMin: 500,
+    timer: time.timer,
+    onNotice: (message) => void notices.push(message),
+  })) as LogStore;
+  for (let at = 0; at < 200; at++) await write(store, put(`k${at}`, "x".repeat(60)));
+  for (let at = 0; at < 15; at++) await write(store, put("k1", "y".repeat(60)));
+  const [first] = segmentNames(disk);
+  disk.lookFault = ({ kind, name }) => (kind === "read" && name === first ? "EIO" : undefined);
+  await store.compact(215);
+  await store.maintained();
+  expect(notices.join()).toContain("merging segments failed, and is tried again");
+  const reads = readsOf(disk);
+  time.fire();
+  await store.maintained();
+  expect(reads()).toBeGreaterThan(5);
   await store.close();
 });
 
