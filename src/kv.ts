@@ -176,8 +176,8 @@ export interface Store {
   list(range: Range, options?: ListOptions): MaybePromise<ListResult>;
 
   /**
-   * Hands the entries of a range to `sink` in key order, until it is full or has `limit`. An engine without it is
-   * asked by `list`.
+   * Hands the entries of a range to `sink` in key order, until it is full or has `limit`. An
+   * engine without it is asked by `list`.
    * @throws as `list`.
    */
   scan?(range: Range, options: ScanOptions, sink: EntrySink): MaybePromise<ScanResult>;

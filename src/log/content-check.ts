@@ -25,7 +25,7 @@ export class ContentCheck {
     this.#done.catch(() => undefined);
   }
 
-  /** Waits for the end of it. @throws `Unusable` where a segment has other content, what a read throws. */
+  /** Waits for its end. @throws `Unusable` where content is another one; what a read throws. */
   done(): Promise<void> {
     return this.#done;
   }
