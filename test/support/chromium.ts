@@ -13,7 +13,7 @@ export interface Browser extends AsyncDisposable {
 export interface Page {
   /** The value of an expression, which JSON can carry; a promise is awaited. */
   evaluate<T>(expression: string): Promise<T>;
-  /** Waits, in the page, until an expression holds. */
+  /** Waits, in the page, until an expression holds, also while it is loaded anew. */
   until(expression: string): Promise<void>;
 }
 
@@ -131,7 +131,16 @@ function pageOf(connection: Connection, sessionId: string): Page {
   return {
     evaluate,
     async until(expression) {
-      while (!(await evaluate<boolean>(`Boolean(${expression})`))) await Bun.sleep(10);
+      while (!(await evaluate<boolean>(`Boolean(${expression})`).catch(notWhileLoading))) {
+        await Bun.sleep(10);
+      }
     },
   };
+}
+
+/** A page that loads itself anew takes what is evaluated just then with it. @throws other errors. */
+function notWhileLoading(error: Error): boolean {
+  if (/Inspected target navigated or closed|context was destroyed/.test(error.message))
+    return false;
+  throw error;
 }
