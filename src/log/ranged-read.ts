@@ -4,29 +4,18 @@
  */
 
 import type { ListedEntry, ListOptions, ListResult, Range } from "../kv.ts";
-import { EXPIRE_EVENTS_MAX, type Limits } from "../limits.ts";
+import { EXPIRE_EVENTS_MAX } from "../limits.ts";
 import { Slice } from "../slice.ts";
 import { EntriesAhead } from "./entries-ahead.ts";
-import type { KeyIndex } from "./key-index.ts";
 import { LATER, Listing } from "./listing.ts";
 import { PastSearch } from "./past-search.ts";
-import type { Reader } from "./reader.ts";
-import type { ReadState, SlicedRead } from "./sliced-read.ts";
-
-export interface RangedReadOptions {
-  readonly index: KeyIndex;
-  readonly reader: Reader;
-  readonly limits: Limits;
-  readonly revision: number;
-  /** Keys whose deadline is at or before it are overdue; 0 where the clock does not count. */
-  readonly now: number;
-}
+import type { ReadState, SlicedRead, SlicedReadOptions } from "./sliced-read.ts";
 
 export class RangedRead implements SlicedRead<ListResult> {
   readonly revision: number;
   readonly now: number;
   readonly overdue: string[] = [];
-  readonly #options: RangedReadOptions;
+  readonly #options: SlicedReadOptions;
   readonly #listing: Listing;
   readonly #source: EntriesAhead;
   readonly #slice = new Slice();
@@ -34,7 +23,7 @@ export class RangedRead implements SlicedRead<ListResult> {
   #search: PastSearch | undefined;
   #past: { readonly key: string; readonly entry: ListedEntry | undefined } | undefined;
 
-  constructor(range: Range, shape: ListOptions, options: RangedReadOptions) {
+  constructor(range: Range, shape: ListOptions, options: SlicedReadOptions) {
     this.revision = options.revision;
     this.now = options.now;
     this.#options = options;

@@ -157,7 +157,8 @@ export class Reader {
 
   /** A copy of the value of the entry that a listing looks at. */
   #scanned(ahead: Ahead): Uint8Array {
-    return this.#window.value(ahead) ?? this.value(ahead.entries[ahead.at]!, false);
+    this.seekAhead(ahead);
+    return this.bytes.slice(this.start, this.end);
   }
 
   #read(entry: number, keep: boolean): ValueRead {
@@ -270,6 +271,13 @@ export class Reader {
   }
 }
 
+/** An entry as it is listed: without its value where only `keys` are wanted. */
+export function listed(entry: ListedEntry, keys: boolean): ListedEntry {
+  if (!keys) return entry;
+  const { value: _, ...info } = entry;
+  return info;
+}
+
 // --- internal ---
 
 /** Steps of a search that are taken at once: a few milliseconds. */
@@ -284,10 +292,4 @@ function pastEvent(key: string, record: ScannedRecord, keys: boolean): PastEvent
   const { kind, revision } = record.header;
   if (kind === KIND.put) return { type: "put", ...listed(entryOf(key, record), keys) };
   return { type: kind === KIND.expire ? "expire" : "delete", key, revision };
-}
-
-function listed(entry: ListedEntry, keys: boolean): ListedEntry {
-  if (!keys) return entry;
-  const { value: _, ...info } = entry;
-  return info;
 }

@@ -1,4 +1,4 @@
-/** Memory for records that are read one after the other, and the checks of what was read to it. */
+/** Memory for one record after the other, and the checks of what was read to its beginning. */
 
 import { assert } from "../errors.ts";
 import { crc32, RECORD_HEADER_BYTES, recordBytes } from "./format.ts";
@@ -11,57 +11,46 @@ export class RecordBuffer {
   end = 0;
   readonly #view: DataView;
   readonly #index: KeyIndex;
-  /** Of the record before: most have the same sizes, and a view takes longer than a checksum. */
-  #header: Uint8Array = NOTHING;
-  #headerAt = -1;
+  /** What the checksum of a header is of. */
+  readonly #header: Uint8Array;
+  /** The last body: most have the same size, and a view takes longer than a checksum. */
   #body: Uint8Array = NOTHING;
-  #bodyAt = -1;
 
   constructor(bytes: number, index: KeyIndex) {
     this.bytes = new Uint8Array(bytes);
     this.#view = new DataView(this.bytes.buffer);
+    this.#header = this.bytes.subarray(4, RECORD_HEADER_BYTES);
     this.#index = index;
   }
 
   /**
-   * Finds the value in an entry's newest record, which was read to `at` from a place in the log.
-   * Answers false when anything is wrong with the record.
+   * Finds the value in an entry's newest record, which was read from a place in the log. Answers
+   * false when anything is wrong with the record.
    */
-  find(at: number, size: number, segment: number, offset: number, entry: number): boolean {
+  find(size: number, segment: number, offset: number, entry: number): boolean {
     const { bytes } = this;
     const view = this.#view;
-    const isThere =
-      view.getUint32(at + 24, true) === segment && view.getUint32(at + 28, true) === offset;
-    const body = at + RECORD_HEADER_BYTES;
-    if (!isThere || view.getUint32(at, true) !== this.#headerCrc(at)) return false;
-    const contentTypeBytes = view.getUint16(at + 14, true);
-    const keyBytes = view.getUint16(at + 16, true);
-    const extensionBytes = view.getUint16(at + 18, true);
-    const valueBytes = view.getUint32(at + 20, true);
+    const isThere = view.getUint32(24, true) === segment && view.getUint32(28, true) === offset;
+    if (!isThere || view.getUint32(0, true) !== crc32(this.#header)) return false;
+    const contentTypeBytes = view.getUint16(14, true);
+    const keyBytes = view.getUint16(16, true);
+    const extensionBytes = view.getUint16(18, true);
+    const valueBytes = view.getUint32(20, true);
     if (recordBytes({ contentTypeBytes, keyBytes, extensionBytes, valueBytes }) !== size) {
       return false;
     }
-    const end = at + size;
-    if (view.getUint32(at + 4, true) !== this.#bodyCrc(body, end)) return false;
-    const isOwn = this.#index.isEntryOf(entry, bytes, body, body + keyBytes);
+    if (view.getUint32(4, true) !== this.#bodyCrc(size)) return false;
+    const keyEnd = RECORD_HEADER_BYTES + keyBytes;
+    const isOwn = this.#index.isEntryOf(entry, bytes, RECORD_HEADER_BYTES, keyEnd);
     assert(isOwn, "the index points at a record of its key");
-    this.start = body + keyBytes + contentTypeBytes + extensionBytes;
+    this.start = keyEnd + contentTypeBytes + extensionBytes;
     this.end = this.start + valueBytes;
     return true;
   }
 
-  #headerCrc(at: number): number {
-    if (this.#headerAt !== at) {
-      this.#header = this.bytes.subarray(at + 4, at + RECORD_HEADER_BYTES);
-      this.#headerAt = at;
-    }
-    return crc32(this.#header);
-  }
-
-  #bodyCrc(start: number, end: number): number {
-    if (this.#bodyAt !== start || this.#body.length !== end - start) {
-      this.#body = this.bytes.subarray(start, end);
-      this.#bodyAt = start;
+  #bodyCrc(size: number): number {
+    if (this.#body.length !== size - RECORD_HEADER_BYTES) {
+      this.#body = this.bytes.subarray(RECORD_HEADER_BYTES, size);
     }
     return crc32(this.#body);
   }

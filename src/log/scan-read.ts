@@ -11,16 +11,8 @@ import { Slice } from "../slice.ts";
 import { EntriesAhead } from "./entries-ahead.ts";
 import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
 import { PastSearch } from "./past-search.ts";
-import type { Reader } from "./reader.ts";
-import type { ReadState, SlicedRead } from "./sliced-read.ts";
-
-export interface ScanReadOptions {
-  readonly index: KeyIndex;
-  readonly reader: Reader;
-  readonly revision: number;
-  /** Keys whose deadline is at or before it are overdue; 0 where the clock does not count. */
-  readonly now: number;
-}
+import { listed, type Reader } from "./reader.ts";
+import type { ReadState, SlicedRead, SlicedReadOptions } from "./sliced-read.ts";
 
 export class ScanRead implements SlicedRead<ScanResult> {
   readonly revision: number;
@@ -47,7 +39,7 @@ export class ScanRead implements SlicedRead<ScanResult> {
     range: Range,
     { limit = Number.POSITIVE_INFINITY, after, keys = false, reverse = false }: ScanOptions,
     sink: EntrySink,
-    { index, reader, revision, now }: ScanReadOptions,
+    { index, reader, revision, now }: SlicedReadOptions,
   ) {
     this.revision = revision;
     this.now = now;
@@ -146,8 +138,6 @@ export class ScanRead implements SlicedRead<ScanResult> {
       return void this.overdue.push(found.key);
     }
     this.#left--;
-    if (!this.#keysOnly) return giveEntry(this.#sink, found);
-    const { value: _, ...info } = found;
-    giveEntry(this.#sink, info);
+    giveEntry(this.#sink, listed(found, this.#keysOnly));
   }
 }

@@ -1,5 +1,19 @@
 /** A read of many entries at one revision that goes on in slices of time. */
 
+import type { Limits } from "../limits.ts";
+import type { KeyIndex } from "./key-index.ts";
+import type { Reader } from "./reader.ts";
+
+/** What a read is made from, and of when. */
+export interface SlicedReadOptions {
+  readonly index: KeyIndex;
+  readonly reader: Reader;
+  readonly limits: Limits;
+  readonly revision: number;
+  /** Keys whose deadline is at or before it are overdue; 0 where the clock does not count. */
+  readonly now: number;
+}
+
 /**
  * `slow`: there is more to look at. `overdue`: it met keys that nobody may see any more, which have
  * to expire before it is begun anew.

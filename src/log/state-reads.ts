@@ -27,10 +27,10 @@ import type { Horizon } from "./horizon.ts";
 import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
 import { checkOne } from "./many-job.ts";
 import { PastSearch } from "./past-search.ts";
-import { RangedRead, type RangedReadOptions } from "./ranged-read.ts";
+import { RangedRead } from "./ranged-read.ts";
 import type { Reader } from "./reader.ts";
 import { ScanRead } from "./scan-read.ts";
-import type { SlicedRead } from "./sliced-read.ts";
+import type { SlicedRead, SlicedReadOptions } from "./sliced-read.ts";
 
 export interface StateReadsOptions {
   readonly index: KeyIndex;
@@ -49,7 +49,7 @@ export interface StateReadsOptions {
   readonly settled: (asOf: number) => Promise<void>;
 }
 
-type BeginRead<T> = (at: RangedReadOptions) => SlicedRead<T>;
+type BeginRead<T> = (at: SlicedReadOptions) => SlicedRead<T>;
 
 export class StateReads {
   readonly #options: StateReadsOptions;

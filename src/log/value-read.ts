@@ -38,7 +38,7 @@ export class ValueRead {
     const offset = offsetOf(position);
     const buffer = this.#buffer;
     this.bytes = buffer.bytes;
-    if (this.#fill(segment, offset, size) && buffer.find(0, size, segment.number, offset, entry)) {
+    if (this.#fill(segment, offset, size) && buffer.find(size, segment.number, offset, entry)) {
       this.start = buffer.start;
       this.end = buffer.end;
       return;

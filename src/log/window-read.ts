@@ -34,11 +34,6 @@ export class WindowRead {
     this.#to = this.#from;
   }
 
-  /** A copy of the value that `seek` finds; `undefined` when it is to be read alone. */
-  value(ahead: Ahead): Uint8Array | undefined {
-    return this.seek(ahead) ? this.bytes.slice(this.start, this.end) : undefined;
-  }
-
   /**
    * Finds the value of the newest record of the entry that a listing looks at: from `start` to
    * `end` of `bytes`, until the next one is looked for. Answers false when it is to be read alone:
@@ -55,7 +50,7 @@ export class WindowRead {
     const at = position - this.#from;
     // Records of the same size are looked at in the same place, which needs no views of its own.
     copyBytes(this.#window, at, at + size, buffer.bytes, 0);
-    if (!buffer.find(0, size, number, offsetOf(position), entry)) return false;
+    if (!buffer.find(size, number, offsetOf(position), entry)) return false;
     this.bytes = buffer.bytes;
     this.start = buffer.start;
     this.end = buffer.end;
