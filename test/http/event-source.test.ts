@@ -4,7 +4,7 @@
  */
 
 import { expect } from "bun:test";
-import { startChromium } from "../support/chromium.ts";
+import { startChromium, type Page } from "../support/chromium.ts";
 import { testWithTool } from "../support/needs.ts";
 import { servePage } from "../support/page-server.ts";
 import { rounds } from "../support/rounds.ts";
@@ -25,7 +25,8 @@ interface Seen {
 function pageOf(url: string): string {
   return `<!doctype html><script>
     const seen = [];
-    new EventSource("${url}/v1/watch?prefix=load/&keys").addEventListener("change", ({ data }) => {
+    const source = new EventSource("${url}/v1/watch?prefix=load/&keys");
+    source.addEventListener("change", ({ data }) => {
       const { revision, events } = JSON.parse(data);
       seen.push({ revision, keys: events.map(({ key }) => key) });
     });
@@ -33,14 +34,14 @@ function pageOf(url: string): string {
 }
 
 /** Writes for ever, whatever becomes of the server. What is unknown is decided by the log. */
-async function load(url: () => string, writer: number, isOver: () => boolean): Promise<number> {
+async function load(url: string, writer: number, over: AbortSignal): Promise<number> {
   let done = 0;
-  for (let at = 0; !isOver(); at++) {
+  for (let at = 0; !over.aborted; at++) {
     const keys = Array.from({ length: 1 + (at % 3) }, (_, key) => `load/${writer}/${key}`);
     const operations = keys.map((key) => ({ op: "put", key, value: `${at}` }));
     try {
       const body = JSON.stringify({ then: operations });
-      const answer = await fetch(`${url()}/v1/txn`, { method: "POST", body });
+      const answer = await fetch(`${url}/v1/txn`, { method: "POST", body });
       if (answer.ok) done++;
       await answer.text();
     } catch {
@@ -49,6 +50,14 @@ async function load(url: () => string, writer: number, isOver: () => boolean): P
     await Bun.sleep(2);
   }
   return done;
+}
+
+/** Waits until an expression holds in the page. @throws when the page will not connect again. */
+async function until(page: Page, expression: string): Promise<void> {
+  await page.until(`source.readyState === EventSource.CLOSED || (${expression})`);
+  if (await page.evaluate<boolean>(expression)) return;
+  const seen = await page.evaluate<string>("JSON.stringify(seen.at(-1))");
+  throw new Error(`the EventSource has given up; the last it has seen is ${seen}`);
 }
 
 /** What the log has, from a revision on to another. */
@@ -75,18 +84,16 @@ testWithTool(
     const flags = ["--allowed-origins", site.origin];
     await server.kill("SIGTERM");
     server = await startServerProcess({ directory: directory.path, port, flags });
-
     await using browser = await startChromium();
     const page = await browser.open(site.origin);
-    let over = false;
-    const writers = Array.from({ length: WRITERS }, (_, at) =>
-      load(
-        () => url,
-        at,
-        () => over,
-      ),
-    );
-    await page.until("seen.length > 0");
+
+    // Neither a writer nor a server must outlive a test that fails.
+    const over = new AbortController();
+    await using ends = new AsyncDisposableStack();
+    ends.defer(() => over.abort());
+    ends.defer(async () => void (await server.kill()));
+    const writers = Array.from({ length: WRITERS }, (_, at) => load(url, at, over.signal));
+    await until(page, "seen.length > 0");
     for (let restart = 0; restart < RESTARTS; restart++) {
       await Bun.sleep((restart * 37) % 200);
       await server.kill(restart % 2 === 0 ? "SIGKILL" : "SIGTERM");
@@ -94,18 +101,17 @@ testWithTool(
       server = await startServerProcess({ directory: directory.path, port, flags });
       const { revision } = (await (await fetch(`${url}/v1/status`)).json()) as { revision: number };
       // Back, and past what was there when it came back.
-      await page.until(`(seen.at(-1)?.revision ?? 0) > ${revision}`);
+      await until(page, `(seen.at(-1)?.revision ?? 0) > ${revision}`);
     }
-    over = true;
+    over.abort();
     const written = (await Promise.all(writers)).reduce((sum, count) => sum + count);
     const { revision } = (await (await fetch(`${url}/v1/status`)).json()) as { revision: number };
-    await page.until(`seen.at(-1).revision === ${revision}`);
+    await until(page, `seen.at(-1).revision === ${revision}`);
 
     const seen = JSON.parse(await page.evaluate<string>("JSON.stringify(seen)")) as Seen[];
     const there = await truth(server, seen[0]!.revision, revision);
     expect(seen).toEqual(there);
     expect(seen.length).toBeGreaterThan(written / 2);
-    await server.kill("SIGTERM");
   },
   60_000 + RESTARTS * 10_000,
 );
