@@ -17,7 +17,7 @@ import {
   txnToJson,
 } from "../src/txn-json.ts";
 import { operation } from "./store/random-steps.ts";
-import { rounds } from "./support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "./support/rounds.ts";
 import { bytes, failure, plainResult } from "./support/stores.ts";
 
 const wire = <T>(json: T): T => JSON.parse(JSON.stringify(json)) as T;
@@ -88,7 +88,7 @@ describe("a transaction", () => {
         { numRuns: rounds(300) },
       );
     },
-    rounds(5_000),
+    RANDOM_MS_MAX,
   );
 
   test("has times to live and integers of 64 bits as text", () => {

@@ -10,7 +10,7 @@ import { changesSection } from "../store/sections/changes.ts";
 import { sameAsModel } from "../store/same-as-model.ts";
 import type { Opened } from "../store/subject.ts";
 import { openModel } from "../support/model-store.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 
 conformance("the client over the log engine", openOverLog);
@@ -40,7 +40,7 @@ describe("conformance of the changes over HTTP streams", () => {
 test(
   "random transactions give the same over the wire and on the model",
   () => sameAsModel(openOverLog, rounds(3), false),
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );
 
 // --- internal ---

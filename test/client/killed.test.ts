@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { connect, KvError } from "../../src/client/index.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { expectFailure } from "./expect-failure.ts";
@@ -30,7 +30,7 @@ test(
   async () => {
     for (let round = 0; round < rounds(2); round++) await countThroughKill();
   },
-  rounds(10_000),
+  RANDOM_MS_MAX,
 );
 
 async function countThroughKill(): Promise<void> {

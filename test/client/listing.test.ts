@@ -9,7 +9,8 @@ import { parseServerUrl } from "../../src/client/url.ts";
 import { startServer, type RunningServer } from "../../src/http/server.ts";
 import type { ListOptions, Range, Store } from "../../src/kv.ts";
 import { openModel, type ModelStore } from "../support/model-store.ts";
-import { rounds } from "../support/rounds.ts";
+import { propertySeed } from "../support/random.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { failure, put, write } from "../support/stores.ts";
 
 let model: ModelStore;
@@ -73,11 +74,9 @@ test(
         }
       },
     );
-    const seed = process.env["KV_TEST_SEED"];
-    const given = seed === undefined ? undefined : { seed: Number(seed) };
-    await fc.assert(property, { numRuns: rounds(60), ...given });
+    await fc.assert(property, { numRuns: rounds(60), ...propertySeed() });
   },
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );
 
 test("a folder that begins below the range has its place in both directions", async () => {

@@ -6,7 +6,7 @@ import type { Commit, Ranges } from "../../src/kv.ts";
 import { startServer, type RunningServer } from "../../src/http/server.ts";
 import { openModel, type ModelStore } from "../support/model-store.ts";
 import { randomSeed, withSeed, type Random } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { changesBetween, del, put, write } from "../support/stores.ts";
 import { Follower } from "./follower.ts";
 import { startCuttingProxy, type CuttingProxy } from "./odd-server.ts";
@@ -31,7 +31,7 @@ for (const transport of TRANSPORTS) {
         await withSeed(randomSeed(), (random) => new Storm(random, transport).run());
       }
     },
-    rounds(15_000),
+    RANDOM_MS_MAX,
   );
 }
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { random } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { checkWatcher } from "./checker.ts";
 import { PLANTED_CHANGES } from "./planted-changes.ts";
 import { PLANTED_FRAMES } from "./planted-frames.ts";
@@ -31,7 +31,7 @@ describe("the checker finds", () => {
         expect([seed, violation, rules.includes(violation!.rule)]).toEqual([seed, violation, true]);
       }
     },
-    rounds(5_000),
+    RANDOM_MS_MAX,
   );
 });
 

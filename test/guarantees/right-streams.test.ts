@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { checkWatchers } from "./checker.ts";
 import { simulateWatcher } from "./simulated-watcher.ts";
 import { SimulatedWorld } from "./simulated-world.ts";
@@ -35,5 +35,5 @@ test(
     const others = ["parts", "skipped", "compacted", "invalid_argument", "the end"];
     expect([...met].toSorted()).toEqual([...frames, ...others].toSorted());
   },
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );

@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { random, randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import type { History, Violation } from "./history.ts";
 import { checkLinearizability } from "./linearizability.ts";
 import {
@@ -36,7 +36,7 @@ test.each([
       });
     }
   },
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );
 
 test(
@@ -52,7 +52,7 @@ test(
       });
     }
   },
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );
 
 test(
@@ -66,7 +66,7 @@ test(
     // A tenth of it on a machine that does nothing else.
     expect(performance.now() - began).toBeLessThan(operations / 2);
   },
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );
 
 test.each<[string, Plant, Checker[]]>([
@@ -91,5 +91,5 @@ test.each<[string, Plant, Checker[]]>([
     }
     expect(planted).toBeGreaterThan(rounds(5));
   },
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );

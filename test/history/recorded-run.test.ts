@@ -5,7 +5,7 @@ import type { Store } from "../../src/kv.ts";
 import { openLog } from "../../src/log/engine.ts";
 import { openFaulty } from "../support/faulty-store.ts";
 import { randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { startTestServer } from "../support/test-server.ts";
 import type { History } from "./history.ts";
@@ -21,7 +21,7 @@ test(
       expect(kinds(history)).not.toContain("unknown");
       expect(history.operations.length).toBeGreaterThanOrEqual(operations);
     }),
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );
 
 test(
@@ -33,7 +33,7 @@ test(
       expect(violations).toEqual([]);
       expect(kinds(history)).toContain("unknown");
     }),
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );
 
 test("a server that shows an old value now and then is found out", async () => {

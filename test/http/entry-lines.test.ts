@@ -8,6 +8,7 @@ import { entryToJson } from "../../src/json.ts";
 import type { ListedEntry } from "../../src/kv.ts";
 import { STREAM_PIECE_BYTES } from "../../src/limits.ts";
 import { encodeUtf8 } from "../../src/text.ts";
+import { propertySeed } from "../support/random.ts";
 import { rounds } from "../support/rounds.ts";
 
 const number = fc.oneof(
@@ -62,13 +63,12 @@ function jsonOf(entries: readonly ListedEntry[]): string {
 
 describe("lines", () => {
   test("are the JSON of their entries, whatever these are", () => {
-    const seed = process.env["KV_TEST_SEED"];
     const lines = new EntryLines();
     fc.assert(
       fc.property(fc.array(anyEntry, { maxLength: 8 }), (entries) => {
         expect(linesOf(entries, lines)).toBe(jsonOf(entries));
       }),
-      { numRuns: rounds(1_000), ...(seed === undefined ? undefined : { seed: Number(seed) }) },
+      { numRuns: rounds(1_000), ...propertySeed() },
     );
   });
 

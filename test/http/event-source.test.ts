@@ -113,5 +113,5 @@ testWithTool(
     expect(seen).toEqual(there);
     expect(seen.length).toBeGreaterThan(written / 2);
   },
-  60_000 + RESTARTS * 10_000,
+  60_000 + RESTARTS * 3_000,
 );

@@ -17,7 +17,7 @@ import { diskOf, goldenDirectories } from "../support/golden-directories.ts";
 import { segmentNames } from "../support/logs.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { type Random, randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { del, put } from "../support/stores.ts";
 
 describe("random stores", () => {
@@ -33,7 +33,7 @@ describe("random stores", () => {
       // Most checkpoints are of use.
       expect(resumed).toBeGreaterThan(rounds(40));
     },
-    rounds(30_000),
+    RANDOM_MS_MAX,
   );
 });
 

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { lookAtImages, runImages, sum } from "../support/crash/images.ts";
 import { randomSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 
 test(
   "whatever a crash leaves of a disk, a start finds all that was answered, and a prefix of what was sent",
@@ -15,7 +15,7 @@ test(
     expect(sum(count)).toBeGreaterThanOrEqual(images);
     for (const generation of count) expect(generation).toBeGreaterThan(images / 20);
   },
-  rounds(60_000),
+  RANDOM_MS_MAX,
 );
 
 test("a seed gives the same images again, and each of them alone", async () => {

@@ -6,7 +6,7 @@ import { CrashRun } from "../support/crash-run.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn } from "../support/logs.ts";
 import { type Random, randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 
 /** How a disk comes out of a crash. */
 const crashes = {
@@ -36,7 +36,7 @@ test.each(Object.entries(crashes))(
       });
     }
   },
-  rounds(30_000),
+  RANDOM_MS_MAX,
 );
 
 // --- internal ---

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { damageAtRandom, OUTCOMES } from "../support/damage-random.ts";
 import { randomSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 
 test(
   "whatever befalls the files, a start is refused or shows what was there, or its beginning",
@@ -21,5 +21,5 @@ test(
     }
     for (const [outcome, count] of counts) expect([outcome, count]).not.toEqual([outcome, 0]);
   },
-  rounds(30_000),
+  RANDOM_MS_MAX,
 );

@@ -7,7 +7,7 @@ import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { openOn } from "../support/logs.ts";
 import { randomSeed, withSeed, type Random } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 
 test(
   "whatever the modes and the crashes, a prefix survives and no revision comes a second time",
@@ -15,7 +15,7 @@ test(
     const seed = randomSeed();
     for (let run = 0; run < rounds(60); run++) await withSeed(seed + run, crashAgainAndAgain);
   },
-  rounds(30_000),
+  RANDOM_MS_MAX,
 );
 
 // --- internal ---

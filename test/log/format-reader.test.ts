@@ -14,7 +14,7 @@ import { diskOf, goldenDirectories } from "../support/golden-directories.ts";
 import { filesOf, viewOfContent, viewOfStore } from "../support/log-view.ts";
 import { openOn } from "../support/logs.ts";
 import { type Random, randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { del, delRange, incr, put, putFor, write } from "../support/stores.ts";
 
 describe("the reader of the format", () => {
@@ -60,7 +60,7 @@ describe("the reader of the format", () => {
       expect(merges).toBeGreaterThan(0);
       expect(checkpoints).toBeGreaterThan(0);
     },
-    rounds(30_000),
+    RANDOM_MS_MAX,
   );
 
   test("finds in the checkpoint of a golden directory what the log says", () => {

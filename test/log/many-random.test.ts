@@ -13,7 +13,7 @@ import { FakeTime } from "../support/fake-time.ts";
 import { deleteFrame, getFrame, many, putFrame } from "../support/frames.ts";
 import { used } from "../support/full-disk.ts";
 import { randomSeed, withSeed, type Random } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { textOf } from "../support/stores.ts";
 
 /** What there is of a key; the deadline is 0 where it has none. */
@@ -41,7 +41,7 @@ test(
     if (process.env["KV_TEST_SEED"] !== undefined) return;
     expect([sum.done > 1_000, sum.refused > 100]).toEqual([true, true]);
   },
-  rounds(30_000),
+  RANDOM_MS_MAX,
 );
 
 // --- internal ---

@@ -18,7 +18,7 @@ import {
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn } from "../support/logs.ts";
 import { random, randomSeed, withSeed, type Random } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { del, failure, put, write } from "../support/stores.ts";
 
 const SMALL = { segmentBytesMax: 1_500, mergeBytesMin: 300 };
@@ -32,7 +32,7 @@ describe("a store that is restored", () => {
         await withSeed(first + round, restoredInSteps);
       }
     },
-    rounds(30_000),
+    RANDOM_MS_MAX,
   );
 
   test("has another id, and goes on above a billion revisions that it never had", async () => {

@@ -23,7 +23,7 @@ import {
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn, recordsOf, segmentNames } from "../support/logs.ts";
 import { random, randomSeed, withSeed, type Random } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { changesBetween, del, failure, put, shownCommits, write } from "../support/stores.ts";
 import { turns } from "../support/turns.ts";
 
@@ -140,7 +140,7 @@ describe("while a copy is read", () => {
         await withSeed(first + round, copiedUnderWrites);
       }
     },
-    rounds(30_000),
+    RANDOM_MS_MAX,
   );
 
   test("a merge may have put its segment there that is not yet known of", async () => {

@@ -13,7 +13,7 @@ import { catcherText, judged, planted, sourceOf, Workshop, type Outcome } from "
 /** Bugs of a quick run. */
 const FEW = 3;
 /** Of all bugs together: each test waits for those before it. */
-const MS_MAX = 900_000;
+const MS_MAX = 400_000;
 
 const seed = randomSeed();
 const bugs = rounds(1) > 1 ? BUGS : someOf(BUGS);

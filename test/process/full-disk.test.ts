@@ -3,7 +3,7 @@
 import { expect } from "bun:test";
 import { testWithTool } from "../support/needs.ts";
 import { randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { fullDiskRun } from "./full-disk-run.ts";
 
 testWithTool(
@@ -34,7 +34,7 @@ testWithTool(
       expect(refused.count).toBeGreaterThan(0);
       expect(deleted.count).toBeGreaterThan(0);
     }),
-  rounds(60_000),
+  RANDOM_MS_MAX,
 );
 
 // --- internal ---

@@ -3,7 +3,7 @@
 import { expect } from "bun:test";
 import { testWithTool } from "../support/needs.ts";
 import { randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { injectRun } from "./inject-run.ts";
 import { countsOf } from "./long.ts";
 
@@ -21,5 +21,5 @@ testWithTool(
         );
       }
     }),
-  rounds(30_000),
+  RANDOM_MS_MAX,
 );

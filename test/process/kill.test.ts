@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { killRun } from "./kill-run.ts";
 import { countsOf } from "./long.ts";
 
@@ -26,6 +26,6 @@ for (const [durability, count] of [
         expect(report.acknowledged).toBeGreaterThan(0);
         if (kills >= 25) expect(merged).toBeGreaterThan(0);
       }),
-    rounds(20_000),
+    RANDOM_MS_MAX,
   );
 }

@@ -3,7 +3,7 @@
 import { expect } from "bun:test";
 import { testWithTool } from "../support/needs.ts";
 import { randomSeed, withSeed } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { pauseRun } from "./pause-run.ts";
 
 testWithTool(
@@ -24,5 +24,5 @@ testWithTool(
     );
     expect(expired).toBeGreaterThan(0);
   },
-  rounds(30_000),
+  RANDOM_MS_MAX,
 );

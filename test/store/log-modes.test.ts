@@ -6,7 +6,7 @@ import { openLog } from "../../src/log/engine.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { openOn } from "../support/logs.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { conformance } from "./conformance.ts";
 import { sameAsModel } from "./same-as-model.ts";
@@ -20,7 +20,7 @@ for (const durability of MODES) {
   test(
     `random transactions give the same as on the model (${durability.mode})`,
     () => sameAsModel(() => openSmall(durability), rounds(10)),
-    rounds(20_000),
+    RANDOM_MS_MAX,
   );
 }
 

@@ -5,7 +5,7 @@ import { openLog, type LogOptions } from "../../src/log/engine.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn } from "../support/logs.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { temporaryDirectory } from "../support/temporary.ts";
 import { conformance } from "./conformance.ts";
 import { sameAsModel } from "./same-as-model.ts";
@@ -14,9 +14,9 @@ import type { Opened } from "./subject.ts";
 conformance("the log engine", openInDirectory);
 
 describe("random transactions give the same on the log engine and on the model", () => {
-  test("on files", () => sameAsModel(openInDirectory, rounds(3)), rounds(20_000));
+  test("on files", () => sameAsModel(openInDirectory, rounds(3)), RANDOM_MS_MAX);
 
-  test("with small segments", () => sameAsModel(openSmall({}), rounds(12)), rounds(20_000));
+  test("with small segments", () => sameAsModel(openSmall({}), rounds(12)), RANDOM_MS_MAX);
 
   test(
     "with merges after every compaction",
@@ -24,7 +24,7 @@ describe("random transactions give the same on the log engine and on the model",
       const options = { mergeBytesMin: 1, segmentBytesMax: 1_000, valueCacheBytesMax: 2_000 };
       await sameAsModel(openSmall(options), rounds(24));
     },
-    rounds(20_000),
+    RANDOM_MS_MAX,
   );
 
   test(
@@ -33,7 +33,7 @@ describe("random transactions give the same on the log engine and on the model",
       const options = { valueCacheBytesMax: 0, recentBytesMax: 0 };
       await sameAsModel(openSmall(options), rounds(12));
     },
-    rounds(20_000),
+    RANDOM_MS_MAX,
   );
 });
 

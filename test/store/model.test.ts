@@ -2,7 +2,7 @@
 
 import { test } from "bun:test";
 import { openModel, type ModelOptions } from "../support/model-store.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { conformance } from "./conformance.ts";
 import { sameAsModel } from "./same-as-model.ts";
 import type { Opened } from "./subject.ts";
@@ -17,7 +17,7 @@ test(
   async () => {
     await sameAsModel(() => open({ revision: 7, step: 3, chunkCommitsMax: 2 }), rounds(30));
   },
-  rounds(20_000),
+  RANDOM_MS_MAX,
 );
 
 // --- internal ---

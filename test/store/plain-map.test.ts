@@ -11,7 +11,8 @@ import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { openOn } from "../support/logs.ts";
 import { openModel } from "../support/model-store.ts";
-import { rounds } from "../support/rounds.ts";
+import { propertySeed } from "../support/random.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { scanAll } from "../support/scans.ts";
 import {
   changesBetween,
@@ -56,7 +57,6 @@ describe.each(STORES)("%s", (_, open) => {
     runs: number,
     check: (store: Store, given: T, time: FakeTime) => Promise<void>,
   ): Promise<void> => {
-    const seed = process.env["KV_TEST_SEED"];
     await fc.assert(
       fc.asyncProperty(arbitrary, async (given) => {
         const time = new FakeTime();
@@ -67,7 +67,7 @@ describe.each(STORES)("%s", (_, open) => {
           await store.close();
         }
       }),
-      { numRuns: rounds(runs), ...(seed === undefined ? undefined : { seed: Number(seed) }) },
+      { numRuns: rounds(runs), ...propertySeed() },
     );
   };
 
@@ -91,7 +91,7 @@ describe.each(STORES)("%s", (_, open) => {
         }
       });
     },
-    rounds(10_000),
+    RANDOM_MS_MAX,
   );
 
   test(
@@ -123,7 +123,7 @@ describe.each(STORES)("%s", (_, open) => {
         }
       });
     },
-    rounds(10_000),
+    RANDOM_MS_MAX,
   );
 
   test(
@@ -162,7 +162,7 @@ describe.each(STORES)("%s", (_, open) => {
         expect(entries.map(({ key }) => key)).toEqual(left.toSorted(compareBytes));
       });
     },
-    rounds(10_000),
+    RANDOM_MS_MAX,
   );
 
   test(
@@ -188,7 +188,7 @@ describe.each(STORES)("%s", (_, open) => {
         }
       });
     },
-    rounds(10_000),
+    RANDOM_MS_MAX,
   );
 });
 

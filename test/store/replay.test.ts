@@ -12,8 +12,8 @@ import type { Commit, Operation, Range, Store } from "../../src/kv.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { commitsIn, openOn } from "../support/logs.ts";
-import { random, randomSeed, withSeed, type Random } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { propertySeed, random, randomSeed, withSeed, type Random } from "../support/random.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { startServerProcess } from "../support/server-process.ts";
 import {
   changesBetween,
@@ -65,7 +65,6 @@ const ends: [string, (store: Store, disk: FakeDisk, seed: number) => Promise<Fak
 test.each(ends)(
   "every read at a revision is the replay of the log, before and after compaction and %s",
   async (_, end) => {
-    const seed = process.env["KV_TEST_SEED"];
     await fc.assert(
       fc.asyncProperty(history, async ({ pasts, more, ranges, compacted, seed }) => {
         const time = new FakeTime();
@@ -91,10 +90,10 @@ test.each(ends)(
         await check();
         await store.close();
       }),
-      { numRuns: rounds(8), ...(seed === undefined ? undefined : { seed: Number(seed) }) },
+      { numRuns: rounds(8), ...propertySeed() },
     );
   },
-  rounds(30_000),
+  RANDOM_MS_MAX,
 );
 
 test("a server that is killed again and again shows the replay of its log each time", async () => {

@@ -9,6 +9,7 @@ import * as fc from "fast-check";
 import { KvError } from "../../src/errors.ts";
 import type { Check, CommitResult, ListResult, Operation, Store, Txn } from "../../src/kv.ts";
 import { openModel, type ModelStore } from "../support/model-store.ts";
+import { propertySeed } from "../support/random.ts";
 import {
   changesBetween,
   listPages,
@@ -26,7 +27,6 @@ import type { Open, Opened } from "./subject.ts";
  * sent, so they are sent together, and an engine may batch them.
  */
 export async function sameAsModel(open: Open, runs: number, inOrder = true): Promise<void> {
-  const seed = process.env["KV_TEST_SEED"];
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60, size: "max" }), async (steps) => {
       const opened = await open();
@@ -43,7 +43,7 @@ export async function sameAsModel(open: Open, runs: number, inOrder = true): Pro
         await pair.close();
       }
     }),
-    { numRuns: runs, ...(seed === undefined ? undefined : { seed: Number(seed) }) },
+    { numRuns: runs, ...propertySeed() },
   );
 }
 

@@ -11,10 +11,18 @@ export interface Random {
   pick<T>(items: readonly T[]): T;
 }
 
-/** `KV_TEST_SEED` replays a run; without it every run has another seed. */
+/**
+ * The seed to begin with: `KV_TEST_SEED`, which replays one test; `KV_TEST_SEEDS`, which all tests
+ * of a run begin with; else another one each time.
+ */
 export function randomSeed(): number {
-  const given = process.env["KV_TEST_SEED"];
-  return given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given);
+  return givenSeed() ?? Math.floor(Math.random() * 2 ** 32);
+}
+
+/** The same as an option of a property of fast-check, which has seeds of its own else. */
+export function propertySeed(): { readonly seed?: number } {
+  const seed = givenSeed();
+  return seed === undefined ? {} : { seed };
 }
 
 /** Mulberry32. */
@@ -46,4 +54,11 @@ export async function withSeed(
   } catch (error) {
     throw new Error(`failed with KV_TEST_SEED=${seed}`, { cause: error });
   }
+}
+
+// --- internal ---
+
+function givenSeed(): number | undefined {
+  const given = process.env["KV_TEST_SEED"] ?? process.env["KV_TEST_SEEDS"];
+  return given === undefined ? undefined : Number(given);
 }

@@ -8,6 +8,12 @@ if (!Number.isSafeInteger(factor) || factor < 1) {
   );
 }
 
+/**
+ * Milliseconds that a random test may take, many times what it needs: with more rounds more, but a
+ * test that hangs has to end in time for its run to say so.
+ */
+export const RANDOM_MS_MAX = 60_000 + factor * 5_000;
+
 /** `count` rounds for a quick run, more where the environment asks for more. */
 export function rounds(count: number): number {
   return count * factor;

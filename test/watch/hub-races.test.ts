@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import type { Store } from "../../src/kv.ts";
 import { openModel } from "../support/model-store.ts";
 import { randomSeed, withSeed, type Random } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { temporaryLog } from "../support/temporary-log.ts";
 import { Simulation, type Tally } from "./simulation.ts";
 
@@ -20,7 +20,7 @@ test(
     });
     expectEveryCase(tally);
   },
-  rounds(60_000),
+  RANDOM_MS_MAX,
 );
 
 test(
@@ -36,7 +36,7 @@ test(
     // How fast the disk is decides how often watches fall behind, and what becomes of them.
     expectEveryCase(tally, ["stalls", "ended", "resets", "laterResets"]);
   },
-  rounds(60_000),
+  RANDOM_MS_MAX,
 );
 
 type Run = (store: Store) => Promise<void>;

@@ -5,7 +5,7 @@ import type { Commit, Range, Store } from "../../src/kv.ts";
 import type { SocketFrame } from "../../src/messages.ts";
 import { openModel } from "../support/model-store.ts";
 import { randomSeed, withSeed, type Random } from "../support/random.ts";
-import { rounds } from "../support/rounds.ts";
+import { RANDOM_MS_MAX, rounds } from "../support/rounds.ts";
 import { openSocket, type Received, type SocketClient } from "../support/socket-client.ts";
 import { startSocketServer } from "../support/socket-server.ts";
 import { changesBetween, del, put, write } from "../support/stores.ts";
@@ -161,7 +161,7 @@ test(
       expect(server.errors).toEqual([]);
     });
   },
-  rounds(30_000),
+  RANDOM_MS_MAX,
 );
 
 /** One to four operations, now and then with a value that has to be sent in a frame of its own. */
