@@ -96,14 +96,23 @@ export async function deleteMany(
 // --- internal ---
 
 async function toManyPut(entry: KvManyPut): Promise<PutOperation & { readonly ttl?: number }> {
-  const { key, value, contentType, ttl } = entry;
+  const { key, value, contentType, ttl, ...others } = entry;
   checkKey(key);
+  checkNoOther(others);
   const put = await toPut({ op: "put", key, value, contentType, ttl });
   checkValueSize(put, LIMITS);
   const { ttl: lives, ...rest } = put;
   if (lives === undefined) return rest;
   if (lives !== "keep") return { ...rest, ttl: lives };
   const message = 'ttl cannot be "keep" where many are put; put that key by itself';
+  throw new KvError("invalid_argument", message);
+}
+
+/** A condition, which the types do not let pass, must not be dropped: the put would overwrite. */
+function checkNoOther(others: object): void {
+  const other = Object.entries(others).find(([, value]) => value !== undefined);
+  if (other === undefined) return;
+  const message = `"${other[0]}" has no meaning where many are put; put that key by itself`;
   throw new KvError("invalid_argument", message);
 }
 

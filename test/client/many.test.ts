@@ -111,8 +111,10 @@ for (const [way, [protocol, transport]] of Object.entries(WAYS)) {
 }
 
 /** The second one is refused. */
-async function refused(running: Promise<unknown>, code: ErrorCode): Promise<void> {
-  expect((await expectFailure(running, code)).details.index).toBe(1);
+async function refused(running: Promise<unknown>, code: ErrorCode, message = /./): Promise<void> {
+  const error = await expectFailure(running, code);
+  expect(error.details.index).toBe(1);
+  expect(error.message).toMatch(message);
 }
 
 test("what is none of many is refused with its index, before anything is sent", async () => {
@@ -124,6 +126,8 @@ test("what is none of many is refused with its index, before anything is sent", 
   await refused(kv.putMany([good, { key: "../a", value: "" }]), "invalid_argument");
   await refused(kv.putMany([good, { ...good, ttl: "keep" }]), "invalid_argument");
   await refused(kv.putMany([good, { ...good, ttl: 0 }]), "invalid_argument");
+  const withCondition = { ...good, ifAbsent: true };
+  await refused(kv.putMany([good, withCondition]), "invalid_argument", /ifAbsent.* by itself/);
   await refused(kv.putMany([good, { ...good, contentType: "ä" }]), "invalid_argument");
   const large = new Uint8Array(16 * 1024 * 1024 + 1);
   await refused(kv.putMany([good, { key: "b", value: large }]), "too_large");
