@@ -13,7 +13,14 @@ import { KeyIndex } from "./key-index.ts";
 import type { Loaded } from "./loader.ts";
 import { LogReading } from "./log-reading.ts";
 import { RESERVE_FILE } from "./reserve.ts";
-import { damage, openSegment, segmentName, segmentNumber, type Segment } from "./segment.ts";
+import {
+  damage,
+  DamageError,
+  openSegment,
+  segmentName,
+  segmentNumber,
+  type Segment,
+} from "./segment.ts";
 import { cutAside, examineTail, mendTail, otherThanMarked, type Notice } from "./tail.ts";
 
 /** The log as it is on the disk, all of it durable. */
@@ -68,12 +75,14 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     // Nothing is damaged: only now is anything changed.
     await cutSealed(disk, sealed, notice);
     await removeReplaced(disk, replaced);
+    const isCut = end !== undefined && end.wholeEnd < active.file.size();
     const next = end && (await mendTail(disk, active, end, notice));
     if (next !== undefined) {
       opened.push(next.file);
       segments.push(next);
     }
-    loaded ??= log.readTail(segments.slice(sealed.length));
+    const tail = segments.slice(sealed.length);
+    loaded ??= isCut || next !== undefined ? readMended(log, tail) : log.readTail(tail);
     const { covers } = log;
     const { store } = active.header;
     const recovered = { store, segments, durable, covers, ...loaded };
@@ -102,6 +111,15 @@ export function markOf(active: Segment): Mark {
 }
 
 // --- internal ---
+
+/** Reads the last segments, the end of which was mended. @throws as `LogReading.readTail`. */
+function readMended(log: LogReading, tail: readonly Segment[]): Loaded {
+  try {
+    return log.readTail(tail);
+  } catch (error) {
+    throw error instanceof DamageError ? error.behindMending() : error;
+  }
+}
 
 async function begin({ disk, clock, random }: RecoveryOptions): Promise<Recovered> {
   if (disk.list().includes(CHECKPOINT_FILE)) {

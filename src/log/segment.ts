@@ -38,15 +38,21 @@ export class DamageError extends KvError {
   /** In words, without the place. */
   readonly what: string;
 
-  constructor(file: string, offset: number, what: string) {
+  constructor(file: string, offset: number, what: string, changed = "nothing was changed") {
     super(
       "internal",
-      `${file} is damaged at offset ${offset}: ${what}; nothing was changed; ` +
+      `${file} is damaged at offset ${offset}: ${what}; ${changed}; ` +
         "restore the data directory from a copy, or keep this one for inspection",
     );
     this.file = file;
     this.offset = offset;
     this.what = what;
+  }
+
+  /** The same, found once the end of the log had been mended. */
+  behindMending(): DamageError {
+    const changed = "nothing but the unfinished end of the log was changed";
+    return new DamageError(this.file, this.offset, this.what, changed);
   }
 }
 

@@ -15,6 +15,7 @@ import {
 import { segmentName } from "../../src/log/segment.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { appendRecord, killedAfter, openOn, recordsOf, segmentNames } from "../support/logs.ts";
+import { filesOf } from "../support/log-view.ts";
 import { bytes, failure, put, write } from "../support/stores.ts";
 
 const record = { kind: KIND.put, key: bytes("a"), value: bytes("x"), contentType: "text/plain" };
@@ -175,15 +176,27 @@ function logOfTwo(): Promise<FakeDisk> {
   });
 }
 
-/** Is refused by a start, and damaged in the same place for a check. */
+/** Is refused by a start, which says truly what it changed; for a check damaged in the same place. */
 async function refused(disk: FakeDisk, message: string): Promise<void> {
-  const error = await failure(() => openOn(disk.copy()), "internal");
+  const opened = disk.copy();
+  const error = await failure(() => openOn(opened), "internal");
   expect(error.message).toContain(message);
+  const isSame = Bun.deepEquals(logOf(opened), logOf(disk));
+  expect(error.message).toContain(
+    isSame
+      ? "; nothing was changed; "
+      : "; nothing but the unfinished end of the log was changed; ",
+  );
   const [, file, offset] = /(\d{10}\.log) is damaged at offset (\d+)/.exec(error.message)!;
   const { sound, findings } = await checkLog({ disk });
   expect(sound).toBe(false);
   const places = findings.filter(({ severity }) => severity === "damage");
   expect(places).toContainEqual(expect.objectContaining({ file, offset: Number(offset) }));
+}
+
+/** The segments, and what was cut off them. */
+function logOf(disk: FakeDisk) {
+  return [...filesOf(disk)].filter(([name]) => name.includes(".log"));
 }
 
 /** Adds a segment without a record, which goes on from the last one unless `parts` say otherwise. */
