@@ -310,6 +310,8 @@ export const UNSYNCED_BYTES_WAIT = 32 * MIB;
 export const BACKGROUND_SYNC_BYTES = 1 * MIB;
 /** Milliseconds that background work goes on before it lets requests have their turn. */
 export const BACKGROUND_SLICE_MS = 1;
+/** Milliseconds of a slice at most where it is a share of what others took. */
+export const SHARED_SLICE_MS_MAX = 10;
 /** Milliseconds between two looks whether there is background work. */
 export const BACKGROUND_LOOK_MS = 1_000;
 /** Bytes written to the log after which it is looked at once. */
@@ -332,6 +334,13 @@ export const CHECKPOINT_BLOCK_KEY_BYTES = 64 * KIB;
 export const CHECKPOINT_BLOCK_BYTES_MAX = 16 * MIB;
 /** Bytes of a segment that are read at once to compare the checksum of all of it. */
 export const SEGMENT_READ_BYTES = 256 * KIB;
+/**
+ * Merges have fallen behind where the log has so many times the least garbage that is looked for,
+ * above twice what is live.
+ */
+export const MERGE_BEHIND_TIMES = 64;
+/** The part of the time of requests that merges take as well once they have fallen behind. */
+export const MERGE_BEHIND_SHARE = 1;
 /** The share of a segment that nobody can read any more, from which on it is merged. */
 export const MERGE_GARBAGE_SHARE = 0.25;
 /** The same while the disk is full: then little is worth the work. */

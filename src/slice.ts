@@ -1,8 +1,13 @@
 /** Long work in slices of a few milliseconds, between which others have their turn. */
 
-import { READ_SLICE_MS } from "./limits.ts";
+import { READ_SLICE_MS, SHARED_SLICE_MS_MAX } from "./limits.ts";
 
 export class Slice {
+  /**
+   * The part of the time that others took before it, which a slice may take where that is more than
+   * it has by itself; up to `SHARED_SLICE_MS_MAX`. For work that must not fall behind.
+   */
+  share = 0;
   readonly #stepsALook: number;
   readonly #milliseconds: number;
   #endsAt: number;
@@ -24,9 +29,12 @@ export class Slice {
   /** Lets others have their turn, and begins the next slice. */
   async next(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
+    const left = performance.now();
     setImmediate(resolve);
     await promise;
-    this.#endsAt = performance.now() + this.#milliseconds;
+    const now = performance.now();
+    const shared = Math.min((now - left) * this.share, SHARED_SLICE_MS_MAX);
+    this.#endsAt = now + Math.max(this.#milliseconds, shared);
   }
 
   /** After a step: `next` when the slice is over. */

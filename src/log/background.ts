@@ -30,23 +30,23 @@ export class Stopped extends Error {
 
 /** The slices in which a job runs. */
 export class Turns {
+  readonly slice: Slice;
   readonly #isStopped: () => boolean;
-  readonly #slice: Slice;
 
   /** `stepsALook`: see `Slice`. */
   constructor(isStopped: () => boolean, stepsALook = 16) {
     this.#isStopped = isStopped;
-    this.#slice = new Slice(stepsALook, BACKGROUND_SLICE_MS);
+    this.slice = new Slice(stepsALook, BACKGROUND_SLICE_MS);
   }
 
   /** Is the slice over? To be asked after each step of a row that cannot wait itself. */
   isOver(): boolean {
-    return this.#slice.isOver();
+    return this.slice.isOver();
   }
 
   /** Lets others have their turn. @throws `Stopped`. */
   async next(): Promise<void> {
-    await this.#slice.next();
+    await this.slice.next();
     this.check();
   }
 

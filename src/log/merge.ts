@@ -6,8 +6,8 @@
  */
 
 import { assert } from "../errors.ts";
-import { BACKGROUND_SLICE_MS, BACKGROUND_SYNC_BYTES } from "../limits.ts";
-import { Slice } from "../slice.ts";
+import { BACKGROUND_SYNC_BYTES } from "../limits.ts";
+import type { Slice } from "../slice.ts";
 import type { Turns } from "./background.ts";
 import {
   createAnew,
@@ -93,7 +93,7 @@ export async function mergeSegments(
     throw error;
   }
   segments.replace(replaced, merged);
-  await repoint(options, replaced, merged, moves);
+  await repoint(options, replaced, merged, moves, turns.slice);
   for (const segment of replaced) segments.drop(segment);
   // The first one's name is that of the merged segment.
   for (const { number } of replaced.slice(1)) disk.unlink(segmentName(number));
@@ -310,8 +310,8 @@ async function repoint(
   replaced: readonly Segment[],
   merged: Segment,
   moves: Moves,
+  slice: Slice,
 ): Promise<void> {
-  const slice = new Slice(16, BACKGROUND_SLICE_MS);
   const ids = new Set(replaced.map(({ id }) => id));
   for (let move = 0; move < moves.count; move++) {
     const entry = moves.entry(move);

@@ -5,6 +5,8 @@
 
 import {
   FULL_DISK_GARBAGE_SHARE,
+  MERGE_BEHIND_TIMES,
+  MERGE_BEHIND_SHARE,
   MERGE_GARBAGE_SHARE,
   SURVEY_BACKOFF_MS_MAX,
   SURVEY_BACKOFF_MS_MIN,
@@ -91,9 +93,11 @@ export class Merging implements Job {
   }
 
   async #run(turns: Turns): Promise<void> {
-    const { horizon, segments, index, syncLog, segmentBytesMax } = this.#options;
+    const { horizon, segments, index, syncLog, segmentBytesMax, mergeBytesMin } = this.#options;
     const { oldest } = horizon;
     const before = this.#sealedBelow(oldest);
+    const behindBytes = 2 * index.liveBytes + MERGE_BEHIND_TIMES * mergeBytesMin;
+    if (before > behindBytes) turns.slice.share = MERGE_BEHIND_SHARE;
     // A merged segment leaves out what is replaced: by records that a power cut must not take.
     await syncLog();
     turns.check();

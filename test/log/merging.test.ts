@@ -1,7 +1,9 @@
 /** When garbage is looked for. */
 
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
+import { MERGE_BEHIND_SHARE } from "../../src/limits.ts";
 import type { LogStore } from "../../src/log/engine.ts";
+import { Merging } from "../../src/log/merging.ts";
 import { FakeTime } from "../support/fake-time.ts";
 import { FakeDisk } from "../support/fake-disk.ts";
 import { openOn, segmentNames } from "../support/logs.ts";
@@ -87,6 +89,28 @@ test("a wish for room outlives an attempt that fails", async () => {
   time.fire();
   await store.maintained();
   expect(reads()).toBeGreaterThan(5);
+  await store.close();
+});
+
+test("merges that have fallen behind take as much time as requests do", async () => {
+  const store = (await openOn(new FakeDisk(), {
+    segmentBytesMax: 4_000,
+    mergeBytesMin: 500,
+    history: { bytes: Infinity },
+  })) as LogStore;
+  using run = spyOn(Merging.prototype, "run");
+  /** What came of the garbage of so many puts of 140 bytes. */
+  const sharesAfter = async (puts: number): Promise<number[]> => {
+    run.mockClear();
+    for (let at = 0; at < puts; at++) await write(store, put("k", "x".repeat(60)));
+    await store.compact(store.status().revision);
+    await store.maintained();
+    return run.mock.calls.map(([turns]) => turns.slice.share);
+  };
+  // 64 times 500 bytes.
+  expect(await sharesAfter(200)).toEqual([0]);
+  expect(await sharesAfter(300)).toEqual([MERGE_BEHIND_SHARE]);
+  expect(await sharesAfter(200)).toEqual([0]);
   await store.close();
 });
 
