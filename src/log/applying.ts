@@ -15,6 +15,7 @@ export function applyRecords(
 ): void {
   const { bytes } = records;
   for (let at = 0; at < records.count; at++) {
+    if (at % TOUCHED_AHEAD === 0) touch(records, at, index, cache);
     const keyStart = records.keyStart(at);
     const keyEnd = records.keyEnd(at);
     // Most were found when they were evaluated; such an entry may have been forgotten since.
@@ -31,6 +32,19 @@ export function applyRecords(
 }
 
 // --- internal ---
+
+/** Records of which entries and values are read ahead together. */
+const TOUCHED_AHEAD = 128;
+
+const touched = new Int32Array(TOUCHED_AHEAD);
+
+/** Reads ahead what the next records change in memory. */
+function touch(records: PendingRecords, from: number, index: KeyIndex, cache: ValueCache): void {
+  const count = Math.min(records.count - from, TOUCHED_AHEAD);
+  for (let at = 0; at < count; at++) touched[at] = records.entry(from + at);
+  index.touch(touched, count);
+  cache.touch(touched, count);
+}
 
 /** Sets the entry of a record's key, or a new one where it has none; answers which. */
 function set(records: PendingRecords, at: number, index: KeyIndex, before: number): number {

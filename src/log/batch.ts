@@ -8,10 +8,12 @@ import type { KvError } from "../errors.ts";
 import { utf8Bytes } from "../keys.ts";
 import type { Check, CommitResult, Operation, PutOperation, Txn } from "../kv.ts";
 import { EXPIRE_EVENTS_MAX, type Limits } from "../limits.ts";
+import type { Many } from "../many.ts";
 import { checkCommitSize } from "../rules.ts";
 import { sameBytes } from "./bytes.ts";
 import type { PendingRecords } from "./encoding.ts";
 import { KIND } from "./format.ts";
+import type { FoundAhead } from "./found-ahead.ts";
 import { NO_ENTRY } from "./key-index.ts";
 import { neverTaken, Run, type Pending } from "./run.ts";
 import type { Known, State } from "./state.ts";
@@ -176,10 +178,15 @@ export class Batch {
     this.#look();
   }
 
-  /** As `meet`, the key at `start` to `end` of `from`. */
-  meetBytes(from: Uint8Array, start: number, end: number): void {
+  /** Finds the keys that are met next. */
+  findAhead(ahead: FoundAhead, operations: Many, from: number, to: number): number {
+    return ahead.find(this.#state.index, operations, from, to);
+  }
+
+  /** As `meet`, the key at `start` to `end` of `from`; `ahead` is its entry where it was found. */
+  meetBytes(from: Uint8Array, start: number, end: number, ahead?: number): void {
     this.records.layBytes(from, start, end);
-    if (!this.#look()) return;
+    if (!this.#look(ahead)) return;
     this.#expireLaid();
     this.records.layBytes(from, start, end);
     this.#look();
@@ -247,8 +254,8 @@ export class Batch {
     return { succeeded: true, revision: this.#revision, results, failed: NONE };
   }
 
-  /** Looks up the key that was laid; answers whether it is overdue. */
-  #look(): boolean {
+  /** Looks up the key that was laid, as `meetBytes`; answers whether it is overdue. */
+  #look(ahead?: number): boolean {
     const { records } = this;
     const record = records.find();
     this.#record = record;
@@ -261,7 +268,7 @@ export class Batch {
       return this.#deadline !== 0 && this.#deadline <= this.#now;
     }
     const { index } = this.#state;
-    const entry = index.find(records.bytes, records.laidStart, records.laidEnd);
+    const entry = ahead ?? index.find(records.bytes, records.laidStart, records.laidEnd);
     this.#entry = entry;
     records.laidEntry = entry;
     if (entry === NO_ENTRY) {

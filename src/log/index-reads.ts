@@ -107,6 +107,11 @@ export class IndexReads implements KeySource {
     this.touched = touched;
   }
 
+  /** Reads ahead where many entries and their keys are; -1 stands for none. */
+  touch(entries: Int32Array, count: number): void {
+    this.touched = this.entries.touch(entries, count);
+  }
+
   /** Is there an entry of that number? Those of keys that were forgotten are given anew. */
   isUsed(entry: number): boolean {
     return this.entries.isUsed(entry);

@@ -9,6 +9,7 @@ import { BATCH_BYTES_MAX, MANY_OPERATIONS_A_BATCH, type Limits } from "../limits
 import { MANY, manyKey, type Many, type ManyAnswers } from "../many.ts";
 import { checkPut } from "../rules.ts";
 import type { Batch, Found } from "./batch.ts";
+import { FoundAhead } from "./found-ahead.ts";
 import { OVERHEAD_BYTES, type Job } from "./queued.ts";
 
 export class ManyJob implements Job {
@@ -52,8 +53,10 @@ export class ManyJob implements Job {
   evaluate(batch: Batch): boolean {
     const { count } = this.#operations;
     const end = Math.min(count, this.#to + MANY_OPERATIONS_A_BATCH);
-    while (this.#to < end) {
-      this.#evaluateOne(batch, this.#to++);
+    for (let foundTo = this.#to; this.#to < end;) {
+      const at = this.#to++;
+      if (at === foundTo) foundTo = batch.findAhead(ahead, this.#operations, at, end);
+      this.#evaluateOne(batch, at, ahead.of(at));
       if (batch.records.end + this.#readBytes > BATCH_BYTES_MAX) break;
     }
     return this.#to === count;
@@ -100,9 +103,10 @@ export class ManyJob implements Job {
     this.#readBytes = 0;
   }
 
-  #evaluateOne(batch: Batch, at: number): void {
+  /** `entry`: that of its key, where it was found ahead. */
+  #evaluateOne(batch: Batch, at: number, entry?: number): void {
     try {
-      this.#outcomes[at] = this.#run(batch, at);
+      this.#outcomes[at] = this.#run(batch, at, entry);
     } catch (error) {
       if (!(error instanceof KvError)) throw error;
       this.#errors.set(at, error);
@@ -111,13 +115,13 @@ export class ManyJob implements Job {
   }
 
   /** Runs one operation in a batch; answers its outcome. */
-  #run(batch: Batch, at: number): number {
+  #run(batch: Batch, at: number, entry: number | undefined): number {
     const { bytes, kinds, keyStarts, keyEnds } = this.#operations;
     const { valueStarts, valueEnds, contentTypes, ttls } = this.#operations;
     const kind = kinds[at]!;
     if (kind === MANY.get && this.#answers.isFull) return UNREAD;
     checkOne(this.#operations, at, this.#limits);
-    batch.meetBytes(bytes, keyStarts[at]!, keyEnds[at]!);
+    batch.meetBytes(bytes, keyStarts[at]!, keyEnds[at]!, entry);
     if (kind === MANY.put) {
       const contentType = contentTypes[at]!;
       batch.put(contentType, bytes, valueStarts[at]!, valueEnds[at]!, ttls[at]!);
@@ -174,6 +178,9 @@ export function checkOne(operations: Many, at: number, limits: Limits): void {
 }
 
 // --- internal ---
+
+/** Of the job that is evaluated: nothing else runs meanwhile. */
+const ahead = new FoundAhead();
 
 /** What a get found in the state below its batch. */
 interface Read {

@@ -24,6 +24,7 @@ import { EXPIRE_EVENTS_MAX, MANY_GETS_A_TURN, type Limits } from "../limits.ts";
 import { MANY, type Many, type ManyAnswers } from "../many.ts";
 import { checkList, checkScan } from "../rules.ts";
 import type { Horizon } from "./horizon.ts";
+import { FOUND_AHEAD_MAX, FoundAhead } from "./found-ahead.ts";
 import { NO_ENTRY, type KeyIndex } from "./key-index.ts";
 import { checkOne } from "./many-job.ts";
 import { PastSearch } from "./past-search.ts";
@@ -53,9 +54,8 @@ type BeginRead<T> = (at: SlicedReadOptions) => SlicedRead<T>;
 
 export class StateReads {
   readonly #options: StateReadsOptions;
-  /** Entries of the gets of many that are answered now, the first one's number. */
-  readonly #found = new Int32Array(FOUND_AHEAD_MAX);
-  #foundFrom = 0;
+  /** Entries of the gets of many that are answered now. */
+  readonly #found = new FoundAhead();
 
   constructor(options: StateReadsOptions) {
     this.#options = options;
@@ -141,14 +141,14 @@ export class StateReads {
   }
 
   /** Finds the entries of the gets that follow each other from `at` on; answers up to where. */
-  #findAhead({ kinds, bytes, keyStarts, keyEnds }: Many, at: number, end: number): number {
+  #findAhead(operations: Many, at: number, end: number): number {
     const most = Math.min(end, at + FOUND_AHEAD_MAX);
-    let to = at;
-    while (to < most && kinds[to] === MANY.get) to++;
-    if (to === at) return at + 1;
-    this.#options.index.findMany(bytes, keyStarts, keyEnds, at, to, this.#found);
-    this.#options.reader.touch(this.#found, to - at);
-    this.#foundFrom = at;
+    let gets = at;
+    while (gets < most && operations.kinds[gets] === MANY.get) gets++;
+    if (gets === at) return at + 1;
+    const { index, reader } = this.#options;
+    const to = this.#found.find(index, operations, at, gets);
+    reader.touch(this.#found.entries, to - at);
     return to;
   }
 
@@ -171,7 +171,7 @@ export class StateReads {
       return true;
     }
     const { index, horizon, reader, limits } = this.#options;
-    const entry = this.#found[at - this.#foundFrom]!;
+    const entry = this.#found.of(at);
     if (this.isOverdue(entry)) return false;
     const version = entry === NO_ENTRY ? 0 : index.version(entry);
     if (version === 0) {
@@ -229,8 +229,3 @@ export class StateReads {
     await this.#options.commit({ checks: [], then: gets });
   }
 }
-
-// --- internal ---
-
-/** Gets whose entries are found at once: what is read ahead of them has to stay near. */
-const FOUND_AHEAD_MAX = 128;
