@@ -53,13 +53,10 @@ export interface CommitLoopOptions {
   /** Makes a revision the oldest readable one, durably. Fails as `append`. */
   readonly compact: (revision: number) => Promise<CompactResult>;
   readonly gathering: Gathering;
-  readonly fullDisk: Pick<FullDisk, "refusal" | "failure" | "makeRoom" | "noteWritten">;
+  readonly fullDisk: Pick<FullDisk, "refusal" | "failure" | "makeRoom" | "tried" | "noteWritten">;
   /** Milliseconds since 1970. */
   readonly clock: () => number;
-  /**
-   * The log cannot be written any more, and nobody knows what the disk holds: the process has to
-   * end.
-   */
+  /** The log cannot be written, nobody knows what the disk holds: the process has to end. */
   readonly fatal: (error: KvError) => void;
 }
 
@@ -74,6 +71,8 @@ export class CommitLoop {
   /** Where that could not be written: when keys that are due are tried again, and why. */
   #expireAgainAt = 0;
   #expireFailure: NotWrittenError | undefined;
+  /** Room was made for what was taken last: it comes again. */
+  #comesAgain = false;
   #closing = false;
   #settling: Settling[] = [];
   #running: Promise<void> | undefined;
@@ -169,9 +168,11 @@ export class CommitLoop {
     while (this.#queue.length > 0 || (!this.#closing && this.#mayExpire(this.#options.clock()))) {
       await this.#gather();
       const taken = this.#take();
+      this.#comesAgain = false;
       try {
         if ("compact" in taken) await this.#compact(taken);
         else await this.#process(taken);
+        if (!this.#comesAgain) this.#options.fullDisk.tried();
       } catch (error) {
         this.#fail("compact" in taken ? [taken] : taken, error as Error);
       }
@@ -349,7 +350,8 @@ export class CommitLoop {
 
   /** Answers whether what there was no room for is to be tried again. */
   async #makeRoom(error: NotWrittenError): Promise<boolean> {
-    return error instanceof SpaceError && (await this.#options.fullDisk.makeRoom(error));
+    if (!(error instanceof SpaceError)) return false;
+    return (this.#comesAgain = await this.#options.fullDisk.makeRoom(error));
   }
 
   /** The answer to a write that was not done, and that others can follow. */

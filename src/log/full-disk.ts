@@ -44,6 +44,8 @@ export class FullDisk {
   /** There was no room since history last yielded. */
   #shallYield = false;
   #isMissingTold = false;
+  /** Room was made for a write that is not through yet. */
+  #isTrying = false;
 
   constructor(options: FullDiskOptions) {
     this.#options = options;
@@ -69,12 +71,13 @@ export class FullDisk {
 
   /**
    * There was no room for a write. Answers whether some was made for it: then it is to be evaluated
-   * and tried again.
+   * and tried again, and `tried` to be called after that; until then the reserve is not made again.
    */
   async makeRoom(cause: SpaceError): Promise<boolean> {
     const { reserve, notice, clock, wake } = this.#options;
     this.#reason = cause.message;
     const wasFull = this.isFull;
+    this.#isTrying = true;
     let made = false;
     try {
       made = (await reserve?.giveUp()) ?? false;
@@ -96,6 +99,13 @@ export class FullDisk {
       this.#refusedAt = clock();
     }
     return made;
+  }
+
+  /** The write is through, however it ended, for which room was made. */
+  tried(): void {
+    if (!this.#isTrying) return;
+    this.#isTrying = false;
+    this.#options.wake();
   }
 
   /**
@@ -154,7 +164,7 @@ export class FullDisk {
   }
 
   #isDue(): boolean {
-    if (!this.#isMissing) return false;
+    if (!this.#isMissing || this.#isTrying) return false;
     const now = this.#options.clock();
     // A clock that was set back must not make the pause longer.
     return now >= this.#fillAt || this.#fillAt > now + BACKGROUND_RETRY_MS;

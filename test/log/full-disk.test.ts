@@ -13,6 +13,7 @@ import {
   used,
   type Filling,
 } from "../support/full-disk.ts";
+import { HeldDisk } from "../support/held-disk.ts";
 import {
   changesBetween,
   del,
@@ -26,6 +27,7 @@ import {
   touch,
   write,
 } from "../support/stores.ts";
+import { turns } from "../support/turns.ts";
 
 const LARGE = "x".repeat(2_000);
 
@@ -101,6 +103,32 @@ describe("the first write without room", () => {
       expectTidy(disk);
       await store.close();
     }
+  });
+
+  test("has the room that is made for it before the reserve is made again", async () => {
+    const disk = new HeldDisk();
+    // So small a reserve is there again at once.
+    const { store, notices, look } = await openFilling({ reserveBytes: 4_096 }, disk);
+    const keys = Array.from({ length: 30 }, (_, at) => `k${at}`);
+    await write(store, ...keys.map((key) => put(key, "x")));
+    // When it was given up there is enough for it again, and a little more; not for the records.
+    leave(disk, 300);
+    disk.isHeld = true;
+    const deleted = write(store, ...keys.map((key) => del(key)));
+    await turns();
+    // Of the tail that was cut off; the next one is of what there is room for.
+    await disk.release();
+    await turns();
+    expect([reserved(disk), reserved(disk, ".tmp")]).toEqual([0, 0]);
+    disk.isHeld = false;
+    await disk.release();
+    await deleted;
+    disk.capacityBytes = Infinity;
+    await look();
+    expect(reserved(disk)).toBe(4_096);
+    expect(notices.at(-1)).toBe(ROOM_AGAIN);
+    expectTidy(disk);
+    await store.close();
   });
 
   test("takes the room of a reserve that is just being made, and goes through", async () => {
