@@ -66,7 +66,7 @@ export const MERGE_BUGS: readonly Bug[] = [
   {
     name: "the index is not pointed to a merged segment",
     file: MERGE,
-    find: "  await repoint(options, replaced, merged, moves);\n",
+    find: "  await repoint(options, replaced, merged, moves, turns.slice);\n",
     replace: "",
     caughtBy: { file: "crash-images", name: "whatever a crash leaves" },
   },

@@ -136,6 +136,13 @@ export const WRITE_BUGS: readonly Bug[] = [
     caughtBy: { file: "full-disk" },
   },
   {
+    name: "the reserve takes the room back that a write was to have",
+    file: "src/log/full-disk.ts",
+    find: "if (!this.#isMissing || this.#isTrying) return false;",
+    replace: "if (!this.#isMissing) return false;",
+    caughtBy: { file: "full-disk", name: "has the room that is made for it" },
+  },
+  {
     name: "a full disk does not give up its reserve",
     file: "src/log/full-disk.ts",
     find: "made = (await reserve?.giveUp()) ?? false;",
