@@ -33,6 +33,25 @@ test.each([
   await refused(disk, message);
 });
 
+test("what the disk fails with once the end was mended is no damage", async () => {
+  const disk = await logOfTwo();
+  appendRecord(disk, again);
+  let reads = 0;
+  // The first read of the segment that is made is that of its header.
+  disk.lookFault = ({ kind, name }) =>
+    kind === "read" && name === segmentName(2) && reads++ > 0 ? "EIO" : undefined;
+  const error = await openOn(disk).then(
+    () => undefined,
+    (error: Error) => error,
+  );
+  expect(error?.message).toMatch(/EIO/);
+  expect(error?.message).not.toContain("damaged");
+  disk.lookFault = undefined;
+  const store = await openOn(disk);
+  expect((await store.get("a")).entry?.revision).toBe(3);
+  await store.close();
+});
+
 test.each<[string, Partial<RecordContent>, string]>([
   ["a put at a revision that was before", { ...again, revision: 2 }, "not above the one before"],
   ["a put of a key that is no text", { ...again, key: Uint8Array.of(0xff) }, "no UTF-8"],
