@@ -10,6 +10,7 @@ import { temporaryDirectory } from "../support/temporary.ts";
 import { startTestServer } from "../support/test-server.ts";
 import type { History } from "./history.ts";
 import { recordedRun } from "./recorded-run.ts";
+import { singleOf } from "./wire.ts";
 
 test(
   "what clients are answered over HTTP and WebSocket is strictly serialisable",
@@ -35,6 +36,15 @@ test(
     }),
   RANDOM_MS_MAX,
 );
+
+test("only what a route has a form for is sent without a transaction", () => {
+  const then = [{ op: "delete", key: "a" }] as const;
+  const asked = { then, else: [{ op: "get", key: "a" }] } as const;
+  expect(singleOf({ ...asked, checks: [{ key: "a", revision: 0 }] })).toBeDefined();
+  expect(singleOf({ ...asked, checks: [{ key: "a", revision: [1, 2] }] })).toBeDefined();
+  // Absent, or at a revision: no header says that.
+  expect(singleOf({ ...asked, checks: [{ key: "a", revision: [1, 0] }] })).toBeUndefined();
+});
 
 test("a server that shows an old value now and then is found out", async () => {
   const old = new Map<string, Awaited<ReturnType<Store["get"]>>>();

@@ -32,7 +32,13 @@ export function singleOf({ checks = [], then, else: otherwise }: Asked): Single 
   const [instead] = otherwise ?? [];
   const alone = otherwise?.length === 1 && instead?.op === "get" && instead.key === check.key;
   const takes = "key" in step && step.op !== "get" && step.key === check.key;
-  return alone && takes && "revision" in check ? { step, check } : undefined;
+  return alone && takes && isCondition(check) ? { step, check } : undefined;
+}
+
+/** Has it a form as the condition of a request? Not "absent, or at this revision". */
+function isCondition(check: Check): check is RevisionCheck {
+  if (!("revision" in check)) return false;
+  return typeof check.revision === "number" || !check.revision.includes(0);
 }
 
 export function txnToJson({ checks, then, else: otherwise }: Asked): JsonTxn {
