@@ -84,6 +84,7 @@ export class FullDisk {
     } catch (error) {
       notice(`the room kept for a full disk could not be given up: ${(error as Error).message}`);
     }
+    this.#isTrying = made;
     if (this.isFull) {
       if (wasFull) return made;
       notice(`the disk is full (${cause.message}): ${this.#refusing}`);
